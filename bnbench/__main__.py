@@ -1,0 +1,6 @@
+"""Makes ``python -m bnbench`` the same as ``bnbench``."""
+
+from bnbench.cli import main
+
+if __name__ == "__main__":
+    main()

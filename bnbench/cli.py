@@ -1,0 +1,431 @@
+"""The commands: parse, call, show, exit code."""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bnbench import __version__
+from bnbench.errors import BnbenchError, CheckFailed, InputError, Interrupted
+
+if TYPE_CHECKING:
+    from bnbench.comparison import Comparison, Metric
+    from bnbench.config import Config
+    from bnbench.data import Dataset
+    from bnbench.records import RecordStore, RunRecord
+    from bnbench.runner import Event, Trial
+    from bnbench.training import TrainingProgram
+
+app = typer.Typer(
+    help="Compare where Batch Normalization stands in an MLP: many paired seeds, intervals, "
+    "a verdict.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SMOKE = (
+    "data.dataset=fashion_mnist_sample",
+    "data.validation_size=500",
+    "training.epochs=1",
+    "seeds=1",
+)
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Format(StrEnum):
+    """How to write a comparison."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+_debugging = False
+
+
+def _set_debugging(value: bool) -> None:
+    global _debugging
+    _debugging = value
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"bnbench {__version__}")
+        raise typer.Exit
+
+
+Configs = Annotated[list[Path], typer.Argument(help="YAML files.", metavar="CONFIG...")]
+RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="BNBENCH_DATA_DIR", help="Folder of the four Fashion-MNIST files."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable."),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")
+]
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    configs: Configs,
+    seeds: Annotated[
+        str | None, typer.Option(help="A count, or a list such as 0,1,5.", show_default="config")
+    ] = None,
+    overrides: Set = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="One seed, one epoch, the shipped sample.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")] = False,
+    save_models: Annotated[
+        bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+    data_dir: DataDir = None,
+    debug: Debug = False,
+) -> None:
+    """Train every config's missing seeds, then compare what was run."""
+    from bnbench import display, runner
+    from bnbench.records import RecordStore
+
+    changes = [*(SMOKE if smoke else ()), *(overrides or ())]
+    if seeds is not None:
+        changes.append(f"seeds=[{seeds}]" if "," in seeds else f"seeds={seeds}")
+    experiments = _load(configs, changes)
+    store = RecordStore(runs_dir)
+    store.prepare()
+    datasets = _load_data(experiments, data_dir)
+    planned = runner.plan(datasets, store, force=force, models=save_models)
+    display.warn(planned.warnings)
+    _announce(planned, experiments, store)
+    records, failures = list(planned.recorded), []
+    if planned.missing:
+        made = _train(planned.missing, datasets, store, (device, jobs, save_models))
+        records += [event.record for event in made if event.record]
+        failures = [event for event in made if event.failure]
+    _show_comparison_of(records)
+    _report_trouble(records, failures)
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Experiments; default: all.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Experiment to hold the others against.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="test_accuracy or val_accuracy (of the last epoch).")
+    ] = "test_accuracy",
+    margin: Annotated[
+        float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
+    ] = 0.3,
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="Contrast every two experiments.")
+    ] = False,
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(help="File to write it to.")] = None,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Exit 1 if any experiment's mean is below it."),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit 1 on an unclean comparison or a damaged record."),
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+    debug: Debug = False,
+) -> None:
+    """Compare the recorded experiments, one set of tables per protocol, newest first."""
+    from bnbench import comparison, display
+    from bnbench.records import RecordStore, check_writable
+
+    if output:
+        check_writable(output)
+    records, damages = RecordStore(runs_dir).read_all()
+    display.warn(damages)
+    if not records:
+        raise InputError(f"{runs_dir}: no records here; make some with: bnbench run CONFIG...")
+    comparisons = comparison.compare(
+        records,
+        names=names or (),
+        baseline=baseline,
+        metric=_metric(metric),
+        margin=margin / 100,
+        all_pairs=all_pairs,
+    )
+    _write(comparisons, format, output)
+    _check(comparisons, fail_under, damages if strict else None)
+
+
+@app.command()
+def show(configs: Configs, overrides: Set = None, debug: Debug = False) -> None:
+    """Show each config with its defaults, its layers and every variable."""
+    from bnbench import architecture, data, display, tables
+    from bnbench.config import dump_yaml
+
+    out = display.console(sys.stdout)
+    for config in _load(configs, overrides or ()):
+        feature_shape, classes, _ = data.describe(config.data.dataset)
+        network = architecture.build(config.model, feature_shape, classes)
+        display.write(
+            f"# experiment {config.experiment_id}, protocol {config.protocol_id}\n"
+            f"{dump_yaml(config)}\n"
+        )
+        display.show_grid(tables.layers(network), out)
+        display.show_grid(tables.variables(network), out)
+        count = architecture.count_parameters(network)
+        display.write(
+            f"Total parameters:         {count['total']:>12,}\n"
+            f"Trainable parameters:     {count['trainable']:>12,}\n"
+            f"Non-trainable parameters: {count['non_trainable']:>12,}\n\n"
+        )
+
+
+@app.command()
+def schema(debug: Debug = False) -> None:
+    """Print the JSON Schema of the config file."""
+    from bnbench import display
+    from bnbench.config import json_schema
+
+    display.write(json.dumps(json_schema(), indent=2) + "\n")
+
+
+@app.command()
+def data(data_dir: DataDir = None, debug: Debug = False) -> None:
+    """Show where each data set was found, its checksum, or how to get it."""
+    from bnbench import data, display, tables
+
+    states = data.status(data_dir)
+    display.show_grid(tables.data_files(states), display.console(sys.stdout))
+    for state in states:
+        if state.advice:
+            display.write(f"{state.advice}\n")
+
+
+def _load(paths: Sequence[Path], overrides: Sequence[str]) -> list["Config"]:
+    from bnbench.config import load_config
+    from bnbench.data import describe
+    from bnbench.runner import batch_faults
+
+    configs: dict[str, Config] = {}
+    faults = []
+    for path in paths:
+        try:
+            config = load_config(path, overrides)
+            rows = describe(config.data.dataset)[2]
+            faults += [f"{path}: {fault}" for fault in batch_faults(config, rows)]
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        if configs.setdefault(config.name, config) != config:
+            faults.append(f"{path}: name: another config is named {config.name} too")
+    if faults:
+        raise InputError("\n".join(faults))
+    return list(configs.values())
+
+
+def _load_data(configs: Sequence["Config"], data_dir: Path | None) -> dict["Config", "Dataset"]:
+    from bnbench import display
+    from bnbench.data import load
+
+    loaded = {
+        part: load(part.dataset, part.validation_size, data_dir, display.notice)
+        for part in dict.fromkeys(config.data for config in configs)
+    }
+    return {config: loaded[config.data] for config in configs}
+
+
+def _announce(planned: Any, configs: Sequence["Config"], store: "RecordStore") -> None:
+    from bnbench import comparison, display
+
+    missing, recorded = len(planned.missing), len(planned.recorded)
+    display.notice(
+        f"{missing + recorded} runs of {len(configs)} experiments: "
+        f"{recorded} recorded, {missing} to make."
+    )
+    protocols = {config.protocol_id: len(config.seed_list) for config in configs}
+    known = [r for r in store.read_all()[0] if r.protocol_id in protocols] if missing else []
+    for found in comparison.compare(known):
+        seeds = protocols[found.config.protocol_id]
+        if resolvable := comparison.resolvable_difference(found, seeds):
+            display.notice(
+                f"With {seeds} seeds a difference of {100 * resolvable:.2f} percentage points can "
+                "be resolved (80 % power, from the paired deviation recorded so far)."
+            )
+
+
+def _train(
+    trials: Sequence["Trial"],
+    datasets: dict["Config", "Dataset"],
+    store: "RecordStore",
+    options: tuple[Device, int | None, bool],
+) -> list["Event"]:
+    from bnbench import device, display, runner
+    from bnbench.records import write_atomically
+
+    requested, jobs, save_models = options
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jobs = jobs or cores or 1
+    display.notice("Loading TensorFlow …")
+    chosen = device.start(requested.value, jobs)
+    from bnbench.training import DeviceData
+
+    placed = {d: DeviceData.place(d, chosen) for d in set(datasets.values())}
+
+    def keep(program: "TrainingProgram", record: "RunRecord") -> None:
+        if save_models:
+            write_atomically(store.model_path(record.config, record.seed), program.model.save)
+        store.write(record)
+
+    ended: list[Event] = []
+    with display.RunProgress(trials) as progress:
+
+        def report(event: "Event") -> None:
+            progress.update(event)
+            if event.ended:
+                ended.append(event)
+
+        runner.Workers(
+            trials=trials,
+            data={config: placed[dataset] for config, dataset in datasets.items()},
+            keep=keep,
+            report=report,
+            jobs=1 if chosen.startswith("GPU") else jobs,
+        ).run()
+    return ended
+
+
+def _show_comparison_of(records: Sequence["RunRecord"]) -> None:
+    from bnbench import comparison, display
+
+    display.show_comparisons(comparison.compare(records), sys.stdout)
+
+
+def _report_trouble(records: Sequence["RunRecord"], failures: Sequence["Event"]) -> None:
+    from bnbench import display
+
+    for event in failures:
+        display.notice(f"failed: {event.trial}: {event.reason}", "red")
+        if _debugging and event.failure:
+            display.notice("".join(traceback.format_exception(event.failure)))
+    diverged = [record for record in records if not record.completed]
+    if failures or diverged:
+        raise CheckFailed(f"{len(failures)} runs failed, {len(diverged)} diverged")
+
+
+def _metric(name: str) -> "Metric":
+    from typing import get_args
+
+    from bnbench.comparison import Metric
+
+    known: tuple[Metric, ...] = get_args(Metric)
+    for metric in known:
+        if metric == name:
+            return metric
+    raise InputError(f"--metric: no metric named {name}; there are: {', '.join(known)}")
+
+
+def _write(comparisons: Sequence["Comparison"], format: Format, output: Path | None) -> None:
+    import io
+
+    from bnbench import display, formats
+    from bnbench.records import write_text
+
+    if format is Format.TABLE and output is None:
+        display.show_comparisons(comparisons, sys.stdout)
+        return
+    if format is Format.TABLE:
+        page = io.StringIO()
+        display.show_comparisons(comparisons, page)
+        text = page.getvalue()
+    else:
+        text = getattr(formats, f"to_{format.value}")(comparisons)
+    if output:
+        write_text(output, text)
+    else:
+        display.write(text)
+
+
+def _check(
+    comparisons: Sequence["Comparison"], fail_under: float | None, damages: Sequence[str] | None
+) -> None:
+    failed = []
+    for found in comparisons:
+        for experiment in found.experiments:
+            mean = 100 * experiment.mean if experiment.mean is not None else float("-inf")
+            if fail_under is not None and mean < fail_under:
+                failed.append(f"{experiment.label}: mean below {fail_under:g} %")
+        if damages is not None:
+            failed += [
+                f"{c.experiment} against {c.baseline}: {c.remark}"
+                for c in found.contrasts
+                if c.remark
+            ]
+    failed += damages or ()
+    if failed:
+        raise CheckFailed("\n".join(failed))
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise Interrupted
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is shown as a message, not as a traceback."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except BnbenchError as error:
+        _end(str(error), error.exit_code)
+    except Interrupted as interrupted:
+        _end("interrupted; the same command goes on from what is recorded", interrupted.exit_code)
+
+
+def _end(message: str, exit_code: int) -> None:
+    from bnbench import display
+
+    if _debugging:
+        traceback.print_exc()
+    display.notice(f"bnbench: {message}", "red")
+    sys.stdout.flush()
+    os._exit(exit_code)  # threads that still train are not waited for

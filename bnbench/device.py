@@ -1,0 +1,68 @@
+"""The device that trains, chosen and set up before TensorFlow starts."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from bnbench.errors import EnvironmentFault
+
+Request = Literal["auto", "cpu", "gpu"]
+
+
+def select(request: Request, gpus: Sequence[str]) -> str:
+    """Return the name of the TensorFlow device to train on, given the names of the GPUs present.
+
+    Raises `EnvironmentFault` where a GPU is asked for and absent.
+    """
+    if request == "gpu" and not gpus:
+        raise EnvironmentFault(
+            "--device gpu: TensorFlow sees no GPU here, only the CPU; "
+            "use --device cpu, or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
+        )
+    return "CPU:0" if request == "cpu" or not gpus else "GPU:0"
+
+
+def start(request: Request, jobs: int) -> str:
+    """Import and set up TensorFlow and Keras for up to ``jobs`` runs at once; return the device.
+
+    One thread to an operation, so that a result does not depend on how many runs share the
+    machine. Whatever environment and ``keras.json`` say, Keras computes in float32 on TensorFlow.
+    Raises `EnvironmentFault` where a GPU is asked for and absent.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["TF_USE_LEGACY_KERAS"] = "0"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _standard_error_muted():
+        import keras
+        import tensorflow as tf
+
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+        keras.config.set_epsilon(1e-7)
+        gpus = tf.config.list_physical_devices("GPU")
+        device = select(request, [gpu.name for gpu in gpus])
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(jobs)
+        if device.startswith("GPU"):
+            for gpu in gpus:
+                tf.config.experimental.set_memory_growth(gpu, True)
+        else:
+            tf.config.set_visible_devices([], "GPU")
+        tf.config.list_logical_devices()
+    return device
+
+
+@contextmanager
+def _standard_error_muted() -> Iterator[None]:
+    # TensorFlow's native parts write to the descriptor before their log level is read.
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,0 +1,30 @@
+"""Text from outside, made harmless before it reaches a terminal, a table or a file."""
+
+import unicodedata
+
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def visible(text: object, keep: str = "") -> str:
+    r"""Return ``str(text)`` with control and format characters as escapes such as ``\x1b``.
+
+    Covers ESC and the other C0 and C1 codes, bidirectional overrides, zero-width and unassigned
+    characters and lone surrogates; characters in ``keep`` pass as they are.
+    """
+    return "".join(
+        c if c in keep or unicodedata.category(c) not in _UNSEEN else _escape(c) for c in str(text)
+    )
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 in per cent with two decimals."""
+    return f"{100 * share:.2f}"
+
+
+def points(difference: float) -> str:
+    """Return a difference of shares in percentage points, with its sign and two decimals."""
+    return f"{100 * difference:+.2f}".replace("-0.00", "+0.00")
