@@ -23,7 +23,7 @@ TRAINING_ROWS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Split arrays, ready to be put on a device.
 

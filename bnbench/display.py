@@ -17,6 +17,9 @@ from bnbench.tables import Grid
 from bnbench.text import percent, visible
 
 
+_ANY_LENGTH = 10_000
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Go on silently when the reader of a pipe has gone, so that checks still count."""
@@ -26,7 +29,8 @@ class _Console(Console):
 
 def console(stream: TextIO) -> Console:
     """Return a console; what is no terminal gets plain text in lines of any length."""
-    return _Console(file=stream, highlight=False, soft_wrap=not stream.isatty(), markup=False)
+    width = None if stream.isatty() else _ANY_LENGTH
+    return _Console(file=stream, width=width, highlight=False, markup=False)
 
 
 def notice(text: str, style: str = "") -> None:
@@ -73,12 +77,7 @@ def show_comparisons(comparisons: Sequence[Comparison], stream: TextIO) -> None:
 
 def show_grid(grid: Grid, out: Console) -> None:
     """Write one table, fitted to the console's width."""
-    table = tables.rendered(grid, out)
-    if out.is_terminal:
-        out.print(table)
-    else:
-        needed = out.measure(table, options=out.options.update(width=10_000)).maximum
-        out.print(table, width=needed, soft_wrap=False, crop=False)
+    out.print(tables.rendered(grid, out))
 
 
 def _hanging(bullet: str, text: str, style: str = "") -> Text:

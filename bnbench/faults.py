@@ -65,11 +65,8 @@ def _message(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
         return "missing: a config states at least its name"
     if detail["type"] == "extra_forbidden":
         return _unknown(str(spot.path[-1]), ".".join(map(str, spot.path[:-1])), top)
-    expected = range_in_words(spot.schema)
-    if detail["type"] == "expected":
-        expected = detail["ctx"]["expected"]
-    elif detail["type"] == "string_unicode":
-        expected = "text without halves of characters"
+    own = detail["type"] == "expected"
+    expected = detail["ctx"]["expected"] if own else range_in_words(spot.schema)
     return f"expected {expected}, got {describe(spot.node)}{_hint(spot)}"
 
 

@@ -252,7 +252,7 @@ def _compiled(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> A
         if remainder:
             loss, hits = tf.cond(
                 (rows > 0) & tf.math.is_finite(loss),
-                lambda: batch(rows - remainder, remainder, loss, hits),
+                lambda: batch(x.shape[0] - remainder, remainder, loss, hits),
                 lambda: (loss, hits),
             )
         return loss, hits

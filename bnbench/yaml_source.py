@@ -121,6 +121,8 @@ class _Loader(yaml.SafeLoader):
                 self._faults.add(mark, f"anchor &{shorten(event.anchor)}: anchors are not allowed")
             if event.tag is not None:
                 refused = f"tag {shorten(event.tag)}: tags are not allowed"
+            elif re.search("[\ud800-\udfff]", getattr(event, "value", "")):
+                refused = f"half a character (a surrogate) in '{shorten(event.value)}'"
             event.anchor = event.tag = None
             node = self._compose_deeper(parent, index, mark)
         if refused is None:
