@@ -41,6 +41,7 @@ def start(request: Request, jobs: int) -> str:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
+        tf.get_logger().setLevel("ERROR")  # it takes our few programs for one that is retraced
         gpus = tf.config.list_physical_devices("GPU")
         device = select(request, [gpu.name for gpu in gpus])
         tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -235,20 +235,21 @@ def _compiled(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> A
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def program(x: Any, y: Any, order: Any, rows: Any) -> tuple[Any, Any]:
+        whole, remainder = divmod(x.shape[0], batch_size)
+
         def batch(start: Any, size: int, loss: Any, hits: Any) -> tuple[Any, Any]:
             visited = tf.slice(order, [start], [size])
             batch_loss, batch_hits = step(tf.gather(x, visited), tf.gather(y, visited))
             return loss + batch_loss * size, hits + batch_hits
 
         def unfinished(index: Any, loss: Any, hits: Any) -> Any:
-            return (index < rows // batch_size) & tf.math.is_finite(loss)
+            return (index < tf.minimum(rows, whole)) & tf.math.is_finite(loss)
 
         def advance(index: Any, loss: Any, hits: Any) -> tuple[Any, Any, Any]:
             return index + 1, *batch(index * batch_size, batch_size, loss, hits)
 
         start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
-        _, loss, hits = tf.while_loop(unfinished, advance, start)
-        remainder = x.shape[0] % batch_size
+        _, loss, hits = tf.while_loop(unfinished, advance, start) if whole else start
         if remainder:
             loss, hits = tf.cond(
                 (rows > 0) & tf.math.is_finite(loss),

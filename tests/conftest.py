@@ -1,0 +1,171 @@
+"""What the tests share: tiny configs and data, hand-made records, and the command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnbench.architecture import build, count_parameters
+from bnbench.config import Config, load_config, parse_config
+from bnbench.data import Dataset, load
+from bnbench.records import Environment, History, Parameters, RecordStore, RunRecord
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
+PLACEMENTS = ("none", "before_activation", "after_activation")
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Keras on a TensorFlow that was set up as `bnbench run` sets it up."""
+    from bnbench import device
+
+    device.start("cpu", jobs=2)
+    import keras
+
+    return keras
+
+
+@pytest.fixture(scope="session")
+def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz of 3 classes, 5 × 4 features, 110 training and 30 test rows, easy to learn."""
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    write_data(path, rows=110)
+    return path
+
+
+def write_data(path: Path, rows: int) -> None:
+    """Write an .npz of so many training rows, each class with a pattern of its own."""
+    rng = np.random.default_rng(0)
+    patterns = rng.integers(0, 200, (3, 5, 4))
+
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.arange(count) % 3
+        noise = rng.integers(0, 56, (count, 5, 4))
+        return (patterns[y] + noise).astype(np.uint8), y.astype(np.uint8)
+
+    (x_train, y_train), (x_test, y_test) = part(rows), part(30)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+
+
+@pytest.fixture
+def tiny(data_path: Path) -> Callable[..., Config]:
+    """Make a config of a tiny network on the tiny data; arguments are overrides."""
+
+    def make(*overrides: str, name: str = "tiny") -> Config:
+        return parse_config(f"name: {name}", "tiny.yaml", [*tiny_settings(data_path), *overrides])
+
+    return make
+
+
+def tiny_settings(data_path: Path) -> list[str]:
+    """Return the overrides that make any config tiny: 100 rows in batches of 32."""
+    return [
+        f"data.dataset={data_path}",
+        "data.validation_size=10",
+        "model.hidden_units=[8, 6]",
+        "training.epochs=2",
+        "seeds=2",
+    ]
+
+
+def dataset_of(config: Config) -> Dataset:
+    """Return the config's data."""
+    return load(config.data.dataset, config.data.validation_size)
+
+
+def bnbench(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the program in a process of its own and return what it printed and its exit code."""
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "bnbench", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        **options,
+    )
+
+
+SHIPPED = ("no_bn", "controls/input_bn", "post_act", "pre_act", "controls/pre_act_bias")
+
+
+def record(
+    config: str = "no_bn", seed: int = 0, accuracy: float | None = 0.88, **changes: Any
+) -> RunRecord:
+    """Make the record of a shipped config's run by hand; no accuracy means that it diverged.
+
+    ``changes`` replace fields of the record or, where it has none of the name, its environment.
+    """
+    resolved = load_config(CONFIGS / f"{config}.yaml", changes.pop("overrides", ()))
+    layers = build(resolved.model, (28, 28), 10)
+    epochs = 0 if accuracy is None else 2
+    epoch_seconds = changes.pop("epoch_seconds", 1.0)
+    environment = {
+        "bnbench": "0.1.0",
+        "tensorflow": "2.21.0",
+        "keras": "3.15.1",
+        "python": "3.11.7",
+        "platform": "Linux",
+        "processor": "A processor",
+        "device": "cpu",
+        "jobs": 2,
+        "data_sha256": "d" * 64,
+    }
+    environment |= {key: changes.pop(key) for key in list(changes) if key in environment}
+    fields = {
+        "experiment": resolved.name,
+        "experiment_id": resolved.experiment_id,
+        "protocol_id": resolved.protocol_id,
+        "seed": seed,
+        "status": "diverged" if accuracy is None else "completed",
+        "config": resolved,
+        "parameters": Parameters(**count_parameters(layers)),
+        "history": History(
+            loss=(0.5,) * epochs,
+            accuracy=(0.8,) * epochs,
+            val_loss=(0.45,) * epochs,
+            val_accuracy=(0.85,) * epochs,
+            epoch_seconds=(epoch_seconds,) * epochs,
+        ),
+        "compile_seconds": 2.0,
+        "test_loss": None if accuracy is None else 0.4,
+        "test_accuracy": accuracy,
+        "weights_sha256": "a" * 64,
+        "started_at": "2026-11-23T10:00:00+00:00",
+        "duration_seconds": 3.0,
+        "environment": Environment(**environment),
+    }
+    return RunRecord(**(fields | changes))
+
+
+def records(**accuracies: Sequence[float | None]) -> list[RunRecord]:
+    """Make records of shipped configs, `no_bn=[0.88, None]` giving seeds 0 and 1 of no_bn.
+
+    A control is named without its folder. The plain network's epochs take 1 s, the others' 1.3 s.
+    """
+    paths = {path.rpartition("/")[2]: path for path in SHIPPED}
+    return [
+        record(paths[name], seed, value, epoch_seconds=1.0 if name == "no_bn" else 1.3)
+        for name, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Callable[..., Path]:
+    """Write hand-made records into a folder and return it."""
+
+    def write(*made: RunRecord) -> Path:
+        store = RecordStore(tmp_path / "runs")
+        store.prepare()
+        for each in made:
+            store.write(each)
+        return store.folder
+
+    return write
