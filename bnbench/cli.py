@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ import typer
 
 from bnbench import __version__
 from bnbench.errors import BnbenchError, CheckFailed, InputError, Interrupted
+from bnbench.text import visible
 
 if TYPE_CHECKING:
     from bnbench.comparison import Comparison, Metric
@@ -302,8 +304,9 @@ def _train(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = jobs or cores or 1
     display.notice("Loading TensorFlow …")
-    chosen = device.start(requested.value, jobs)
-    from bnbench.training import DeviceData
+    with _interruption_deferred():  # TensorFlow's native parts abort when one comes into an import
+        chosen = device.start(requested.value, jobs)
+        from bnbench.training import DeviceData
 
     placed = {d: DeviceData.place(d, chosen) for d in set(datasets.values())}
 
@@ -401,31 +404,83 @@ def _check(
         raise CheckFailed("\n".join(failed))
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_interruptions = 0
+_deferring = False
+
+
 def _interrupt(number: int, frame: object) -> None:
-    raise Interrupted
+    global _interruptions
+    _interruptions += 1
+    if not _deferring:
+        raise Interrupted
+    if _interruptions > 1:
+        os._exit(Interrupted.exit_code)
+
+
+@contextmanager
+def _interruption_deferred() -> Iterator[None]:
+    """Raise `Interrupted` only at the end of the block; a second one ends the process at once."""
+    global _deferring
+    _deferring = True
+    try:
+        yield
+    finally:
+        _deferring = False
+    if _interruptions:
+        raise Interrupted
 
 
 def main() -> None:
     """Run the command line; what the user can mend is shown as a message, not as a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    _prepare_streams()
+    for number in _SIGNALS:
         signal.signal(number, _interrupt)
+    try:
+        _refuse_odd_options(sys.argv[1:])
+        app()
+    except BnbenchError as error:
+        _end(str(error), error.exit_code)
+    except (Exception, Interrupted):
+        if not _interruptions:
+            raise
+        # An import that is interrupted may end in any error.
+        _end("interrupted; the same command goes on from what is recorded", Interrupted.exit_code)
+    finally:
+        _ignore_signals()
+
+
+def _prepare_streams() -> None:
+    """Give every standard stream that is closed a descriptor, so that no other file gets its."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
         getattr(sys, name).reconfigure(errors="backslashreplace")
-    try:
-        app()
-    except BnbenchError as error:
-        _end(str(error), error.exit_code)
-    except Interrupted as interrupted:
-        _end("interrupted; the same command goes on from what is recorded", interrupted.exit_code)
+
+
+def _refuse_odd_options(arguments: Sequence[str]) -> None:
+    """Raise InputError for an option that typer would show as it is, control codes and all."""
+    for argument in arguments:
+        option = visible(argument.partition("=")[0])
+        if argument.startswith("-") and not argument.startswith(option):
+            raise InputError(f"no such option: {option}; bnbench --help lists those there are")
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end(message: str, exit_code: int) -> None:
+    _ignore_signals()
     from bnbench import display
 
     if _debugging:
         traceback.print_exc()
     display.notice(f"bnbench: {message}", "red")
-    sys.stdout.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
     os._exit(exit_code)  # threads that still train are not waited for

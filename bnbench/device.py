@@ -35,7 +35,8 @@ def start(request: Request, jobs: int) -> str:
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _standard_error_muted():
-        import keras
+        with _without_keras_json():
+            import keras
         import tensorflow as tf
 
         keras.config.set_floatx("float32")
@@ -53,6 +54,19 @@ def start(request: Request, jobs: int) -> str:
             tf.config.set_visible_devices([], "GPU")
         tf.config.list_logical_devices()
     return device
+
+
+@contextmanager
+def _without_keras_json() -> Iterator[None]:
+    # Keras refuses to be imported with an odd keras.json, and writes one where there is none.
+    home = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        if home is not None:
+            os.environ["KERAS_HOME"] = home
 
 
 @contextmanager

@@ -3,19 +3,21 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from bnbench import sentences, tables
 from bnbench.comparison import Comparison
+from bnbench.errors import EnvironmentFault
 from bnbench.runner import Event, Trial
 from bnbench.tables import Grid
-from bnbench.text import percent, visible
-
+from bnbench.text import percent, seconds, visible
 
 _ANY_LENGTH = 10_000
 
@@ -24,7 +26,21 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Go on silently when the reader of a pipe has gone, so that checks still count."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; raises `EnvironmentFault` where that fails, as on a full disk."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"standard output: cannot be written: {error.strerror}; free some space, or send it to "
+        "another place"
+    )
 
 
 def console(stream: TextIO) -> Console:
@@ -35,13 +51,14 @@ def console(stream: TextIO) -> Console:
 
 def notice(text: str, style: str = "") -> None:
     """Write a line for the person at the terminal to standard error."""
-    console(sys.stderr).print(Text(visible(text, keep="\n"), style))
+    with suppress(EnvironmentFault):  # with nobody to tell, the work still counts
+        console(sys.stderr).print(Text(visible(text, keep="\n"), style))
 
 
 def warn(texts: Iterable[str]) -> None:
     """Write warnings to standard error, a line each."""
     for text in texts:
-        notice(f"warning: {text}", "yellow")
+        notice(f"warning: {visible(text)}", "yellow")
 
 
 def write(text: str) -> None:
@@ -52,6 +69,8 @@ def write(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         out.on_broken_pipe()
+    except OSError as error:
+        raise _unwritable(error) from error
 
 
 def show_comparisons(comparisons: Sequence[Comparison], stream: TextIO) -> None:
@@ -68,20 +87,19 @@ def show_comparisons(comparisons: Sequence[Comparison], stream: TextIO) -> None:
         out.print()
         for grid in tables.grids(comparison):
             show_grid(grid, out)
+        said = Table.grid(padding=(0, 1))
         for remark in tables.remarks(comparison):
-            out.print(_hanging("! ", remark, "yellow"))
+            said.add_row("!", Text(visible(remark)), style="yellow")
         for sentence in sentences.closing(comparison):
-            out.print(_hanging("• ", sentence))
+            said.add_row("•", Text(visible(sentence)))
+        out.print(said)
         out.print()
 
 
 def show_grid(grid: Grid, out: Console) -> None:
     """Write one table, fitted to the console's width."""
     out.print(tables.rendered(grid, out))
-
-
-def _hanging(bullet: str, text: str, style: str = "") -> Text:
-    return Text(bullet + visible(text), style)
+    out.print()
 
 
 class RunProgress:
@@ -136,8 +154,8 @@ def _outcome(event: Event) -> str:
     record = event.record
     if record is None or record.test_accuracy is None:
         return f"{event.trial}: diverged in epoch {event.epochs_done + 1}"
-    seconds = sum(record.history.epoch_seconds) / len(record.history.epoch_seconds)
+    mean = seconds(sum(record.history.epoch_seconds) / event.epochs_done)
     return (
         f"{event.trial}: test accuracy {percent(record.test_accuracy)} %, "
-        f"{event.epochs_done} × {seconds:.3g} s"
+        f"{event.epochs_done} epochs of {mean} s"
     )

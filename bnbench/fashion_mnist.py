@@ -239,7 +239,7 @@ def _download(name: str, problems: list[str]) -> tuple[bytes, bytes]:
         except ValueError as error:
             reason = f"it sent something else: {error}"
         except (OSError, HTTPException) as error:
-            reason = str(error) or type(error).__name__
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
         if time.monotonic() >= deadline:
             break
     lines = [*problems, f"{name}: not found, and {url} failed: {reason}", ADVICE]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, NamedTuple
 
 import yaml
@@ -20,23 +21,30 @@ class _Spot(NamedTuple):
     schema: Schema
 
 
+class _Pairs(dict[yaml.Node, dict[str, tuple[yaml.Node, yaml.Node]]]):
+    """The keys and values of each mapping that is asked for, found once."""
+
+    def __missing__(self, mapping: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        self[mapping] = {key.value: (key, value) for key, value in mapping.value}
+        return self[mapping]
+
+
 def note_all(error: ValidationError, root: yaml.Node, schema: Schema, faults: Faults) -> None:
     """Note every error, at its place in the tree of nodes that was validated.
 
     ``schema`` is the JSON Schema of the model; what a key takes is told from it.
     """
     details = error.errors(include_url=False, include_input=False)
-    spots = [_locate(detail, root, schema) for detail in details]
+    pairs = _Pairs()
+    spots = [_locate(detail, root, schema, pairs) for detail in details]
     lists = {spot.path[:-1] for spot in spots if spot.path and isinstance(spot.path[-1], int)}
     for detail, spot in zip(details, spots, strict=True):
         if spot.path in lists:
             continue  # a list that might have been a single value: its items have the fault
-        keys = "".join(f"[{k}]" if isinstance(k, int) else f".{shorten(k)}" for k in spot.path)
-        text = f"{keys.removeprefix('.')}: " if keys else ""
-        faults.add(spot.mark, text + _message(detail, spot, schema))
+        faults.add(spot.mark, partial(_message, detail, spot, schema))
 
 
-def _locate(detail: ErrorDetails, root: yaml.Node, top: Schema) -> _Spot:
+def _locate(detail: ErrorDetails, root: yaml.Node, top: Schema, pairs: _Pairs) -> _Spot:
     """Follow a location of pydantic, which also names the members of unions, to its node."""
     location = detail["loc"]
     if "key" in detail.get("ctx", {}):
@@ -49,11 +57,10 @@ def _locate(detail: ErrorDetails, root: yaml.Node, top: Schema) -> _Spot:
             item = node.value[part]
             spot = _Spot((*spot.path, part), item.start_mark, item, items)
         elif "properties" in schema and isinstance(node, yaml.MappingNode):
-            pairs = [pair for pair in node.value if pair[0].value == part]
             field = schema["properties"].get(part, {})
             if "$ref" in field:
                 field = top["$defs"][field["$ref"].rpartition("/")[2]]
-            key, value = pairs[0] if pairs else (node, None)
+            key, value = pairs[node].get(str(part), (node, None))
             unknown = detail["type"] == "extra_forbidden"
             mark = key.start_mark if unknown or value is None else value.start_mark
             spot = _Spot((*spot.path, part), mark, value, field)
@@ -61,6 +68,11 @@ def _locate(detail: ErrorDetails, root: yaml.Node, top: Schema) -> _Spot:
 
 
 def _message(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
+    keys = "".join(f"[{k}]" if isinstance(k, int) else f".{shorten(k)}" for k in spot.path)
+    return (f"{keys.removeprefix('.')}: " if keys else "") + _reason(detail, spot, top)
+
+
+def _reason(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
     if spot.node is None:
         return "missing: a config states at least its name"
     if detail["type"] == "extra_forbidden":

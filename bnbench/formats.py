@@ -19,7 +19,8 @@ SCHEMA_VERSION = 1
 def to_json(comparisons: Sequence[Comparison]) -> str:
     """Return all numbers unrounded, as strict JSON; accuracies are shares of 1, times seconds."""
     content = {"schema_version": SCHEMA_VERSION, "protocols": [_protocol(c) for c in comparisons]}
-    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(content, indent=1, allow_nan=False)  # escapes all that is not ASCII
+    return text.replace("\x7f", "\\u007f") + "\n"
 
 
 def _protocol(comparison: Comparison) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(file) as archive:
             yield archive
     except _FAULTS as error:
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{name}: damaged, or not written by numpy.savez: {reason}") from error
 
 
@@ -109,7 +109,7 @@ def _check_header(archive: zipfile.ZipFile, key: str, where: str) -> tuple[Shape
         raise InputError(f"{where}: holds Python objects (pickles), which are never loaded")
     kinds, wanted = ("buif", "numbers") if key.startswith("x") else ("ui", "integers")
     if dtype.kind not in kinds:
-        raise InputError(f"{where}: expected {wanted}, found the type {dtype}")
+        raise InputError(f"{where}: expected {wanted}, found the type {str(dtype)[:100]}")
     if not shape or min(shape) < 1:
         raise InputError(f"{where}: expected at least one row and one value, found shape {shape}")
     declared, held = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{key}.npy").file_size

@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,12 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bnbench.config import Config
 from bnbench.errors import EnvironmentFault
+from bnbench.text import visible
 
 _ABANDONED_AFTER_SECONDS = 60.0
 _LARGEST_RECORD_BYTES = 64 * 2**20
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+EpochSeconds = Annotated[float, Field(ge=1e-9, le=1e9)]  # ratios are made of these
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -49,7 +51,7 @@ class History(_Part):
     accuracy: tuple[Share, ...] = ()
     val_loss: tuple[Finite, ...] = ()
     val_accuracy: tuple[Share, ...] = ()
-    epoch_seconds: tuple[Seconds, ...] = ()
+    epoch_seconds: tuple[EpochSeconds, ...] = ()
 
 
 class Environment(_Part):
@@ -133,7 +135,8 @@ class RecordStore:
             probe.unlink()
             for leftover in (*self.folder.glob(".tmp-*"), *self.folder.glob("*/.tmp-*")):
                 if _is_abandoned(leftover):
-                    leftover.unlink(missing_ok=True)
+                    with suppress(OSError):  # another user's, or a folder: it harms nothing
+                        leftover.unlink()
 
     def find(self, config: Config, seed: int) -> RunRecord | None:
         """Return the run's record if there is one; raises `DamagedRecord` if it is none."""
@@ -171,14 +174,15 @@ def read_record(path: Path) -> RunRecord:
     """Return the record in ``path``; raises `DamagedRecord` with the path and the reason."""
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST_RECORD_BYTES:
-            raise DamagedRecord(f"{path}: skipped: not a run record")
+            raise DamagedRecord(f"{visible(path)}: skipped: not a run record")
         record = RunRecord.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise DamagedRecord(f"{path}: skipped: cannot be read: {error.strerror}") from error
+        reason = f"cannot be read: {error.strerror}"
+        raise DamagedRecord(f"{visible(path)}: skipped: {reason}") from error
     except ValidationError as error:
-        raise DamagedRecord(f"{path}: skipped: {_reason(error)}") from error
-    if reason := _contradiction(record):
-        raise DamagedRecord(f"{path}: skipped: {reason}")
+        raise DamagedRecord(f"{visible(path)}: skipped: {_reason(error)}") from error
+    if contradiction := _contradiction(record):
+        raise DamagedRecord(f"{visible(path)}: skipped: {contradiction}")
     return record
 
 
@@ -189,7 +193,7 @@ def _reason(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if where == "schema_version" and first["type"] != "missing":
         return f"schema_version {first['input']!r:.20}; this bnbench reads 1"
-    return f"not a run record: {where or 'top level'}: {first['msg'].lower()}"
+    return f"not a run record: {where[:80] or 'top level'}: {first['msg'].lower()}"
 
 
 def _contradiction(record: RunRecord) -> str | None:
@@ -241,7 +245,8 @@ def check_writable(path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
+    ending = path.name[-50:]  # together no longer than a file's name may be
+    return path.with_name(f".tmp-{secrets.token_hex(4)}-{ending}")
 
 
 def _flush(path: Path) -> None:
@@ -257,7 +262,7 @@ def _flush(path: Path) -> None:
 def _is_abandoned(temporary: Path) -> bool:
     try:
         return time.time() - temporary.stat().st_mtime > _ABANDONED_AFTER_SECONDS
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
@@ -271,7 +276,8 @@ def _faults_named(path: Path, done: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise EnvironmentFault(f"{path}: cannot be {done}: {reason}; {_cure(error)}") from error
+        where = f"{visible(path)}: cannot be {done}"
+        raise EnvironmentFault(f"{where}: {reason}; {_cure(error)}") from error
 
 
 def _cure(error: OSError) -> str:

@@ -131,7 +131,7 @@ class Workers:
     jobs: int
     _reporting: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
-    _fault: BnbenchError | None = None
+    _fault: Exception | None = None
 
     def run(self) -> None:
         """Make all runs and return when the last has ended.
@@ -142,36 +142,41 @@ class Workers:
         waiting: queue.SimpleQueue[Trial] = queue.SimpleQueue()
         for trial in self.trials:
             waiting.put(trial)
-        threads = [
-            threading.Thread(target=self._work, args=(waiting,), daemon=True)
-            for _ in range(min(self.jobs, len(self.trials)))
-        ]
-        for thread in threads:
-            thread.start()
+        ends: list[threading.Event] = []
         try:
-            _join(threads)
+            for _ in range(min(self.jobs, len(self.trials))):
+                ended = threading.Event()
+                threading.Thread(target=self._work, args=(waiting, ended), daemon=True).start()
+                ends.append(ended)
+            _wait_for_all(ends)
         except Interrupted:
             self._stop.set()
-            _join(threads)
+            _wait_for_all(ends)
             raise
         if self._fault:
             raise self._fault
 
-    def _work(self, waiting: queue.SimpleQueue[Trial]) -> None:
+    def _work(self, waiting: queue.SimpleQueue[Trial], ended: threading.Event) -> None:
         programs: dict[Config, TrainingProgram] = {}
-        while not self._stop.is_set():
-            try:
-                trial = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                self._make(trial, programs)
-            except BnbenchError as fault:
-                self._fault = self._fault or fault
-                self._stop.set()
-            except Exception as failure:
-                programs.pop(trial.config, None)
-                self._tell(Event(trial, 0, failure=failure))
+        try:
+            while not self._stop.is_set():
+                self._attempt(waiting.get_nowait(), programs)
+        except queue.Empty:
+            pass
+        except Exception as fault:
+            self._fault = self._fault or fault
+            self._stop.set()
+        finally:
+            ended.set()
+
+    def _attempt(self, trial: Trial, programs: dict[Config, "TrainingProgram"]) -> None:
+        try:
+            self._make(trial, programs)
+        except BnbenchError:
+            raise
+        except Exception as failure:
+            programs.pop(trial.config, None)
+            self._tell(Event(trial, 0, failure=failure))
 
     def _make(self, trial: Trial, programs: dict[Config, "TrainingProgram"]) -> None:
         from bnbench.training import TrainingProgram
@@ -194,6 +199,6 @@ class Workers:
             self.report(event)
 
 
-def _join(threads: Iterable[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join()
+def _wait_for_all(ends: Iterable[threading.Event]) -> None:
+    for ended in ends:  # an interrupted join would take its thread for ended, up to Python 3.12
+        ended.wait()

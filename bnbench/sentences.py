@@ -14,6 +14,7 @@ def closing(comparison: Comparison) -> list[str]:
     return [
         *_best(comparison),
         *_verdicts(comparison),
+        *_placements(comparison),
         *_unclean(comparison),
         *_limits(comparison),
     ]
@@ -50,9 +51,13 @@ def _lead(contrast: ExperimentContrast) -> str:
     found = contrast.result
     if found.mean_difference is None:
         return f", with no seed in common with {contrast.baseline}"
+    return f", {_difference(contrast)} against {contrast.baseline}"
+
+
+def _difference(contrast: ExperimentContrast) -> str:
+    found = contrast.result
     interval = f" [{', '.join(map(points, found.ci95))}]" if found.ci95 else ""
-    difference = f"{points(found.mean_difference)} percentage points{interval}"
-    return f", {difference} against {contrast.baseline}"
+    return f"{points(found.mean_difference or 0.0)} percentage points{interval}"
 
 
 def _cost(comparison: Comparison, experiment: Experiment) -> str:
@@ -79,6 +84,17 @@ def _verdicts(comparison: Comparison) -> Iterator[str]:
     if undecided := [c for c in against if c.result.verdict is None]:
         reasons = sorted({c.result.reason or "" for c in undecided})
         yield f"No verdict on {_listed([c.experiment for c in undecided])}: {'; '.join(reasons)}."
+
+
+def _placements(comparison: Comparison) -> Iterator[str]:
+    base = comparison.baseline.label
+    for contrast in comparison.contrasts:
+        if contrast.baseline != base and contrast.differs_in == (PLACEMENT,):
+            verdict = contrast.result.verdict or "no verdict"
+            yield (
+                f"Placement alone, {contrast.experiment} against {contrast.baseline}: "
+                f"{_difference(contrast)}, {verdict}."
+            )
 
 
 def _named(contrast: ExperimentContrast) -> str:

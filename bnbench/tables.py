@@ -12,7 +12,7 @@ from bnbench.architecture import Activation, Dense, Layer
 from bnbench.comparison import Comparison, EpochRatio, Experiment, ExperimentContrast
 from bnbench.data import DataState
 from bnbench.records import Parameters
-from bnbench.text import percent, points, visible
+from bnbench.text import percent, points, seconds, visible
 
 NOTHING = "–"
 
@@ -81,7 +81,7 @@ def _result_row(comparison: Comparison, experiment: Experiment) -> tuple[str, ..
         _with_interval(percent, experiment.mean, experiment.ci95),
         _difference(contrast) if contrast else NOTHING,
         "baseline" if is_baseline else _verdict(contrast),
-        f"{quartiles[1]:.3g}" if quartiles else NOTHING,
+        seconds(quartiles[1]) if quartiles else NOTHING,
         NOTHING if is_baseline else _ratio(comparison.ratios[experiment.label]),
     )
 
@@ -176,7 +176,7 @@ def variables(network: Sequence[Layer]) -> Grid:
             Column("layer", numeric=False),
             Column("role", numeric=False),
             Column("shape", dispensable=1),
-            Column("parameters"),
+            Column("parameters", dispensable=2),
             Column("trained", numeric=False),
         ),
         tuple(
@@ -248,8 +248,6 @@ def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
             Text(visible(column.heading) + unit),
             justify="right" if column.numeric else "left",
             overflow="fold",
-            no_wrap=False,
-            vertical="bottom",
         )
     places = [index for index, column in enumerate(grid.columns) if column in kept]
     for row in grid.rows:

@@ -28,3 +28,8 @@ def percent(share: float) -> str:
 def points(difference: float) -> str:
     """Return a difference of shares in percentage points, with its sign and two decimals."""
     return f"{100 * difference:+.2f}".replace("-0.00", "+0.00")
+
+
+def seconds(time: float) -> str:
+    """Return a time in seconds with three significant digits."""
+    return f"{time:#.3g}".removesuffix(".")

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +35,35 @@ class Faults:
     """The faults found so far, at most one for each place."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[int, int, int], str] = {}
+        self._texts: dict[tuple[int, int, int], tuple[str, str | Callable[[], str]]] = {}
         self._sources: list[str] = []
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._texts)
 
-    def add(self, mark: yaml.Mark, text: str) -> None:
-        """Note what is wrong at a mark, unless something is noted there already."""
-        if mark.name not in self._sources:
-            self._sources.append(mark.name)
+    def enter(self, source: str) -> None:
+        """Let the faults of a source come after those of the sources entered before."""
+        if source not in self._sources:
+            self._sources.append(source)
+
+    def add(self, mark: yaml.Mark, text: str | Callable[[], str]) -> None:
+        """Note what is wrong at a mark, unless something is noted there already.
+
+        A text that takes time to make may be a function: it is called only if it is shown.
+        """
         line = "" if mark.name.startswith("--set ") else f":{mark.line + 1}"
         place = (self._sources.index(mark.name), mark.line, mark.column)
-        self._lines.setdefault(place, f"{visible(mark.name)}{line}: {text}")
+        self._texts.setdefault(place, (f"{visible(mark.name)}{line}: ", text))
 
     def error(self) -> InputError:
         """Return all faults as one error, in the order of sources and lines."""
-        lines = [self._lines[place] for place in sorted(self._lines)]
-        if len(lines) > _FAULT_LIMIT:
-            lines[_FAULT_LIMIT:] = [f"and {len(lines) - _FAULT_LIMIT} more faults"]
+        faults = [self._texts[place] for place in sorted(self._texts)]
+        lines = [
+            where + (text if isinstance(text, str) else text())
+            for where, text in faults[:_FAULT_LIMIT]
+        ]
+        if len(faults) > _FAULT_LIMIT:
+            lines.append(f"and {len(faults) - _FAULT_LIMIT} more faults")
         return InputError("\n".join(lines))
 
 
@@ -82,6 +92,7 @@ def read_text(path: Path) -> str:
 
 def compose(text: str, source: str, faults: Faults) -> yaml.Node | None:
     """Return the root node of the only document, or None after noting that it is not YAML."""
+    faults.enter(source)
     start = _start(source)
     try:
         loader = _Loader(text, source, faults)
@@ -91,8 +102,8 @@ def compose(text: str, source: str, faults: Faults) -> yaml.Node | None:
         character = visible(text[error.position])
         faults.add(mark, f"cannot read as YAML: the character {character} is not allowed")
     except yaml.MarkedYAMLError as error:
-        reason = visible(", ".join(filter(None, (error.context, error.problem))))
-        faults.add(error.problem_mark or start, f"cannot read as YAML: {reason}")
+        reason = ", ".join(filter(None, (error.context, error.problem)))[:200]
+        faults.add(error.problem_mark or start, f"cannot read as YAML: {visible(reason)}")
     except (ValueError, OverflowError):  # from PyYAML: an escape beyond Unicode, a huge version
         faults.add(loader.get_mark(), "cannot read as YAML: a number here is too large")
     return None
@@ -160,10 +171,12 @@ class _Loader(yaml.SafeLoader):
 def override(root: yaml.Node, setting: str, faults: Faults) -> None:
     """Put the value of a ``KEY=VALUE`` into the tree, in the place of what stands there."""
     source = f"--set {shorten(setting)}"
+    faults.enter(source)
     start = _start(source)
     key, equals, text = setting.partition("=")
     *sections, last = key.split(".")
-    if not equals or not all((*sections, last)) or len(sections) > _DEPTH_LIMIT:
+    named = key.isprintable() and all((*sections, last)) and len(sections) < _DEPTH_LIMIT
+    if not equals or not named:
         faults.add(start, "expected KEY=VALUE, such as training.epochs=3")
         return
     node, value = root, compose(text, source, faults)

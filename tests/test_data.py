@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import struct
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from bnbench import data, fashion_mnist
 
-full = fashion_mnist.DEBIAN_FOLDER
 needs_full_data = [
     pytest.mark.data,
     pytest.mark.skipif(
@@ -199,12 +199,12 @@ def test_status_of_what_is_not_there(home: Path) -> None:
 @pytest.mark.parametrize("shape", [(1,), (7,), (4, 3), (2, 3, 2, 1)])
 def test_own_features_of_any_shape_are_flattened(tmp_path: Path, shape: tuple[int, ...]) -> None:
     """A row may have any shape; its values keep their order."""
-    x_train = np.arange(12 * np.prod(shape), dtype=np.float32).reshape(12, *shape)
+    x_train = np.arange(12 * math.prod(shape), dtype=np.float32).reshape(12, *shape)
     x_test = np.zeros((6, *shape), np.float32)
     path = save(tmp_path / "own.npz", own_arrays(x_train=x_train, x_test=x_test))
     own = data.load(path, 3)
     assert (own.x_train == x_train[:9].reshape(9, -1)).all()
-    assert (own.feature_shape, own.features, own.classes) == (shape, np.prod(shape), 3)
+    assert (own.feature_shape, own.features, own.classes) == (shape, math.prod(shape), 3)
     assert data.describe(path) == (shape, 3, 12)
 
 
@@ -275,24 +275,19 @@ class TestFullData:
         readme = fashion_mnist.SAMPLE_PATH.with_name("README.md").read_text(encoding="utf-8")
         recipe = readme.split("```python\n")[1].split("```")[0]
         monkeypatch.chdir(tmp_path)
-        exec(recipe.replace(str(full), str(folder)), {})
+        exec(recipe.replace(str(fashion_mnist.DEBIAN_FOLDER), str(folder)), {})
         drawn = data.load("fashion_mnist_sample.npz", 100)
         assert drawn.sha256 == data.load("fashion_mnist_sample", 100).sha256
 
     def test_the_sample_s_images_are_real_ones(self) -> None:
         """Each training image of the sample is one of the training set's, with its label."""
-        whole, sample = (data.load(name, 100) for name in ("fashion_mnist", "fashion_mnist_sample"))
-        for part in ("train", "val", "test"):
-            source = "test" if part == "test" else "train"
-            labels = {
-                image.tobytes(): label
-                for image, label in zip(
-                    getattr(whole, f"x_{source}"), getattr(whole, f"y_{source}"), strict=True
-                )
-            }
-            if source == "train":
-                labels |= {x.tobytes(): y for x, y in zip(whole.x_val, whole.y_val, strict=True)}
-            images = getattr(sample, f"x_{part}")
-            assert [labels[image.tobytes()] for image in images] == list(
-                getattr(sample, f"y_{part}")
-            )
+        whole = data.load("fashion_mnist", 100)
+        sample = data.load("fashion_mnist_sample", 100)
+        for drawn, parts in (("train", ("train", "val")), ("test", ("test",))):
+            labels: dict[bytes, int] = {}
+            for part in parts:
+                images, classes = getattr(whole, f"x_{part}"), getattr(whole, f"y_{part}")
+                labels |= dict(zip(map(bytes, images), classes, strict=True))
+            images = getattr(sample, f"x_{drawn}")
+            found = [labels[bytes(image)] for image in images]
+            assert found == list(getattr(sample, f"y_{drawn}"))

@@ -30,7 +30,7 @@ def train(configs: list[Config], jobs: int) -> list[RunRecord]:
 
 
 def test_runs_are_interleaved_seed_by_seed(tiny: Make) -> None:
-    """Seed 0 of all experiments comes before seed 1 of any, and none is lost where counts differ."""
+    """Seed 0 of all experiments comes before seed 1 of any; none is lost where counts differ."""
     first, second = tiny("seeds=3", name="first"), tiny("seeds=[7]", name="second")
     assert [str(trial) for trial in interleave([first, second])] == [
         "first seed 0",

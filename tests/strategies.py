@@ -1,0 +1,74 @@
+"""Hypothesis strategies that other tests share."""
+
+from typing import Any, get_args
+
+from hypothesis import strategies as st
+
+from bnbench.config import Activation, Config, Initializer, Optimizer, Placement
+
+_FIRST = "abcXYZ019"
+_FORBIDDEN = ("con", "prn", "aux", "nul", "com", "lpt")
+
+
+def _names() -> st.SearchStrategy[str]:
+    texts = st.from_regex(rf"[{_FIRST}][A-Za-z0-9._-]{{0,63}}", fullmatch=True)
+    return texts.filter(lambda t: not t.endswith(".") and not t.lower().startswith(_FORBIDDEN))
+
+
+def _positive(largest: float) -> st.SearchStrategy[float]:
+    return st.floats(0, largest, exclude_min=True)
+
+
+@st.composite
+def _models(draw: st.DrawFn, most_layers: int, most_units: int) -> dict[str, Any]:
+    units = draw(st.lists(st.integers(1, most_units), min_size=1, max_size=most_layers))
+    activation = st.sampled_from(get_args(Activation))
+    several = st.lists(activation, min_size=len(units), max_size=len(units))
+    return {
+        "hidden_units": units,
+        "activation": draw(activation | several),
+        "kernel_initializer": draw(st.sampled_from(get_args(Initializer))),
+        "use_bias": draw(st.sampled_from(["auto", True, False])),
+        "batch_norm": {
+            "placement": draw(st.sampled_from(get_args(Placement))),
+            "input": draw(st.booleans()),
+            "momentum": draw(st.floats(0, 1, exclude_max=True)),
+            "epsilon": draw(_positive(1)),
+        },
+    }
+
+
+@st.composite
+def _trainings(draw: st.DrawFn) -> dict[str, Any]:
+    optimizer = draw(st.sampled_from(get_args(Optimizer)))
+    momentum = st.floats(0, 1, exclude_max=True) if optimizer in ("sgd", "rmsprop") else st.just(0)
+    return {
+        "optimizer": optimizer,
+        "learning_rate": draw(_positive(1e38) | st.integers(1, 1000)),
+        "momentum": draw(momentum),
+        "epochs": draw(st.integers(1, 100_000)),
+        "batch_size": draw(st.integers(2, 2**20)),
+    }
+
+
+@st.composite
+def configs(draw: st.DrawFn, most_layers: int = 6, most_units: int = 65536) -> Config:
+    """Draw any valid config, with at most so many hidden layers and units in each."""
+    paths = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=20)
+    dataset = st.sampled_from(["fashion_mnist", "fashion_mnist_sample"])
+    seed = st.integers(0, 2**31 - 1)
+    return Config.model_validate(
+        {
+            "name": draw(_names()),
+            "description": draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=80)),
+            "data": {
+                "dataset": draw(dataset | paths.map(lambda path: f"{path}.npz")),
+                "validation_size": draw(st.integers(1, 2**31 - 1)),
+            },
+            "model": draw(_models(most_layers, most_units)),
+            "training": draw(_trainings()),
+            "seeds": draw(
+                st.integers(1, 10_000) | st.lists(seed, min_size=1, max_size=9, unique=True)
+            ),
+        }
+    )
