@@ -15,7 +15,7 @@ import typer
 
 from bnbench import __version__
 from bnbench.errors import BnbenchError, CheckFailed, InputError, Interrupted
-from bnbench.text import visible
+from bnbench.text import count, visible
 
 if TYPE_CHECKING:
     from bnbench.comparison import Comparison, Metric
@@ -73,7 +73,7 @@ def _show_version(value: bool) -> None:
         raise typer.Exit
 
 
-Configs = Annotated[list[Path], typer.Argument(help="YAML files.", metavar="CONFIG...")]
+Configs = Annotated[list[Path], typer.Argument(help="YAML files.", metavar="CONFIG")]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
 DataDir = Annotated[
     Path | None,
@@ -145,7 +145,7 @@ def run(
 @app.command()
 def compare(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Experiments; default: all.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Experiments; default: all.")
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Experiment to hold the others against.")
@@ -277,7 +277,7 @@ def _announce(planned: Any, configs: Sequence["Config"], store: "RecordStore") -
 
     missing, recorded = len(planned.missing), len(planned.recorded)
     display.notice(
-        f"{missing + recorded} runs of {len(configs)} experiments: "
+        f"{count(missing + recorded, 'run')} of {count(len(configs), 'experiment')}: "
         f"{recorded} recorded, {missing} to make."
     )
     protocols = {config.protocol_id: len(config.seed_list) for config in configs}
@@ -348,7 +348,7 @@ def _report_trouble(records: Sequence["RunRecord"], failures: Sequence["Event"])
             display.notice("".join(traceback.format_exception(event.failure)))
     diverged = [record for record in records if not record.completed]
     if failures or diverged:
-        raise CheckFailed(f"{len(failures)} runs failed, {len(diverged)} diverged")
+        raise CheckFailed(f"{count(len(failures), 'run')} failed, {len(diverged)} diverged")
 
 
 def _metric(name: str) -> "Metric":
@@ -438,7 +438,7 @@ def main() -> None:
         signal.signal(number, _interrupt)
     try:
         _refuse_odd_options(sys.argv[1:])
-        app()
+        app(prog_name="bnbench")
     except BnbenchError as error:
         _end(str(error), error.exit_code)
     except (Exception, Interrupted):

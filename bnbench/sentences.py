@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bnbench.comparison import INPUT_BN, PLACEMENT, Comparison, Experiment, ExperimentContrast
-from bnbench.text import percent, points
+from bnbench.text import count, percent, points
 
 
 def closing(comparison: Comparison) -> list[str]:
@@ -25,7 +25,7 @@ def describe_protocol(comparison: Comparison) -> str:
     data, training = comparison.config.data, comparison.config.training
     momentum = f", momentum {training.momentum:g}" if training.momentum else ""
     return (
-        f"{data.dataset}, {_count(training.epochs, 'epoch')}, {training.optimizer}, "
+        f"{data.dataset}, {count(training.epochs, 'epoch')}, {training.optimizer}, "
         f"learning rate {training.learning_rate:g}{momentum}, batch size {training.batch_size}"
     )
 
@@ -38,7 +38,7 @@ def _best(comparison: Comparison) -> Iterator[str]:
     best = max(finished, key=lambda e: e.mean or 0.0)
     base = comparison.baseline.label
     mean = f"{percent(best.mean or 0.0)} %"
-    seeds = _count(len(best.values), "seed")
+    seeds = count(len(best.values), "seed")
     if best is comparison.baseline:
         yield f"{base}, the baseline, has the highest mean accuracy: {mean} over {seeds}."
         return
@@ -151,10 +151,6 @@ def _limits(comparison: Comparison) -> Iterator[str]:
     if len(others) > 1 and not comparison.all_pairs:
         yield "How these rank among each other is not tested here; --all-pairs does."
     yield "It holds for this network, data set and training budget, and says nothing of others."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -33,3 +33,8 @@ def points(difference: float) -> str:
 def seconds(time: float) -> str:
     """Return a time in seconds with three significant digits."""
     return f"{time:#.3g}".removesuffix(".")
+
+
+def count(number: int, noun: str) -> str:
+    """Return the number with its noun, in the plural unless it is one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

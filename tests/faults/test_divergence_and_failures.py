@@ -1,0 +1,124 @@
+"""A run that diverges or fails is told of at the end, and takes no other run with it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bnbench import cli
+from bnbench.errors import CheckFailed
+from bnbench.runner import Event, Trial
+from tests.conftest import ROOT, bnbench, record
+from tests.faults.conftest import assert_comparable
+from tests.faults.forge import Forge
+
+
+@pytest.mark.slow
+def test_a_learning_rate_that_explodes(
+    forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It is recorded as diverged in strict JSON, its neighbour ends, and the exit code is 1."""
+    folder, good, bad = tmp_path / "runs", tiny_yaml("good"), tiny_yaml("bad")
+    bad.write_text(bad.read_text().replace("epochs: 2", "epochs: 2, learning_rate: 1.0e+30"))
+    done = forge.run("run", bad, good, "--jobs", 1, "--runs-dir", folder)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "bnbench: 0 runs failed, 2 diverged"
+    assert "bad seed 0: diverged in epoch 1" in done.stderr
+    assert "bad: 2 of 2 runs diverged" in done.stdout
+    assert "0/2" in done.stdout
+    for seed in (0, 1):
+        (path,) = folder.glob(f"bad-*/seed-000{seed}.json")
+        record = json.loads(path.read_text(), parse_constant=pytest.fail)
+        assert record["status"] == "diverged"
+        assert (record["test_accuracy"], record["test_loss"]) == (None, None)
+        assert record["history"]["loss"] == []
+    assert len(list(folder.glob("good-*/*.json"))) == 2
+    assert_comparable(folder, experiments=2)
+    again = forge.run("run", bad, good, "--runs-dir", folder)
+    assert (again.returncode, again.stderr.splitlines()[0]) == (
+        1,
+        "4 runs of 2 experiments: 4 recorded, 0 to make.",
+    )
+    under = bnbench("compare", "--runs-dir", folder, "--fail-under", 0)
+    assert (under.returncode, under.stderr) == (1, "bnbench: bad: mean below 0 %\n")
+
+
+FAIL = r"""
+import sys
+from bnbench import cli
+
+def failing_run():
+    import tensorflow as tf
+    from bnbench.training import TrainingProgram
+
+    real = TrainingProgram.run
+    failures = {
+        1: MemoryError(),
+        2: tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore lines"),
+        3: ValueError("[/x] \x1b[31m \u202e \x9b31m in front\nsecond line"),
+    }
+
+    def run(self, seed, *rest):
+        if seed in failures:
+            raise failures[seed]
+        return real(self, seed, *rest)
+
+    TrainingProgram.run = run
+
+from bnbench import device
+real_start = device.start
+
+def start(*arguments):
+    chosen = real_start(*arguments)
+    failing_run()
+    return chosen
+
+device.start = start
+cli.main()
+"""
+
+
+@pytest.mark.slow
+def test_runs_that_raise(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None:
+    """Whatever a run raises, the others end, and it is listed last with its reason in one line."""
+    config, folder = tiny_yaml(seeds=5), tmp_path / "runs"
+    command = [sys.executable, "-c", FAIL, "run", str(config), "--runs-dir", str(folder)]
+    done = subprocess.run(
+        [*command, "--jobs", "1"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-4:] == [
+        "failed: tiny seed 1: MemoryError",
+        "failed: tiny seed 2: ResourceExhaustedError: OOM when allocating",
+        r"failed: tiny seed 3: ValueError: [/x] \x1b[31m \u202e \x9b31m in front",
+        "bnbench: 3 runs failed, 0 diverged",
+    ]
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in folder.rglob("*.json")} == {"seed-0000.json", "seed-0004.json"}
+    assert_comparable(folder)
+
+
+def test_debugging_shows_the_traceback_of_a_failed_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--debug` adds where the exception came from to its reason."""
+    try:
+        [][1]
+    except IndexError as error:
+        failed = Event(Trial(record().config, 3), 0, failure=error)
+    monkeypatch.setattr(cli, "_debugging", True)
+    with pytest.raises(CheckFailed, match="1 runs failed, 0 diverged"):
+        cli._report_trouble([], [failed])
+    said = capsys.readouterr().err
+    assert said.startswith("failed: no_bn seed 3: IndexError: list index out of range\n")
+    assert "Traceback" in said
+    assert "[][1]" in said

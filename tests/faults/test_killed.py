@@ -1,0 +1,201 @@
+"""Killed at any moment, the same command goes on and ends with the records of a quiet run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bnbench.cli import _interrupt
+from bnbench.errors import Interrupted
+from bnbench.records import RecordStore
+from bnbench.runner import Workers, interleave
+from tests.conftest import ROOT, bnbench
+from tests.faults.conftest import assert_comparable, assert_short, untimed_records
+from tests.faults.forge import Forge
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+KILLS_IN_A_LANE = 21
+KILLS_WHILE_IMPORTING = 8
+
+
+@dataclass
+class Lane:
+    """Kills one run after another, each at a moment of its own, and checks what is left."""
+
+    forge: Forge
+    config: Path
+    expected: dict[str, str]
+    lifetime: float
+    folder: Path
+    seed: int
+    kills: Counter[str] = field(default_factory=Counter)
+    ended: int = 0
+
+    def work(self) -> None:
+        draw = random.Random(self.seed)
+        while self.kills.total() < KILLS_IN_A_LANE:
+            runs = self.folder / f"runs{self.ended}"
+            moment = self._moment(draw)
+            self._kill(runs, moment, SIGNALS[self.kills.total() % 3])
+            if untimed_records(runs) == self.expected:
+                self._finish(runs)
+        self._finish(self.folder / f"runs{self.ended}")
+
+    def _moment(self, draw: random.Random) -> tuple[int, float]:
+        """Return after how many new records to kill (0: none needed), and seconds to wait then."""
+        if draw.random() < 0.5:
+            return 0, draw.uniform(0, self.lifetime)
+        return draw.randint(1, 3), draw.uniform(0, 0.02)
+
+    def _kill(self, runs: Path, moment: tuple[int, float], number: signal.Signals) -> None:
+        records, pause = moment
+        awaited = len(list(runs.glob("*/seed-*"))) + records
+        started = self.forge.start("run", self.config, "--jobs", 1, "--runs-dir", runs)
+        while records and not started.ended and len(list(runs.glob("*/seed-*"))) < awaited:
+            time.sleep(0.001)
+        time.sleep(pause)
+        started.send(number)
+        done = started.wait()
+        if done.returncode != 0:
+            self.kills[number.name] += 1
+            self._check(done, runs, number)
+
+    def _check(
+        self, done: subprocess.CompletedProcess[str], runs: Path, number: signal.Signals
+    ) -> None:
+        assert_right_end(done, number)
+        warnings = RecordStore(runs).read_all()[1]
+        assert warnings == []
+        assert untimed_records(runs).items() <= self.expected.items()
+
+    def _finish(self, runs: Path) -> None:
+        for leftover in runs.rglob(".tmp-*"):
+            os.utime(leftover, (0, 0))
+        done = self.forge.run("run", self.config, "--jobs", 1, "--runs-dir", runs)
+        assert done.returncode == 0, done.stderr
+        assert untimed_records(runs) == self.expected
+        assert list(runs.rglob(".tmp-*")) == []
+        self.ended += 1
+
+
+def assert_right_end(done: subprocess.CompletedProcess[str], number: signal.Signals) -> None:
+    """SIGKILL ends a process at once; the others end it with 130 and one clear line."""
+    if number is signal.SIGKILL:
+        assert done.returncode == -signal.SIGKILL
+    elif done.returncode != -number:  # it was not yet in `main`
+        assert done.returncode == 130, done.stderr
+        assert "Traceback" not in done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert last == "bnbench: interrupted; the same command goes on from what is recorded"
+
+
+@pytest.mark.slow
+def test_fifty_kills_lose_nothing(
+    forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
+) -> None:
+    """After 50 kills at random moments the records equal those of an undisturbed run."""
+    config, quiet = tiny_yaml(epochs=20, seeds=20), tmp_path / "quiet"
+    assert bnbench("run", config, "--jobs", 1, "--runs-dir", quiet).returncode == 0
+    expected = untimed_records(quiet)
+    assert len(expected) == 20
+
+    start = time.monotonic()
+    assert forge.run("run", config, "--jobs", 1, "--runs-dir", tmp_path / "forked").returncode == 0
+    lifetime = time.monotonic() - start
+    assert untimed_records(tmp_path / "forked") == expected
+
+    lanes = [
+        Lane(forge, config, expected, lifetime, tmp_path / f"lane{seed}", seed) for seed in (0, 1)
+    ]
+    for lane in lanes:
+        lane.folder.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        for running in [pool.submit(lane.work) for lane in lanes]:
+            running.result()
+    kills = lanes[0].kills + lanes[1].kills
+    assert kills.total() == 2 * KILLS_IN_A_LANE
+    assert_comparable(lanes[0].folder / "runs0")
+
+
+@pytest.mark.slow
+def test_kills_while_importing(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None:
+    """A fresh process killed among its imports leaves no record, no traceback and no damage."""
+    config, runs = tiny_yaml(), tmp_path / "runs"
+    command = [sys.executable, "-m", "bnbench", "run", str(config), "--runs-dir", str(runs)]
+    draw = random.Random(2)
+
+    def kill(count: int, moment: float) -> tuple[subprocess.CompletedProcess[str], signal.Signals]:
+        number = SIGNALS[count % 3]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        ) as started:
+            assert started.stderr is not None
+            first = started.stderr.readline()  # from here on its handlers are in place
+            time.sleep(moment)
+            started.send_signal(number)
+            out, err = started.communicate(timeout=60)
+        return subprocess.CompletedProcess(command, started.returncode, out, first + err), number
+
+    moments = [draw.uniform(0, 2.5) for _ in range(KILLS_WHILE_IMPORTING)]
+    with ThreadPoolExecutor(2) as pool:
+        for done, number in pool.map(kill, range(KILLS_WHILE_IMPORTING), moments):
+            assert done.returncode in (130, -signal.SIGKILL), done.stderr
+            assert_right_end(done, number)
+    assert untimed_records(runs) == {}
+
+
+def test_interrupted_twice_ends_at_once(
+    tiny_yaml: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first Ctrl-C lets the runs under way end, a second does not wait for them."""
+    from bnbench.config import load_config
+
+    config = load_config(tiny_yaml())
+    workers = Workers(interleave([config]), {}, lambda *kept: None, lambda event: None, jobs=1)
+    going, never = threading.Event(), threading.Event()
+
+    def hang(*arguments: object) -> None:
+        going.set()
+        never.wait()
+
+    def interrupt_twice() -> None:
+        going.wait()
+        time.sleep(0.2)  # until the main thread waits for the runs
+        os.kill(os.getpid(), signal.SIGINT)
+        workers._stop.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(workers, "_make", hang)
+    previous = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        threading.Thread(target=interrupt_twice).start()
+        with pytest.raises(Interrupted):
+            workers.run()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        never.set()
+
+
+@pytest.mark.slow
+def test_signals_while_the_end_is_near(forge: Forge, tiny_yaml: Callable[..., Path]) -> None:
+    """Ctrl-C again and again ends with 130 and one line, wherever each of them falls."""
+    config = tiny_yaml(epochs=100_000)
+    started = forge.start("run", config, "--jobs", 1, "--runs-dir", config.parent / "runs")
+    time.sleep(2)
+    while not started.ended:
+        started.send(signal.SIGINT)
+        time.sleep(0.01)
+    done = started.wait()
+    assert done.returncode == 130, done.stderr
+    assert_short(done.stderr)
+    assert done.stderr.count("interrupted") == 1

@@ -1,0 +1,190 @@
+"""The commands as a user meets them: help, exit codes, messages, and what is not imported."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CONFIGS, ROOT, bnbench, record, records, tiny_settings, write_data
+
+HELP = Path(__file__).parent / "help"
+SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
+
+
+@pytest.mark.parametrize("page", sorted(path.stem for path in HELP.glob("*.txt")))
+def test_help_pages(page: str) -> None:
+    """Each help page, whole, at 100 columns."""
+    command = [] if page == "bnbench" else [page]
+    done = bnbench(*command, "--help", env={"TERMINAL_WIDTH": "100"})
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    assert "\n".join(lines).strip() == (HELP / f"{page}.txt").read_text().strip()
+    assert done.returncode == 0
+
+
+def test_commands_that_do_not_train_import_no_tensorflow(runs, tmp_path: Path) -> None:
+    """`--help`, `show`, `compare`, `schema`, `data`, a config error and a finished `run`."""
+    folder = runs(*records(no_bn=SEVEN, pre_act=SEVEN))
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("name: wrong\nmodle: {}\n")
+    commands = [
+        ["--help"],
+        ["show", str(CONFIGS / "pre_act.yaml")],
+        ["compare", "--runs-dir", str(folder)],
+        ["schema"],
+        ["data"],
+        ["run", str(wrong), "--runs-dir", str(folder)],
+    ]
+    program = """
+import json, os, sys
+import bnbench.cli
+os._exit = sys.exit
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["bnbench", *command]
+    try:
+        bnbench.cli.main()
+    except SystemExit:
+        pass
+    assert "tensorflow" not in sys.modules and "keras" not in sys.modules, command
+    assert "scipy.stats" not in sys.modules, command
+print("none of them")
+"""
+    done = bnbench_python(program, json.dumps(commands))
+    assert done.stdout.strip().endswith("none of them"), done.stderr
+
+
+def bnbench_python(program: str, *arguments: str):
+    import subprocess
+
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+
+
+def test_a_wrong_config_is_named_by_line_and_key(tmp_path: Path) -> None:
+    """All faults of all files at once, exit 2, and no traceback."""
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("name: first\nmodel:\n  hidden_units: [300, '100']\n  activatoin: elu\n")
+    second.write_text("name: second\nepochs: 3\n")
+    done = bnbench("run", first, second, "--runs-dir", tmp_path / "runs")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f"bnbench: {first}:3: model.hidden_units[1]: expected a positive integer up to 65536, "
+        "got '100' (text)",
+        f"{first}:4: model.activatoin: unknown key (did you mean activation?); allowed here: "
+        "hidden_units, activation, kernel_initializer, use_bias, batch_norm",
+        f"{second}:2: epochs: unknown key (it belongs at training.epochs); allowed here: name, "
+        "description, data, model, training, seeds",
+    ]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_run_records_skips_repeats_and_compares(tmp_path: Path) -> None:
+    """The first run trains, the second finds all recorded, `--force` repeats; all compare."""
+    write_data(tmp_path / "data.npz", rows=110)
+    config = tmp_path / "tiny.yaml"
+    config.write_text("name: tiny\n")
+    settings = [word for s in tiny_settings(tmp_path / "data.npz") for word in ("--set", s)]
+    command = ("run", config, *settings, "--runs-dir", tmp_path / "runs")
+
+    first = bnbench(*command, "--save-models")
+    assert first.returncode == 0, first.stderr
+    assert "2 runs of 1 experiment: 0 recorded, 2 to make." in first.stderr
+    assert "[2/2] tiny seed " in first.stderr
+    assert "tiny is alone under this protocol" in first.stdout
+    written = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*.json")}
+    assert len(written) == 2
+    assert len(list((tmp_path / "runs").rglob("*.keras"))) == 2
+
+    second = bnbench(*command)
+    assert second.returncode == 0
+    assert "2 recorded, 0 to make" in second.stderr
+    assert "TensorFlow" not in second.stderr
+    assert {path: path.read_bytes() for path in written} == written
+
+    again = bnbench(*command, "--force", "--jobs", 1)
+    assert again.returncode == 0
+    for path, content in written.items():
+        weights = [json.loads(text)["weights_sha256"] for text in (content, path.read_bytes())]
+        assert weights[0] == weights[1]
+
+
+def test_compare_writes_every_format_to_a_file(runs, tmp_path: Path) -> None:
+    """`--output` gets what standard output would have got."""
+    folder = runs(*records(no_bn=SEVEN, pre_act=SEVEN))
+    for kind in ("table", "json", "csv", "markdown", "latex"):
+        shown = bnbench("compare", "--runs-dir", folder, "--format", kind)
+        saved = bnbench(
+            "compare", "--runs-dir", folder, "--format", kind, "--output", tmp_path / kind
+        )
+        assert (shown.returncode, saved.returncode, saved.stdout) == (0, 0, "")
+        assert (tmp_path / kind).read_text() == shown.stdout
+
+
+def test_output_is_checked_before_the_work(runs, tmp_path: Path) -> None:
+    """A file that cannot be written is exit 3 and names the path."""
+    done = bnbench(
+        "compare", "--runs-dir", runs(record()), "--output", tmp_path / "no" / "such" / "file"
+    )
+    assert done.returncode == 3
+    assert f"{tmp_path}/no/such/file: cannot be written" in done.stderr
+
+
+def test_checks_fail_with_exit_1(runs) -> None:
+    """`--fail-under` on a mean below, `--strict` on an unclean comparison or a damaged record."""
+    folder = runs(*records(no_bn=SEVEN, pre_act=SEVEN))
+    below = bnbench("compare", "--runs-dir", folder, "--fail-under", "88.2")
+    assert below.returncode == 1
+    assert below.stderr.splitlines() == [
+        "bnbench: no_bn: mean below 88.2 %",
+        "pre_act: mean below 88.2 %",
+    ]
+    assert bnbench("compare", "--runs-dir", folder, "--fail-under", "88").returncode == 0
+    unclean = bnbench("compare", "--runs-dir", folder, "--strict")
+    assert unclean.returncode == 1
+    assert "pre_act against no_bn: not a clean comparison: also differs in" in unclean.stderr
+    assert bnbench("compare", "no_bn", "--runs-dir", folder, "--strict").returncode == 0
+    (folder / "foreign").write_text("")
+    assert bnbench("compare", "no_bn", "--runs-dir", folder, "--strict").returncode == 1
+
+
+def test_unknown_names_and_metrics_are_exit_2(runs) -> None:
+    """Each lists what there is."""
+    folder = runs(record())
+    for arguments, message in (
+        (["pre_akt"], "no experiment named pre_akt; there are: no_bn"),
+        (["--baseline", "pre_akt"], "no experiment named pre_akt; there are: no_bn"),
+        (
+            ["--metric", "f1"],
+            "--metric: no metric named f1; there are: test_accuracy, val_accuracy",
+        ),
+    ):
+        done = bnbench("compare", *arguments, "--runs-dir", folder)
+        assert (done.returncode, done.stderr.strip()) == (2, f"bnbench: {message}")
+
+
+def test_show_prints_config_layers_variables_and_totals() -> None:
+    """The resolved config loads again, and the totals are the truth table's."""
+    done = bnbench("show", CONFIGS / "pre_act.yaml", "--set", "training.epochs=3")
+    assert done.returncode == 0
+    assert "  epochs: 3\n" in done.stdout
+    assert done.stdout.rstrip().endswith("Non-trainable parameters:        2,368")
+    assert " moving_variance " in done.stdout
+
+
+def test_a_gpu_that_is_absent_is_exit_3(tmp_path: Path) -> None:
+    """Asked for by name and not there: the message says what is."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("there is a GPU here")
+    done = bnbench(
+        "run", CONFIGS / "smoke.yaml", "--device", "gpu", "--runs-dir", tmp_path / "runs"
+    )
+    assert done.returncode == 3
+    assert "--device gpu: TensorFlow sees no GPU here" in done.stderr
