@@ -418,6 +418,11 @@ def _interrupt(number: int, frame: object) -> None:
         os._exit(Interrupted.exit_code)
 
 
+def _report_unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    if lost.exc_type is not Interrupted:  # that one may fall into a callback of the collector
+        sys.__unraisablehook__(lost)
+
+
 @contextmanager
 def _interruption_deferred() -> Iterator[None]:
     """Raise `Interrupted` only at the end of the block; a second one ends the process at once."""
@@ -434,6 +439,7 @@ def _interruption_deferred() -> Iterator[None]:
 def main() -> None:
     """Run the command line; what the user can mend is shown as a message, not as a traceback."""
     _prepare_streams()
+    sys.unraisablehook = _report_unraisable
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     try:

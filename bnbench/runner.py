@@ -200,5 +200,8 @@ class Workers:
 
 
 def _wait_for_all(ends: Iterable[threading.Event]) -> None:
-    for ended in ends:  # an interrupted join would take its thread for ended, up to Python 3.12
-        ended.wait()
+    # An interrupted join would take its thread for ended, up to Python 3.12; and a signal that
+    # comes just before a wait without a limit is seen only after it.
+    for ended in ends:
+        while not ended.wait(0.2):
+            pass

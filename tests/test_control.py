@@ -20,7 +20,7 @@ SAMPLE = [
 
 @pytest.mark.slow
 def test_a_config_against_itself_is_no_better_and_no_worse(keras: object) -> None:
-    """One config under two names, with disjoint seeds paired in order: equivalent or inconclusive."""
+    """One config under two names, disjoint seeds paired in order: equivalent or inconclusive."""
     from bnbench.training import DeviceData, TrainingProgram
 
     records = []

@@ -13,7 +13,7 @@ from tests.faults.forge import Forge
 TINY_YAML = """\
 name: {name}
 data: {{dataset: {data}, validation_size: 10}}
-model: {{hidden_units: [4], batch_norm: {{placement: before_activation}}}}
+model: {{hidden_units: [4], batch_norm: {{placement: {placement}}}}}
 training: {{epochs: {epochs}}}
 seeds: {seeds}
 """
@@ -31,9 +31,10 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
 def tiny_yaml(tmp_path: Path, data_path: Path) -> Callable[..., Path]:
     """Write the config file of a tiny network and return its path."""
 
-    def write(name: str = "tiny", epochs: int = 2, seeds: object = 2) -> Path:
+    def write(name: str = "tiny", **changes: object) -> Path:
+        settings = {"epochs": 2, "seeds": 2, "placement": "before_activation"} | changes
         path = tmp_path / f"{name}.yaml"
-        path.write_text(TINY_YAML.format(name=name, data=data_path, epochs=epochs, seeds=seeds))
+        path.write_text(TINY_YAML.format(name=name, data=data_path, **settings))
         return path
 
     return write

@@ -1,6 +1,7 @@
 """A run that diverges or fails is told of at the end, and takes no other run with it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from bnbench.errors import CheckFailed
 from bnbench.runner import Event, Trial
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable
-from tests.faults.forge import Forge
+from tests.faults.forge import FAST, Forge
 
 
 @pytest.mark.slow
@@ -39,10 +40,8 @@ def test_a_learning_rate_that_explodes(
     assert len(list(folder.glob("good-*/*.json"))) == 2
     assert_comparable(folder, experiments=2)
     again = forge.run("run", bad, good, "--runs-dir", folder)
-    assert (again.returncode, again.stderr.splitlines()[0]) == (
-        1,
-        "4 runs of 2 experiments: 4 recorded, 0 to make.",
-    )
+    assert again.returncode == 1
+    assert ": 4 recorded, 0 to make." in again.stderr
     under = bnbench("compare", "--runs-dir", folder, "--fail-under", 0)
     assert (under.returncode, under.stderr) == (1, "bnbench: bad: mean below 0 %\n")
 
@@ -92,6 +91,7 @@ def test_runs_that_raise(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None
         capture_output=True,
         text=True,
         cwd=ROOT,
+        env=os.environ | FAST,
         timeout=120,
         check=False,
     )
@@ -116,7 +116,7 @@ def test_debugging_shows_the_traceback_of_a_failed_run(
     except IndexError as error:
         failed = Event(Trial(record().config, 3), 0, failure=error)
     monkeypatch.setattr(cli, "_debugging", True)
-    with pytest.raises(CheckFailed, match="1 runs failed, 0 diverged"):
+    with pytest.raises(CheckFailed, match=r"1 runs? failed, 0 diverged"):
         cli._report_trouble([], [failed])
     said = capsys.readouterr().err
     assert said.startswith("failed: no_bn seed 3: IndexError: list index out of range\n")

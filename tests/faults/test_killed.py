@@ -21,7 +21,7 @@ from bnbench.records import RecordStore
 from bnbench.runner import Workers, interleave
 from tests.conftest import ROOT, bnbench
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
-from tests.faults.forge import Forge
+from tests.faults.forge import FAST, Forge
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 KILLS_IN_A_LANE = 21
@@ -53,7 +53,7 @@ class Lane:
 
     def _moment(self, draw: random.Random) -> tuple[int, float]:
         """Return after how many new records to kill (0: none needed), and seconds to wait then."""
-        if draw.random() < 0.5:
+        if draw.random() < 0.6:
             return 0, draw.uniform(0, self.lifetime)
         return draw.randint(1, 3), draw.uniform(0, 0.02)
 
@@ -104,21 +104,19 @@ def test_fifty_kills_lose_nothing(
     forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
 ) -> None:
     """After 50 kills at random moments the records equal those of an undisturbed run."""
-    config, quiet = tiny_yaml(epochs=20, seeds=20), tmp_path / "quiet"
-    assert bnbench("run", config, "--jobs", 1, "--runs-dir", quiet).returncode == 0
-    expected = untimed_records(quiet)
-    assert len(expected) == 20
-
-    start = time.monotonic()
-    assert forge.run("run", config, "--jobs", 1, "--runs-dir", tmp_path / "forked").returncode == 0
-    lifetime = time.monotonic() - start
-    assert untimed_records(tmp_path / "forked") == expected
-
-    lanes = [
-        Lane(forge, config, expected, lifetime, tmp_path / f"lane{seed}", seed) for seed in (0, 1)
-    ]
-    for lane in lanes:
-        lane.folder.mkdir()
+    lanes = []
+    for seed, placement in enumerate(("none", "before_activation")):
+        config = tiny_yaml(placement, epochs=20, seeds=20, placement=placement)
+        folder = tmp_path / f"lane{seed}"
+        command = ("run", config, "--jobs", 1, "--runs-dir")
+        start = time.monotonic()
+        assert forge.run(*command, folder / "quiet").returncode == 0
+        lifetime = time.monotonic() - start
+        expected = untimed_records(folder / "quiet")
+        assert len(expected) == 20
+        lanes.append(Lane(forge, config, expected, lifetime, folder, seed))
+    assert bnbench(*command, tmp_path / "unforked", env=FAST).returncode == 0
+    assert untimed_records(tmp_path / "unforked") == expected
     with ThreadPoolExecutor(2) as pool:
         for running in [pool.submit(lane.work) for lane in lanes]:
             running.result()
