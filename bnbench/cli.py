@@ -2,18 +2,17 @@
 
 import json
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnbench import __version__
+from bnbench import __version__, interruption
 from bnbench.errors import BnbenchError, CheckFailed, InputError, Interrupted
 from bnbench.text import count, visible
 
@@ -304,7 +303,7 @@ def _train(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = jobs or cores or 1
     display.notice("Loading TensorFlow …")
-    with _interruption_deferred():  # TensorFlow's native parts abort when one comes into an import
+    with interruption.held_back():  # TensorFlow's native parts abort when one comes into an import
         chosen = device.start(requested.value, jobs)
         from bnbench.training import DeviceData
 
@@ -404,56 +403,22 @@ def _check(
         raise CheckFailed("\n".join(failed))
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_interruptions = 0
-_deferring = False
-
-
-def _interrupt(number: int, frame: object) -> None:
-    global _interruptions
-    _interruptions += 1
-    if not _deferring:
-        raise Interrupted
-    if _interruptions > 1:
-        os._exit(Interrupted.exit_code)
-
-
-def _report_unraisable(lost: "sys.UnraisableHookArgs") -> None:
-    if lost.exc_type is not Interrupted:  # that one may fall into a callback of the collector
-        sys.__unraisablehook__(lost)
-
-
-@contextmanager
-def _interruption_deferred() -> Iterator[None]:
-    """Raise `Interrupted` only at the end of the block; a second one ends the process at once."""
-    global _deferring
-    _deferring = True
-    try:
-        yield
-    finally:
-        _deferring = False
-    if _interruptions:
-        raise Interrupted
-
-
 def main() -> None:
     """Run the command line; what the user can mend is shown as a message, not as a traceback."""
     _prepare_streams()
-    sys.unraisablehook = _report_unraisable
-    for number in _SIGNALS:
-        signal.signal(number, _interrupt)
+    interruption.catch()
     try:
         _refuse_odd_options(sys.argv[1:])
         app(prog_name="bnbench")
     except BnbenchError as error:
         _end(str(error), error.exit_code)
     except (Exception, Interrupted):
-        if not _interruptions:
+        if not interruption.came():
             raise
         # An import that is interrupted may end in any error.
         _end("interrupted; the same command goes on from what is recorded", Interrupted.exit_code)
     finally:
-        _ignore_signals()
+        interruption.ignore()
 
 
 def _prepare_streams() -> None:
@@ -475,13 +440,8 @@ def _refuse_odd_options(arguments: Sequence[str]) -> None:
             raise InputError(f"no such option: {option}; bnbench --help lists those there are")
 
 
-def _ignore_signals() -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
 def _end(message: str, exit_code: int) -> None:
-    _ignore_signals()
+    interruption.ignore()
     from bnbench import display
 
     if _debugging:
