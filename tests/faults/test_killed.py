@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.cli import _interrupt
+from bnbench import interruption
 from bnbench.errors import Interrupted
 from bnbench.records import RecordStore
 from bnbench.runner import Workers, interleave
@@ -174,7 +174,7 @@ def test_interrupted_twice_ends_at_once(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(workers, "_make", hang)
-    previous = signal.signal(signal.SIGINT, _interrupt)
+    previous = signal.signal(signal.SIGINT, interruption._interrupt)
     try:
         threading.Thread(target=interrupt_twice).start()
         with pytest.raises(Interrupted):
