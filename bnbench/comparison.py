@@ -102,12 +102,14 @@ class Experiment:
 class EpochRatio:
     """An experiment's epoch time over the baseline's: median of the paired seeds' ratios.
 
-    ``refused`` says why the times cannot be compared, where they cannot.
+    ``refused`` says why the times cannot be compared, where they cannot; ``apart`` that all runs of
+    the one came before those of the other, so that drift of the machine is in the ratio.
     """
 
     ratio: float | None = None
     ci95: tuple[float, float] | None = None
     refused: str | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,15 @@ def _epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
     if len(seeds) < 2:
         return EpochRatio(ours[0] / theirs[0])
     ratio, low, high = stats.ratio_interval(ours, theirs)
-    return EpochRatio(ratio, (low, high))
+    return EpochRatio(ratio, (low, high), apart=_apart(experiment, baseline))
+
+
+def _apart(experiment: Experiment, baseline: Experiment) -> bool:
+    ours, theirs = (
+        sorted(record.started_at for record in one.records.values())
+        for one in (experiment, baseline)
+    )
+    return ours[-1] < theirs[0] or theirs[-1] < ours[0]
 
 
 def _divergence_warnings(experiments: Iterable[Experiment]) -> list[str]:

@@ -8,7 +8,7 @@ import bisect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,7 @@ ALPHA = 0.05
 POWER = 0.8
 MINIMUM_PAIRS = 6  # five pairs allow no two-sided sign-flip p below 2 / 2**5 = 0.0625
 EXACT_UP_TO = 16  # pairs; beyond, the patterns are drawn
-_DRAWN_PATTERNS = 65_535
+_DRAWN_PATTERNS = 16_383
 _ROUNDING = 1e-9  # two sums closer than this share of their terms' sizes are a tie
 
 
@@ -85,7 +85,7 @@ def sign_flip_p_value(differences: ArrayLike) -> Array:
     """Two-sided p of the sign-flip test on the mean: if the two sides are alike, every sign is.
 
     ``differences`` (..., n) gives (...). Up to ``EXACT_UP_TO`` pairs all 2**n patterns are counted,
-    beyond it 65,535 drawn with a fixed seed, and p = (1 + hits) / (1 + patterns). A pattern whose
+    beyond it 16,383 drawn with a fixed seed, and p = (1 + hits) / (1 + patterns). A pattern whose
     mean is as far from zero as the observed one is a hit, rounding errors aside. Neither the order
     of the pairs nor a flip of all signs changes p. Raises ValueError for n < 1.
     """
@@ -114,10 +114,15 @@ def _sign_patterns(pairs: int, chunk: int = 1024) -> Iterator[Array]:
             codes = np.arange(start, min(start + chunk, patterns))
             yield _signs(codes[:, None] >> np.arange(pairs) & 1)
     else:
-        generator = np.random.default_rng(0)
+        drawn = _drawn_bits(pairs)
         for start in range(0, _DRAWN_PATTERNS, chunk):
-            shape = (min(chunk, _DRAWN_PATTERNS - start), pairs)
-            yield _signs(generator.integers(2, size=shape, dtype=np.int8))
+            yield _signs(drawn[start : start + chunk])
+
+
+@lru_cache(maxsize=1)
+def _drawn_bits(pairs: int) -> NDArray[np.int8]:
+    shape = (_DRAWN_PATTERNS, pairs)
+    return np.random.default_rng(0).integers(2, size=shape, dtype=np.int8)
 
 
 def _signs(bits: NDArray[np.integer]) -> Array:
@@ -239,7 +244,7 @@ def bootstrap_interval(
     values: ArrayLike,
     statistic: Callable[[Array], ArrayLike],
     confidence: float = 0.95,
-    resamples: int = 10_000,
+    resamples: int = 2_000,
     seed: int = 0,
 ) -> Interval:
     """Percentile bootstrap interval over the seeds (Efron and Tibshirani 1993, chapter 13).
@@ -248,11 +253,16 @@ def bootstrap_interval(
     matter. Raises ValueError for n < 2.
     """
     values = np.sort(_checked(values, at_least=2))
-    drawn = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    drawn = _resampled_places(seed, resamples, len(values))
     tail = (1 - confidence) / 2
     resampled = np.asarray(statistic(values[drawn]), dtype=np.float64)
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=2)
+def _resampled_places(seed: int, resamples: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).integers(count, size=(resamples, count))
 
 
 def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> tuple[float, float, float]:

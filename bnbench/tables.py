@@ -298,3 +298,8 @@ def remarks(comparison: Comparison) -> Iterable[str]:
         if ratio.refused:
             base = comparison.baseline.label
             yield f"{label}: epoch time not comparable with {base}: {ratio.refused}"
+    if apart := [label for label, ratio in comparison.ratios.items() if ratio.apart]:
+        yield (
+            f"{', '.join(apart)}: not run in turns with {comparison.baseline.label}, so the ratio "
+            "of their epoch times holds the machine's drift too"
+        )

@@ -4,6 +4,7 @@ import pytest
 
 from bnbench.comparison import compare, resolvable_difference
 from bnbench.errors import InputError
+from bnbench.tables import remarks
 from tests.conftest import record, records
 
 SIX = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880]
@@ -92,6 +93,19 @@ def test_epoch_times_are_paired_and_refused_across_machines() -> None:
     (found,) = compare(records(no_bn=SIX) + elsewhere)
     assert found.ratios["pre_act"].ratio is None
     assert found.ratios["pre_act"].refused == "different processor: A processor, Another"
+
+
+def test_epoch_times_that_were_not_taken_in_turns_are_remarked() -> None:
+    """Where one experiment ended before the other began, the ratio holds the machine's drift."""
+    later = [
+        record("pre_act", seed, 0.88, started_at=f"2026-11-24T10:0{seed}:00+00:00")
+        for seed in range(2)
+    ]
+    (found,) = compare(records(no_bn=SIX[:2]) + later)
+    assert found.ratios["pre_act"].apart
+    assert "pre_act: not run in turns with no_bn" in "\n".join(remarks(found))
+    (found,) = compare(records(no_bn=SIX[:2], pre_act=SIX[:2]))
+    assert not found.ratios["pre_act"].apart
 
 
 def test_one_name_with_two_configs_is_told_apart() -> None:

@@ -41,15 +41,14 @@ def test_runs_are_interleaved_seed_by_seed(tiny: Make) -> None:
 
 
 def test_weights_are_the_same_for_any_number_of_jobs(tiny: Make, keras: object) -> None:
-    """`weights_sha256` does not depend on how many runs share the machine, and repeats."""
+    """`weights_sha256` does not depend on how many runs share the machine."""
     configs = [
         tiny(f"model.batch_norm.placement={placement}", "seeds=3", name=placement)
         for placement in ("none", "before_activation")
     ]
-    alone, together, again = (train(configs, jobs) for jobs in (1, 2, 2))
+    alone, together = (train(configs, jobs) for jobs in (1, 2))
     hashes = [made.weights_sha256 for made in alone]
     assert hashes == [made.weights_sha256 for made in together]
-    assert hashes == [made.weights_sha256 for made in again]
     assert len(set(hashes)) == 6
 
 

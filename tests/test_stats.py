@@ -100,7 +100,7 @@ def test_drawn_patterns_come_near_the_exact_value(generator, shift):
         ways = up + Counter({total - unit: count for total, count in ways.items()})
     assert ways.total() == 2**20
     exact = sum(ways[total] for total in ways if abs(total) >= abs(sum(units))) / 2**20
-    error = 4 * math.sqrt(exact * (1 - exact) / 65_535) + 1 / 65_536
+    error = 4 * math.sqrt(exact * (1 - exact) / 16_383) + 1 / 16_384
     assert stats.sign_flip_p_value(differences) == pytest.approx(exact, abs=error)
 
 
@@ -109,7 +109,7 @@ def test_exact_and_drawn_branch_agree(generator, monkeypatch):
     differences = generator.normal(0.4, 1, size=16)
     exact = float(stats.sign_flip_p_value(differences))
     monkeypatch.setattr(stats, "EXACT_UP_TO", 15)
-    error = 4 * math.sqrt(exact * (1 - exact) / 65_535) + 1 / 65_536
+    error = 4 * math.sqrt(exact * (1 - exact) / 16_383) + 1 / 16_384
     assert float(stats.sign_flip_p_value(differences)) == pytest.approx(exact, abs=error)
 
 
