@@ -1,5 +1,6 @@
 """The commands: parse, call, show, exit code."""
 
+import gc
 import json
 import os
 import sys
@@ -175,6 +176,7 @@ def compare(
     from bnbench import comparison, display
     from bnbench.records import RecordStore, check_writable
 
+    gc.disable()  # thousands of records are read once and kept: there is nothing to collect
     if output:
         check_writable(output)
     records, damages = RecordStore(runs_dir).read_all()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
@@ -83,7 +84,7 @@ class Experiment:
 
     def epoch_seconds(self, seeds: Iterable[int]) -> list[float]:
         """Return each seed's median epoch time."""
-        return [float(np.median(self.records[seed].history.epoch_seconds)) for seed in seeds]
+        return [median(self.records[seed].history.epoch_seconds) for seed in seeds]
 
     def surroundings(self) -> set[tuple[tuple[str, str], ...]]:
         """Return what bears on the epoch times, as it was in each of the records."""

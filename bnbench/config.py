@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -197,23 +198,23 @@ class Config(_Section):
     @property
     def experiment_id(self) -> str:
         """8 hex digits that stand for data, model and training."""
-        return self._digest("data", "model", "training")
+        return _digest(data=self.data, model=self.model, training=self.training)
 
     @property
     def protocol_id(self) -> str:
         """8 hex digits that stand for data and training: what comparable experiments share."""
-        return self._digest("data", "training")
+        return _digest(data=self.data, training=self.training)
 
     def resolved(self) -> dict[str, Any]:
         """Return every setting as plain data that JSON can hold, defaults included."""
         return self.model_dump(mode="json")
 
-    def _digest(self, *sections: str) -> str:
-        values = {
-            section: value for section, value in self.resolved().items() if section in sections
-        }
-        text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
+
+@lru_cache(maxsize=1024)  # thousands of records share a few configs
+def _digest(**sections: _Section) -> str:
+    values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

@@ -197,7 +197,7 @@ def _reason(error: ValidationError) -> str:
 
 
 def _contradiction(record: RunRecord) -> str | None:
-    lengths = {len(values) for _, values in record.history}
+    lengths = set(map(len, vars(record.history).values()))
     if len(lengths) > 1:
         return "the lists of its history differ in length"
     if record.completed and (record.test_accuracy is None or lengths == {0}):

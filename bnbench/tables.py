@@ -225,8 +225,11 @@ def rendered(grid: Grid, console: Console) -> Table:
     while True:
         table = _rich_table(grid, kept)
         spare = max(kept, key=lambda column: column.dispensable)
-        needed = console.measure(table, options=console.options.update(width=10_000)).maximum
-        if not console.is_terminal or needed <= console.width or not spare.dispensable:
+        if not console.is_terminal or not spare.dispensable:
+            return table
+        if console.measure(table, options=console.options.update(width=10_000)).maximum <= (
+            console.width
+        ):
             return table
         kept.remove(spare)
 

@@ -87,8 +87,8 @@ class TrainingProgram:
 
     def _compile(self) -> float:
         start = time.perf_counter()
-        self._train = _compiled(self._training_step, self.config.training.batch_size)
-        self._evaluate = _compiled(self._evaluation_step, _EVALUATION_ROWS)
+        self._train = _compiled(self._training_step, self.config.training.batch_size, xla=True)
+        self._evaluate = _compiled(self._evaluation_step, _EVALUATION_ROWS, xla=False)
         for program, part in (
             (self._train, self.data.train),
             (self._evaluate, self.data.validation),
@@ -226,14 +226,16 @@ def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
     raise ValueError(f"no optimizer {training.optimizer}")
 
 
-def _compiled(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> Any:
+def _compiled(
+    step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int, *, xla: bool
+) -> Any:
     """Compile ``step`` over batches of ``batch_size`` rows, and one of what remains.
 
     The program takes x (n, features), y (n,), order int32 (n,) and rows, which is n, or 0 to
     compile without computing; it returns the sum of loss over rows and the number of hits.
     """
 
-    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=xla, autograph=False)  # type: ignore[untyped-decorator]
     def program(x: Any, y: Any, order: Any, rows: Any) -> tuple[Any, Any]:
         whole, remainder = divmod(x.shape[0], batch_size)
 
