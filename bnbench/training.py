@@ -226,9 +226,7 @@ def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
     raise ValueError(f"no optimizer {training.optimizer}")
 
 
-def _compiled(
-    step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int, *, xla: bool
-) -> Any:
+def _compiled(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int, *, xla: bool) -> Any:
     """Compile ``step`` over batches of ``batch_size`` rows, and one of what remains.
 
     The program takes x (n, features), y (n,), order int32 (n,) and rows, which is n, or 0 to

@@ -27,7 +27,7 @@ class Settings:
     seeds: tuple[int, ...] = (1, 5, 10, 20, 50)
     command_seeds: int = 10
     command_epochs: int = 10
-    latency_rounds: int = 9
+    latency_rounds: int = 7
     records: tuple[int, int] = (30, 10_000)
 
     @property
