@@ -88,6 +88,7 @@ class TrainingProgram:
     def _compile(self) -> float:
         start = time.perf_counter()
         self._train = _compiled(self._training_step, self.config.training.batch_size, xla=True)
+        # Without XLA evaluation takes the same time, and seconds less to compile.
         self._evaluate = _compiled(self._evaluation_step, _EVALUATION_ROWS, xla=False)
         for program, part in (
             (self._train, self.data.train),
