@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -410,7 +411,7 @@ def main() -> None:
     _prepare_streams()
     interruption.catch()
     try:
-        _refuse_odd_options(sys.argv[1:])
+        _refuse_odd_arguments(sys.argv[1:])
         app(prog_name="bnbench")
     except BnbenchError as error:
         _end(str(error), error.exit_code)
@@ -434,12 +435,17 @@ def _prepare_streams() -> None:
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def _refuse_odd_options(arguments: Sequence[str]) -> None:
-    """Raise InputError for an option that typer would show as it is, control codes and all."""
-    for argument in arguments:
-        option = visible(argument.partition("=")[0])
-        if argument.startswith("-") and not argument.startswith(option):
-            raise InputError(f"no such option: {option}; bnbench --help lists those there are")
+def _refuse_odd_arguments(arguments: Sequence[str]) -> None:
+    """Raise InputError for what typer would show as it is, control codes and all."""
+    takes_none = arguments[:1] in (["schema"], ["data"])
+    for previous, argument in pairwise(["", *arguments]):
+        shown = visible(argument.partition("=")[0])
+        if argument.startswith(shown):
+            continue
+        if argument.startswith("-"):
+            raise InputError(f"no such option: {shown}; bnbench --help lists those there are")
+        if takes_none and previous != "--data-dir":
+            raise InputError(f"unexpected argument: {shown}")
 
 
 def _end(message: str, exit_code: int) -> None:

@@ -188,3 +188,11 @@ def test_a_gpu_that_is_absent_is_exit_3(tmp_path: Path) -> None:
     )
     assert done.returncode == 3
     assert "--device gpu: TensorFlow sees no GPU here" in done.stderr
+
+
+def test_arguments_that_a_command_does_not_take_are_shown_harmless() -> None:
+    """Bidirectional overrides and C1 codes of a stray argument do not reach the terminal raw."""
+    for command in ("schema", "data"):
+        done = bnbench(command, "x\u202ey\u009bz")
+        assert done.returncode == 2
+        assert done.stderr == "bnbench: unexpected argument: x\\u202ey\\x9bz\n"
