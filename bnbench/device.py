@@ -1,9 +1,11 @@
 """The device that trains, chosen and set up before TensorFlow starts."""
 
 import os
+import platform
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from bnbench.errors import EnvironmentFault
@@ -54,6 +56,16 @@ def start(request: Request, jobs: int) -> str:
             tf.config.set_visible_devices([], "GPU")
         tf.config.list_logical_devices()
     return device
+
+
+def processor() -> str:
+    """Return the processor's name as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 @contextmanager

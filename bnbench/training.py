@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -22,6 +21,7 @@ import bnbench
 from bnbench import architecture
 from bnbench.config import Config, TrainingConfig
 from bnbench.data import Dataset
+from bnbench.device import processor
 from bnbench.model import build, seeded_kernel, weights_sha256
 from bnbench.records import Environment, History, Parameters, RunRecord
 
@@ -201,7 +201,7 @@ class TrainingProgram:
             keras=keras.__version__,
             python=platform.python_version(),
             platform=platform.platform(),
-            processor=_processor(),
+            processor=processor(),
             device=self.data.device.split(":")[0].lower(),
             jobs=self.jobs,
             data_sha256=self.data.dataset.sha256,
@@ -260,12 +260,3 @@ def _compiled(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int, *, x
         return loss, hits
 
     return program
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -3,9 +3,9 @@
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from bnbench.device import processor
 from tests.benchmarks.processes import cores
 
 PACKAGES = ("bnbench", "tensorflow", "keras", "numpy", "jax", "torch", "typer")
@@ -14,7 +14,7 @@ PACKAGES = ("bnbench", "tensorflow", "keras", "numpy", "jax", "torch", "typer")
 def describe() -> dict[str, Any]:
     """Return processor, cores, memory, system, and the versions of what takes part."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(cores()),
         "load_average_at_start": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "memory_gib": _memory_gib(),
@@ -44,12 +44,3 @@ def _memory_gib() -> float:
     import psutil
 
     return float(psutil.virtual_memory().total / 2**30)
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
