@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Forge:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._count = folder, 0
+        self._asking = threading.Lock()  # else one thread gets the process id of another's child
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.forge"],
             stdin=subprocess.PIPE,
@@ -70,18 +72,19 @@ class Forge:
         """Start `bnbench` with these arguments."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._count += 1
-        folder = self._folder / str(self._count)
-        folder.mkdir()
-        request = {
-            "arguments": [str(argument) for argument in arguments],
-            "cwd": str(cwd or folder),
-            "environment": environment,
-            "folder": str(folder),
-        }
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return Started(int(self._server.stdout.readline()), folder)
+        with self._asking:
+            self._count += 1
+            folder = self._folder / str(self._count)
+            folder.mkdir()
+            request = {
+                "arguments": [str(argument) for argument in arguments],
+                "cwd": str(cwd or folder),
+                "environment": environment,
+                "folder": str(folder),
+            }
+            self._server.stdin.write(json.dumps(request) + "\n")
+            self._server.stdin.flush()
+            return Started(int(self._server.stdout.readline()), folder)
 
     def run(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         """Start `bnbench` and wait for its end."""
