@@ -6,20 +6,33 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from enum import StrEnum
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnbench import __version__, interruption
-from bnbench.errors import BnbenchError, CheckFailed, InputError, Interrupted
-from bnbench.text import count, visible
+from bnbench import __version__, interruption, options
+from bnbench.errors import CheckFailed, InputError
+from bnbench.options import (
+    AllPairs,
+    Baseline,
+    Configs,
+    DataDir,
+    Debug,
+    Device,
+    Format,
+    Margin,
+    Metric,
+    MetricOption,
+    Names,
+    Plot,
+    RunsDir,
+    Set,
+)
+from bnbench.text import count
 
 if TYPE_CHECKING:
-    from bnbench.comparison import Comparison, Metric
+    from bnbench.comparison import Comparison
     from bnbench.config import Config
     from bnbench.data import Dataset
     from bnbench.records import RecordStore, RunRecord
@@ -42,51 +55,10 @@ SMOKE = (
 )
 
 
-class Device(StrEnum):
-    """Where to train."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    GPU = "gpu"
-
-
-class Format(StrEnum):
-    """How to write a comparison."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-
-
-_debugging = False
-
-
-def _set_debugging(value: bool) -> None:
-    global _debugging
-    _debugging = value
-
-
 def _show_version(value: bool) -> None:
     if value:
         typer.echo(f"bnbench {__version__}")
         raise typer.Exit
-
-
-Configs = Annotated[list[Path], typer.Argument(help="YAML files.", metavar="CONFIG")]
-RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="BNBENCH_DATA_DIR", help="Folder of the four Fashion-MNIST files."),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable."),
-]
-Debug = Annotated[
-    bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")
-]
 
 
 @app.callback()
@@ -145,21 +117,11 @@ def run(
 
 @app.command()
 def compare(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Experiments; default: all.")
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Experiment to hold the others against.")
-    ] = None,
-    metric: Annotated[
-        str, typer.Option(help="test_accuracy or val_accuracy (of the last epoch).")
-    ] = "test_accuracy",
-    margin: Annotated[
-        float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
-    ] = 0.3,
-    all_pairs: Annotated[
-        bool, typer.Option("--all-pairs", help="Contrast every two experiments.")
-    ] = False,
+    names: Names = None,
+    baseline: Baseline = None,
+    metric: MetricOption = Metric.TEST_ACCURACY,
+    margin: Margin = 0.3,
+    all_pairs: AllPairs = False,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option(help="File to write it to.")] = None,
     fail_under: Annotated[
@@ -174,26 +136,65 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Compare the recorded experiments, one set of tables per protocol, newest first."""
-    from bnbench import comparison, display
-    from bnbench.records import RecordStore, check_writable
+    from bnbench.records import check_writable
 
-    gc.disable()  # thousands of records are read once and kept: there is nothing to collect
     if output:
         check_writable(output)
-    records, damages = RecordStore(runs_dir).read_all()
-    display.warn(damages)
-    if not records:
-        raise InputError(f"{runs_dir}: no records here; make some with: bnbench run CONFIG...")
-    comparisons = comparison.compare(
-        records,
-        names=names or (),
-        baseline=baseline,
-        metric=_metric(metric),
-        margin=margin / 100,
-        all_pairs=all_pairs,
-    )
+    comparisons, damages = _compared(names, baseline, metric, margin, all_pairs, runs_dir)
     _write(comparisons, format, output)
     _check(comparisons, fail_under, damages if strict else None)
+
+
+@app.command()
+def plot(
+    output: Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")],
+    names: Names = None,
+    only: Annotated[
+        list[Plot] | None, typer.Option(help="Draw this alone; repeatable.", show_default="all")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Protocol to draw, by its id, or [bold]tuned[/].", show_default="the newest"
+        ),
+    ] = None,
+    baseline: Baseline = None,
+    margin: Margin = 0.3,
+    all_pairs: AllPairs = False,
+    runs_dir: RunsDir = Path("runs"),
+    debug: Debug = False,
+) -> None:
+    """Draw learning curves, differences and parameters (needs the extra plot)."""
+    from bnbench import display, plots, sentences
+    from bnbench.records import check_writable
+
+    plots.check_ending(output)
+    check_writable(output)
+    comparisons, _ = _compared(names, baseline, Metric.TEST_ACCURACY, margin, all_pairs, runs_dir)
+    chosen = _chosen(comparisons, protocol)
+    plots.write(plots.figure(chosen, only or plots.KINDS), output)
+    display.notice(f"{output}: {sentences.title(chosen)}")
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    names: Names = None,
+    baseline: Baseline = None,
+    metric: MetricOption = Metric.TEST_ACCURACY,
+    margin: Margin = 0.3,
+    all_pairs: AllPairs = False,
+    runs_dir: RunsDir = Path("runs"),
+    debug: Debug = False,
+) -> None:
+    """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
+    from bnbench import display, report
+    from bnbench.records import check_writable, write_text
+
+    check_writable(output)
+    comparisons, damages = _compared(names, baseline, metric, margin, all_pairs, runs_dir)
+    write_text(output, report.to_html(comparisons, damages))
+    display.notice(f"{output}: {count(len(comparisons), 'comparison')}")
 
 
 @app.command()
@@ -221,6 +222,22 @@ def show(configs: Configs, overrides: Set = None, debug: Debug = False) -> None:
 
 
 @app.command()
+def explain(config: options.Config, overrides: Set = None, debug: Debug = False) -> None:
+    """Explain in words why each layer has the parameters it has."""
+
+
+@app.command()
+def script(config: options.Config, overrides: Set = None, debug: Debug = False) -> None:
+    """Print a plain Keras program that builds and trains the same network."""
+    from bnbench import data, display
+    from bnbench.script import keras_script
+
+    found = _load_one(config, overrides or ())
+    feature_shape, classes, _ = data.describe(found.data.dataset)
+    display.write(keras_script(found, feature_shape, classes))
+
+
+@app.command()
 def schema(debug: Debug = False) -> None:
     """Print the JSON Schema of the config file."""
     from bnbench import display
@@ -242,25 +259,31 @@ def data(data_dir: DataDir = None, debug: Debug = False) -> None:
 
 
 def _load(paths: Sequence[Path], overrides: Sequence[str]) -> list["Config"]:
-    from bnbench.config import load_config
     from bnbench.data import describe
     from bnbench.runner import batch_faults
+    from bnbench.sweep import load_experiments
 
     configs: dict[str, Config] = {}
     faults = []
     for path in paths:
         try:
-            config = load_config(path, overrides)
-            rows = describe(config.data.dataset)[2]
-            faults += [f"{path}: {fault}" for fault in batch_faults(config, rows)]
+            for config in load_experiments(path, overrides):
+                rows = describe(config.data.dataset)[2]
+                faults += [f"{path}: {fault}" for fault in batch_faults(config, rows)]
+                if configs.setdefault(config.name, config) != config:
+                    faults.append(f"{path}: name: another config is named {config.name} too")
         except InputError as error:
             faults.append(str(error))
-            continue
-        if configs.setdefault(config.name, config) != config:
-            faults.append(f"{path}: name: another config is named {config.name} too")
     if faults:
-        raise InputError("\n".join(faults))
+        raise InputError("\n".join(dict.fromkeys(faults)))
     return list(configs.values())
+
+
+def _load_one(path: Path, overrides: Sequence[str]) -> "Config":
+    found = _load([path], overrides)
+    if len(found) > 1:
+        raise InputError(f"--set: expected one experiment, got a sweep of {len(found)}")
+    return found[0]
 
 
 def _load_data(configs: Sequence["Config"], data_dir: Path | None) -> dict["Config", "Dataset"]:
@@ -336,9 +359,9 @@ def _train(
 
 
 def _show_comparison_of(records: Sequence["RunRecord"]) -> None:
-    from bnbench import comparison, display
+    from bnbench import display, tuning
 
-    display.show_comparisons(comparison.compare(records), sys.stdout)
+    display.show_comparisons(tuning.compare_all(records), sys.stdout)
 
 
 def _report_trouble(records: Sequence["RunRecord"], failures: Sequence["Event"]) -> None:
@@ -346,23 +369,49 @@ def _report_trouble(records: Sequence["RunRecord"], failures: Sequence["Event"])
 
     for event in failures:
         display.notice(f"failed: {event.trial}: {event.reason}", "red")
-        if _debugging and event.failure:
+        if options.debugging and event.failure:
             display.notice("".join(traceback.format_exception(event.failure)))
     diverged = [record for record in records if not record.completed]
     if failures or diverged:
         raise CheckFailed(f"{count(len(failures), 'run')} failed, {len(diverged)} diverged")
 
 
-def _metric(name: str) -> "Metric":
-    from typing import get_args
+def _compared(
+    names: list[str] | None,
+    baseline: str | None,
+    metric: Metric,
+    margin: float,
+    all_pairs: bool,
+    runs_dir: Path,
+) -> tuple[list["Comparison"], list[str]]:
+    from bnbench import display, tuning
+    from bnbench.records import RecordStore
 
-    from bnbench.comparison import Metric
+    gc.disable()  # thousands of records are read once and kept: there is nothing to collect
+    records, damages = RecordStore(runs_dir).read_all()
+    display.warn(damages)
+    if not records:
+        raise InputError(f"{runs_dir}: no records here; make some with: bnbench run CONFIG...")
+    found = tuning.compare_all(
+        records,
+        names=names or (),
+        baseline=baseline,
+        metric=metric.value,
+        margin=margin / 100,
+        all_pairs=all_pairs,
+    )
+    return found, damages
 
-    known: tuple[Metric, ...] = get_args(Metric)
-    for metric in known:
-        if metric == name:
-            return metric
-    raise InputError(f"--metric: no metric named {name}; there are: {', '.join(known)}")
+
+def _chosen(comparisons: Sequence["Comparison"], protocol: str | None) -> "Comparison":
+    ids = ["tuned" if c.tuning else c.config.protocol_id for c in comparisons]
+    if protocol is None:
+        protocol = ids[0]
+    if protocol not in ids:
+        raise InputError(
+            f"--protocol: none named {protocol}; there are: {', '.join(dict.fromkeys(ids))}"
+        )
+    return comparisons[ids.index(protocol)]
 
 
 def _write(comparisons: Sequence["Comparison"], format: Format, output: Path | None) -> None:
@@ -404,57 +453,3 @@ def _check(
     failed += damages or ()
     if failed:
         raise CheckFailed("\n".join(failed))
-
-
-def main() -> None:
-    """Run the command line; what the user can mend is shown as a message, not as a traceback."""
-    _prepare_streams()
-    interruption.catch()
-    try:
-        _refuse_odd_arguments(sys.argv[1:])
-        app(prog_name="bnbench")
-    except BnbenchError as error:
-        _end(str(error), error.exit_code)
-    except (Exception, Interrupted):
-        if not interruption.came():
-            raise
-        # An import that is interrupted may end in any error.
-        _end("interrupted; the same command goes on from what is recorded", Interrupted.exit_code)
-    finally:
-        interruption.ignore()
-
-
-def _prepare_streams() -> None:
-    """Give every standard stream that is closed a descriptor, so that no other file gets its."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
-        getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _refuse_odd_arguments(arguments: Sequence[str]) -> None:
-    """Raise InputError for what typer would show as it is, control codes and all."""
-    takes_none = arguments[:1] in (["schema"], ["data"])
-    for previous, argument in pairwise(["", *arguments]):
-        shown = visible(argument.partition("=")[0])
-        if argument.startswith(shown):
-            continue
-        if argument.startswith("-"):
-            raise InputError(f"no such option: {shown}; bnbench --help lists those there are")
-        if takes_none and previous != "--data-dir":
-            raise InputError(f"unexpected argument: {shown}")
-
-
-def _end(message: str, exit_code: int) -> None:
-    interruption.ignore()
-    from bnbench import display
-
-    if _debugging:
-        traceback.print_exc()
-    display.notice(f"bnbench: {message}", "red")
-    with suppress(OSError):
-        sys.stdout.flush()
-    os._exit(exit_code)  # threads that still train are not waited for

@@ -1,6 +1,6 @@
 """Records to protocols, and each protocol's experiments to summaries, contrasts and warnings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -13,6 +13,7 @@ from bnbench import stats
 from bnbench.config import Config
 from bnbench.errors import InputError
 from bnbench.records import RunRecord
+from bnbench.sweep import base_name
 
 Metric = Literal["test_accuracy", "val_accuracy"]
 PLACEMENT = "model.batch_norm.placement"
@@ -115,7 +116,10 @@ class EpochRatio:
 
 @dataclass(frozen=True)
 class ExperimentContrast:
-    """One experiment held against another, seed by seed; differences are the first's minus."""
+    """One experiment held against another, seed by seed; differences are the first's minus.
+
+    ``differs_in`` names the settings in which they differ, but for those that were tuned.
+    """
 
     experiment: str
     baseline: str
@@ -139,8 +143,25 @@ class ExperimentContrast:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """How the experiments of a comparison were chosen: for each, the best value of what was swept.
+
+    ``keys`` are the swept settings; ``candidates`` the swept experiments of each name in turn, with
+    the validation accuracy by which one of them was ``chosen`` (labels).
+    """
+
+    keys: tuple[str, ...]
+    candidates: tuple[Experiment, ...]
+    chosen: frozenset[str]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """All experiments of one protocol on one state of the data, held against a baseline."""
+    """All experiments of one protocol on one state of the data, held against a baseline.
+
+    With ``tuning`` they are of protocols that differ in what was tuned.
+    """
 
     metric: Metric
     margin: float
@@ -150,17 +171,30 @@ class Comparison:
     contrasts: tuple[ExperimentContrast, ...]
     ratios: Mapping[str, EpochRatio]
     warnings: tuple[str, ...]
+    tuning: Tuning | None = None
 
     @property
     def config(self) -> Config:
-        """A config of this protocol: data and training are the same in all of them."""
+        """A config of this protocol: data and training are the same in all, but for the tuned."""
         return self.baseline.config
 
     @property
+    def tuned(self) -> tuple[str, ...]:
+        """The dotted keys of the settings that were tuned."""
+        return self.tuning.keys if self.tuning else ()
+
+    @property
     def protocol(self) -> dict[str, Any]:
-        """The resolved data and training settings."""
+        """The resolved data and training settings that are the same in all experiments."""
         resolved = self.config.resolved()
-        return {"data": resolved["data"], "training": resolved["training"]}
+        return {
+            section: {
+                key: value
+                for key, value in resolved[section].items()
+                if f"{section}.{key}" not in self.tuned
+            }
+            for section in ("data", "training")
+        }
 
     @property
     def smoke(self) -> bool:
@@ -191,35 +225,43 @@ def compare(
     _check_names([*names, *([baseline] if baseline else [])], records)
     protocols: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
-        if not names or record.experiment in names or record.experiment == baseline:
+        if not names or is_named(record.config, [*names, baseline]):
             key = (record.protocol_id, record.environment.data_sha256)
             protocols.setdefault(key, []).append(record)
     newest_first = sorted(protocols.values(), key=lambda rs: max(r.started_at for r in rs))[::-1]
     return [
-        _compare_protocol(chosen, names, baseline, (metric, margin), all_pairs)
+        hold_against(chosen, names, baseline, (metric, margin), all_pairs)
         for chosen in newest_first
     ]
 
 
+def is_named(config: Config, names: Collection[str | None]) -> bool:
+    """Whether one of the names is the experiment's, or that of the config it was swept from."""
+    return config.name in names or base_name(config) in names
+
+
 def _check_names(wanted: Iterable[str], records: Sequence[RunRecord]) -> None:
-    known = sorted({record.experiment for record in records})
+    own = {record.experiment for record in records}
+    known = sorted(own | {name.partition("+")[0] for name in own})
     for name in wanted:
         if name not in known:
             listed = ", ".join(known) or "none, as no run has been recorded"
             raise InputError(f"no experiment named {name}; there are: {listed}")
 
 
-def _compare_protocol(
+def hold_against(
     records: Sequence[RunRecord],
     names: Sequence[str],
     baseline: str | None,
     measure: tuple[Metric, float],
     all_pairs: bool,
+    tuning: Tuning | None = None,
 ) -> Comparison:
+    """Return the comparison of these records, taken to be of one protocol; see `compare`."""
     metric, margin = measure
-    experiments, warnings = _experiments(records, metric)
+    experiments, warnings = group(records, metric)
     experiments.sort(key=lambda e: _position(e.config, names))
-    base = next((e for e in experiments if e.config.name == baseline), None)
+    base = next((e for e in experiments if is_named(e.config, [baseline])), None)
     if base is None:
         base = min(experiments, key=lambda e: _position(e.config, ()))
         if baseline:
@@ -236,17 +278,26 @@ def _compare_protocol(
         baseline=base,
         experiments=tuple(experiments),
         contrasts=tuple(
-            ExperimentContrast(a.label, b.label, result, differences(a.config, b.config))
+            ExperimentContrast(
+                a.label,
+                b.label,
+                result,
+                differences(a.config, b.config, tuning.keys if tuning else ()),
+            )
             for (a, b), result in zip(pairs, results, strict=True)
         ),
         ratios={e.label: _epoch_ratio(e, base) for e in experiments},
-        warnings=tuple(warnings + _divergence_warnings(experiments)),
+        warnings=(
+            *warnings,
+            *_divergence_warnings(experiments),
+            *(tuning.warnings if tuning else ()),
+        ),
+        tuning=tuning,
     )
 
 
-def _experiments(
-    records: Sequence[RunRecord], metric: Metric
-) -> tuple[list[Experiment], list[str]]:
+def group(records: Iterable[RunRecord], metric: Metric) -> tuple[list[Experiment], list[str]]:
+    """Return the experiments that the records belong to, and a warning for each surplus record."""
     groups: dict[tuple[str, str], dict[int, RunRecord]] = {}
     warnings = []
     for record in records:
@@ -267,7 +318,8 @@ def _experiments(
 
 def _position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
     norm = config.model.batch_norm
-    given = names.index(config.name) if config.name in names else len(names)
+    own = [name for name in (config.name, base_name(config)) if name in names]
+    given = names.index(own[0]) if own else len(names)
     return (
         given,
         _PLACEMENT_ORDER.index(norm.placement),
@@ -326,21 +378,10 @@ def _divergence_warnings(experiments: Iterable[Experiment]) -> list[str]:
     ]
 
 
-def differences(first: Config, second: Config) -> tuple[str, ...]:
-    """Return the dotted names of the fields in which two experiments differ."""
-    one, other = _flat(first.resolved()), _flat(second.resolved())
-    names = sorted(one.keys() | other.keys())
-    identity = ("data.", "model.", "training.")
-    return tuple(n for n in names if n.startswith(identity) and one.get(n) != other.get(n))
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return leaves
+def differences(first: Config, second: Config, tuned: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the dotted keys of the settings in which two experiments differ, bar the tuned."""
+    one, other = first.settings(), second.settings()
+    return tuple(key for key in sorted(one) if one[key] != other[key] and key not in tuned)
 
 
 def resolvable_difference(comparison: Comparison, seeds: int) -> float | None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +35,8 @@ Placement = Literal["none", "before_activation", "after_activation"]
 
 _DATASETS = ("fashion_mnist", "fashion_mnist_sample")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_SWEPT = r"(\+[a-z_.]+=[A-Za-z0-9._-]+)*"  # what a sweep adds: +learning_rate=0.01
+_LONGEST_NAME = 200
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(10))}
 
 
@@ -47,7 +49,7 @@ def _expect(condition: bool, expected: str, **context: Any) -> None:
 
 def _check_name(name: str) -> str:
     _expect(
-        re.fullmatch(_NAME, name) is not None,
+        re.fullmatch(_NAME + _SWEPT, name) is not None and len(name) <= _LONGEST_NAME,
         "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
     )
     _expect(not name.endswith("."), "a name that does not end in a dot")
@@ -80,22 +82,34 @@ class DataConfig(_Section):
 
     dataset: Annotated[str, AfterValidator(_check_dataset)] = Field(
         default="fashion_mnist",
-        description="fashion_mnist, fashion_mnist_sample or the path of an .npz file",
+        description="Data set by name, or the path of an .npz file",
         max_length=1000,
         json_schema_extra={"examples": [*_DATASETS, "path/to/data.npz"]},
     )
     validation_size: int = Field(
-        default=5000, ge=1, le=2**31 - 1, description="Last rows of the training set, held out"
+        default=5000,
+        ge=1,
+        le=2**31 - 1,
+        description="Number of the training set's last rows that are held out to validate",
     )
 
 
 class BatchNormConfig(_Section):
     """Where Batch Normalization stands, and its two settings."""
 
-    placement: Placement = Field(default="none", description="Place in each hidden layer")
-    input: bool = Field(default=False, description="Whether the flattened input is normalized too")
-    momentum: Number = Field(default=0.99, ge=0, lt=1, description="Decay of the moving statistics")
-    epsilon: Number = Field(default=0.001, gt=0, le=1, description="Added to the variance")
+    placement: Placement = Field(
+        default="none", description="Where Batch Normalization stands in each hidden layer"
+    )
+    input: bool = Field(default=False, description="Whether it also stands on the flattened input")
+    momentum: Number = Field(
+        default=0.99,
+        ge=0,
+        lt=1,
+        description="Share of the moving statistics that is kept at each step",
+    )
+    epsilon: Number = Field(
+        default=0.001, gt=0, le=1, description="Added to the variance, against division by zero"
+    )
 
 
 class ModelConfig(_Section):
@@ -108,17 +122,17 @@ class ModelConfig(_Section):
         description="Units of the hidden layers, in order",
     )
     activation: Activation | Annotated[tuple[Activation, ...], Field(strict=False)] = Field(
-        default="elu", description="One for all hidden layers, or one for each"
+        default="elu", description="Keras activation of all hidden layers, or of each"
     )
     kernel_initializer: Initializer = Field(
-        default="he_normal", description="Of the hidden kernels"
+        default="he_normal", description="Keras initializer of the hidden kernels"
     )
     use_bias: Literal["auto"] | bool = Field(
         default="auto",
-        description="Hidden biases; auto drops them where BN directly follows the Dense",
+        description="Whether hidden layers have biases; auto drops them where BN follows directly",
     )
     batch_norm: BatchNormConfig = Field(
-        default=BatchNormConfig(), description="Batch Normalization"
+        default=BatchNormConfig(), description="Batch Normalization: where, and how"
     )
 
     @field_validator("activation")
@@ -143,9 +157,11 @@ class TrainingConfig(_Section):
     """The optimizer and the training budget."""
 
     optimizer: Optimizer = Field(default="sgd", description="Keras optimizer")
-    learning_rate: Number = Field(default=0.01, gt=0, le=1e38, description="Constant learning rate")
+    learning_rate: Number = Field(
+        default=0.01, gt=0, le=1e38, description="Learning rate, the same in every step"
+    )
     momentum: Number = Field(
-        default=0.0, ge=0, lt=1, description="Momentum, with sgd and rmsprop only"
+        default=0.0, ge=0, lt=1, description="Momentum of the optimizer, with sgd and rmsprop only"
     )
     epochs: int = Field(default=10, ge=1, le=100_000, description="Passes over the training rows")
     batch_size: int = Field(default=32, ge=1, le=2**20, description="Rows of one training step")
@@ -164,11 +180,11 @@ class Config(_Section):
 
     name: Annotated[str, AfterValidator(_check_name)] = Field(
         description="Name in tables and of the records' folder: 1 to 64 of A-Z a-z 0-9 . _ -",
-        json_schema_extra={"pattern": f"^{_NAME}$"},
+        json_schema_extra={"pattern": f"^{_NAME}{_SWEPT}$"},
     )
     description: str = Field(default="", max_length=1000, description="What the experiment is for")
     data: DataConfig = Field(default=DataConfig(), description="Data set and split")
-    model: ModelConfig = Field(default=ModelConfig(), description="Network")
+    model: ModelConfig = Field(default=ModelConfig(), description="The network's layers")
     training: TrainingConfig = Field(default=TrainingConfig(), description="Optimizer and budget")
     seeds: (
         Annotated[int, Field(ge=1, le=10_000)]
@@ -208,6 +224,18 @@ class Config(_Section):
     def resolved(self) -> dict[str, Any]:
         """Return every setting as plain data that JSON can hold, defaults included."""
         return self.model_dump(mode="json")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the experiment id stands for, by dotted key (``model.use_bias``)."""
+        return dict(_leaves(self.model_dump(mode="json", include={"data", "model", "training"})))
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 @lru_cache(maxsize=1024)  # thousands of records share a few configs

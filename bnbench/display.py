@@ -77,13 +77,7 @@ def show_comparisons(comparisons: Sequence[Comparison], stream: TextIO) -> None:
     """Write each protocol's tables and closing sentences."""
     out = console(stream)
     for comparison in comparisons:
-        protocol_id = comparison.baseline.newest.protocol_id
-        smoke = "Smoke run, " if comparison.smoke else ""
-        out.print(
-            Text(
-                f"{smoke}protocol {protocol_id}: {sentences.describe_protocol(comparison)}", "bold"
-            )
-        )
+        out.print(Text(sentences.title(comparison), "bold"))
         out.print()
         for grid in tables.grids(comparison):
             show_grid(grid, out)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bnbench import tables
-from bnbench.comparison import Comparison, Experiment, ExperimentContrast
+from bnbench.comparison import Comparison, Experiment, ExperimentContrast, Tuning
 from bnbench.records import RunRecord
-from bnbench.sentences import closing, describe_protocol
+from bnbench.sentences import closing, title
+from bnbench.sweep import base_name, swept_values
 from bnbench.tables import Grid
 from bnbench.text import visible
 
@@ -18,17 +19,38 @@ SCHEMA_VERSION = 1
 
 def to_json(comparisons: Sequence[Comparison]) -> str:
     """Return all numbers unrounded, as strict JSON; accuracies are shares of 1, times seconds."""
-    content = {"schema_version": SCHEMA_VERSION, "protocols": [_protocol(c) for c in comparisons]}
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "protocols": [_protocol(c) for c in comparisons if not c.tuning],
+        "tuned": [_tuned(c, c.tuning) for c in comparisons if c.tuning],
+    }
     text = json.dumps(content, indent=1, allow_nan=False)  # escapes all that is not ASCII
     return text.replace("\x7f", "\\u007f") + "\n"
 
 
+def _tuned(comparison: Comparison, tuning: Tuning) -> dict[str, Any]:
+    candidates = [
+        {
+            "name": candidate.label,
+            "config": base_name(candidate.config),
+            "values": swept_values(candidate.config),
+            "chosen": candidate.label in tuning.chosen,
+            "diverged": candidate.diverged,
+            "val_accuracy": _metric(candidate),
+        }
+        for candidate in tuning.candidates
+    ]
+    return {"keys": tuning.keys, "candidates": candidates, **_body(comparison)}
+
+
 def _protocol(comparison: Comparison) -> dict[str, Any]:
-    record = comparison.baseline.newest
+    return {"protocol_id": comparison.config.protocol_id, **_body(comparison)}
+
+
+def _body(comparison: Comparison) -> dict[str, Any]:
     return {
-        "protocol_id": record.protocol_id,
         "protocol": comparison.protocol,
-        "data_sha256": record.environment.data_sha256,
+        "data_sha256": comparison.baseline.newest.environment.data_sha256,
         "metric": comparison.metric,
         "baseline": comparison.baseline.label,
         "margin": comparison.margin,
@@ -48,12 +70,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
         "placement": experiment.config.model.batch_norm.placement,
         "seeds": len(experiment.records),
         "diverged": experiment.diverged,
-        "metric": {
-            "mean": experiment.mean,
-            "std": experiment.std,
-            "ci95": experiment.ci95,
-            "values": experiment.values,
-        },
+        "metric": _metric(experiment),
         "epoch_seconds": {
             "median": quartiles[1] if quartiles else None,
             "quartiles": [quartiles[0], quartiles[2]] if quartiles else None,
@@ -62,6 +79,15 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
             "not_comparable": ratio.refused,
         },
         "parameters": experiment.newest.parameters.model_dump(),
+    }
+
+
+def _metric(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "mean": experiment.mean,
+        "std": experiment.std,
+        "ci95": experiment.ci95,
+        "values": experiment.values,
     }
 
 
@@ -121,10 +147,11 @@ _CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
 
 def to_csv(comparisons: Iterable[Comparison]) -> str:
     """Return one row for each run: ISO dates, unrounded numbers, nothing where there is nothing."""
+    protocols = (comparison for comparison in comparisons if not comparison.tuning)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV_FIELDS)
-    for comparison in comparisons:
+    for comparison in protocols:
         for experiment in comparison.experiments:
             for record in experiment.records.values():
                 writer.writerow([_csv_cell(read(record)) for read in _CSV_FIELDS.values()])
@@ -150,7 +177,7 @@ def _last(values: Sequence[float]) -> float | None:
 def to_markdown(comparisons: Iterable[Comparison]) -> str:
     """Return titles, tables, remarks and sentences as GitHub-flavoured Markdown."""
     return _document(
-        comparisons, lambda c: f"## {_md(_title(c))}", _markdown_grid, lambda s: f"- {_md(s)}"
+        comparisons, lambda c: f"## {_md(title(c))}", _markdown_grid, lambda s: f"- {_md(s)}"
     )
 
 
@@ -171,7 +198,7 @@ def _md(text: str) -> str:
 def to_latex(comparisons: Iterable[Comparison]) -> str:
     """Return the same as LaTeX tables for the package booktabs."""
     return _document(
-        comparisons, lambda c: f"% {visible(_title(c))}", _latex_grid, lambda s: f"% {visible(s)}"
+        comparisons, lambda c: f"% {visible(title(c))}", _latex_grid, lambda s: f"% {visible(s)}"
     )
 
 
@@ -213,19 +240,15 @@ def _tex(text: str) -> str:
     return "".join(_TEX.get(c, c) for c in visible(text))
 
 
-def _title(comparison: Comparison) -> str:
-    return f"Protocol {comparison.baseline.newest.protocol_id}: {describe_protocol(comparison)}"
-
-
 def _document(
     comparisons: Iterable[Comparison],
-    title: Callable[[Comparison], str],
+    heading: Callable[[Comparison], str],
     table: Callable[[Grid], str],
     sentence: Callable[[str], str],
 ) -> str:
     blocks = []
     for comparison in comparisons:
-        blocks.append(title(comparison))
+        blocks.append(heading(comparison))
         blocks.extend(table(grid) for grid in tables.grids(comparison))
         said = [*tables.remarks(comparison), *closing(comparison)]
         blocks.append("\n".join(map(sentence, said)))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bnbench.comparison import INPUT_BN, PLACEMENT, Comparison, Experiment, ExperimentContrast
+from bnbench.sweep import short_key
 from bnbench.text import count, percent, points
 
 
@@ -23,11 +24,25 @@ def closing(comparison: Comparison) -> list[str]:
 def describe_protocol(comparison: Comparison) -> str:
     """Return data and training in one line."""
     data, training = comparison.config.data, comparison.config.training
-    momentum = f", momentum {training.momentum:g}" if training.momentum else ""
-    return (
-        f"{data.dataset}, {count(training.epochs, 'epoch')}, {training.optimizer}, "
-        f"learning rate {training.learning_rate:g}{momentum}, batch size {training.batch_size}"
-    )
+    shown = {
+        "data.dataset": data.dataset,
+        "training.epochs": count(training.epochs, "epoch"),
+        "training.optimizer": training.optimizer,
+        "training.learning_rate": f"learning rate {training.learning_rate:g}",
+        "training.momentum": f"momentum {training.momentum:g}" if training.momentum else "",
+        "training.batch_size": f"batch size {training.batch_size}",
+    }
+    return ", ".join(text for key, text in shown.items() if text and key not in comparison.tuned)
+
+
+def title(comparison: Comparison) -> str:
+    """Return what is compared, in one line."""
+    if comparison.tuning:
+        what = f"tuned over {_listed([short_key(key) for key in comparison.tuned])}"
+    else:
+        what = f"protocol {comparison.config.protocol_id}"
+    start = f"Smoke run, {what}" if comparison.smoke else what[0].upper() + what[1:]
+    return f"{start}: {describe_protocol(comparison)}"
 
 
 def _best(comparison: Comparison) -> Iterator[str]:
@@ -148,6 +163,11 @@ def _limits(comparison: Comparison) -> Iterator[str]:
         )
         return
     others = [e for e in comparison.experiments if e is not comparison.baseline]
+    if comparison.tuning:
+        yield (
+            "Every experiment stands here with the values that did best on the validation data; "
+            "the test data had no part in that choice."
+        )
     if len(others) > 1 and not comparison.all_pairs:
         yield "How these rank among each other is not tested here; --all-pairs does."
     yield "It holds for this network, data set and training budget, and says nothing of others."

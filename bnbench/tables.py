@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -9,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bnbench.architecture import Activation, Dense, Layer
-from bnbench.comparison import Comparison, EpochRatio, Experiment, ExperimentContrast
+from bnbench.comparison import Comparison, EpochRatio, Experiment, ExperimentContrast, Tuning
 from bnbench.data import DataState
 from bnbench.records import Parameters
+from bnbench.sweep import base_name, short_key, swept_values
 from bnbench.text import percent, points, seconds, visible
 
 NOTHING = "–"
@@ -46,8 +48,9 @@ class Grid:
 
 def grids(comparison: Comparison) -> list[Grid]:
     """Return the tables of one comparison in the order in which they are shown."""
+    chosen = [candidates(comparison.tuning)] if comparison.tuning else []
     pairwise = [contrasts(comparison)] if comparison.all_pairs and comparison.contrasts else []
-    return [results(comparison), *pairwise, parameters(comparison)]
+    return [*chosen, results(comparison), *pairwise, parameters(comparison)]
 
 
 def results(comparison: Comparison) -> Grid:
@@ -123,6 +126,34 @@ def _contrast_row(contrast: ExperimentContrast) -> tuple[str, ...]:
         _verdict(contrast),
         ", ".join(field for field in also if field != "batch_norm.placement") or NOTHING,
     )
+
+
+def candidates(tuning: Tuning) -> Grid:
+    """Return one row for each value of each swept experiment, with the accuracy that chose."""
+    return Grid(
+        "Tuning (mean ± half the 95 % interval, after the last epoch)",
+        (
+            Column("experiment", numeric=False),
+            *(Column(short_key(key)) for key in tuning.keys),
+            Column("seeds", dispensable=1),
+            Column("validation accuracy", "%"),
+            Column("chosen", numeric=False),
+        ),
+        tuple(
+            (
+                base_name(candidate.config),
+                *(_value(swept_values(candidate.config)[key]) for key in tuning.keys),
+                _seeds(candidate),
+                _with_interval(percent, candidate.mean, candidate.ci95),
+                "best" if candidate.label in tuning.chosen else "",
+            )
+            for candidate in tuning.candidates
+        ),
+    )
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def parameters(comparison: Comparison) -> Grid:

@@ -37,12 +37,12 @@ def test_commands_that_do_not_train_import_no_tensorflow(runs, tmp_path: Path) -
     ]
     program = """
 import json, os, sys
-import bnbench.cli
+import bnbench.__main__
 os._exit = sys.exit
 for command in json.loads(sys.argv[1]):
     sys.argv = ["bnbench", *command]
     try:
-        bnbench.cli.main()
+        bnbench.__main__.main()
     except SystemExit:
         pass
     assert "tensorflow" not in sys.modules and "keras" not in sys.modules, command
@@ -153,16 +153,12 @@ def test_checks_fail_with_exit_1(runs) -> None:
     assert bnbench("compare", "no_bn", "--runs-dir", folder, "--strict").returncode == 1
 
 
-def test_unknown_names_and_metrics_are_exit_2(runs) -> None:
+def test_unknown_names_are_exit_2(runs) -> None:
     """Each lists what there is."""
     folder = runs(record())
     for arguments, message in (
         (["pre_akt"], "no experiment named pre_akt; there are: no_bn"),
         (["--baseline", "pre_akt"], "no experiment named pre_akt; there are: no_bn"),
-        (
-            ["--metric", "f1"],
-            "--metric: no metric named f1; there are: test_accuracy, val_accuracy",
-        ),
     ):
         done = bnbench("compare", *arguments, "--runs-dir", folder)
         assert (done.returncode, done.stderr.strip()) == (2, f"bnbench: {message}")
@@ -196,3 +192,27 @@ def test_arguments_that_a_command_does_not_take_are_shown_harmless() -> None:
         done = bnbench(command, "x\u202ey\u009bz")
         assert done.returncode == 2
         assert done.stderr == "bnbench: unexpected argument: x\\u202ey\\x9bz\n"
+
+
+def complete(*words: str, cwd: Path = ROOT) -> list[str]:
+    """Return what bash is told when the tab key follows these words."""
+    environment = {
+        "_BNBENCH_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(("bnbench", *words)),
+        "COMP_CWORD": str(len(words)),
+    }
+    return bnbench(env=environment, cwd=cwd).stdout.split()
+
+
+def test_completion(runs) -> None:
+    """The shell is told commands, options, config files and the experiments that are recorded."""
+    folder = runs(record(), record("pre_act"), record("controls/pre_act_bias"))
+    assert complete("sc") == ["script", "schema"]
+    assert complete("run", "--se") == ["--seeds", "--set"]
+    assert complete("run", "configs/p") == ["configs/post_act.yaml", "configs/pre_act.yaml"]
+    assert "configs/controls/pre_act_bias.yaml" in complete("show", "co")
+    where = ("--runs-dir", str(folder))
+    assert complete("compare", *where, "pre") == ["pre_act", "pre_act_bias"]
+    assert complete("compare", *where, "pre_act", "pre") == ["pre_act_bias"]
+    assert complete("compare", *where, "--baseline", "no") == ["no_bn"]
+    assert complete("compare", "--runs-dir", str(folder / "none"), "") == []

@@ -369,6 +369,20 @@ def test_schema_accepts_shipped_configs(path: Path) -> None:
     assert _fits(config.model_dump(mode="json", exclude_unset=True), schema, schema)
 
 
+def test_the_shipped_schema_is_the_codes() -> None:
+    """`configs/schema.json` is what the code gives; `bnbench schema` makes it anew."""
+    assert json.loads((CONFIGS / "schema.json").read_text()) == json_schema()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_editors_find_the_schema(path: Path) -> None:
+    """The first line of each shipped config leads from its folder to the shipped schema."""
+    head = "# yaml-language-server: $schema="
+    first = path.read_text().splitlines()[0]
+    assert first.startswith(head)
+    assert (path.parent / first.removeprefix(head)).resolve() == CONFIGS / "schema.json"
+
+
 def test_schema() -> None:
     """The schema says what it is, describes every key, and refuses unknown keys and bad values."""
     schema = json_schema()
@@ -378,7 +392,9 @@ def test_schema() -> None:
     for section in (schema, *schema["$defs"].values()):
         assert section["additionalProperties"] is False
         assert section["description"]
-        assert all(field["description"] for field in section["properties"].values())
+        for field in section["properties"].values():
+            assert re.fullmatch(r"[A-Z].{10,}", field["description"])
+            assert ": " in field["description"] or "$ref" in field  # what it does: its range
     epochs = schema["$defs"]["TrainingConfig"]["properties"]["epochs"]
     assert epochs["description"] == (
         "Passes over the training rows: a positive integer up to 100000"

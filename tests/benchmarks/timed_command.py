@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bnbench import cli
+from bnbench.__main__ import main
 
 STARTED = float(os.environ["BNBENCH_STARTED"])
 
@@ -62,13 +62,13 @@ class Clock:
         return {part: self._main[part] + self._workers[part] / jobs for part in parts}
 
 
-def main() -> None:
+def measure() -> None:
     """Run the command line and write what the clock shows."""
     clock = Clock()
     clock.add("import", time.time() - STARTED)
     _watch(clock)
     try:
-        cli.main()
+        main()
     finally:
         spans = clock.spans() | {
             "last_record": clock.last_record - STARTED,
@@ -105,4 +105,4 @@ def _watch(clock: Clock) -> None:
 
 if __name__ == "__main__":
     sys.argv[0] = "bnbench"
-    main()
+    measure()

@@ -104,7 +104,8 @@ def _serve() -> None:
     import scipy.stats
     import tensorflow
 
-    from bnbench import cli, display, runner, training
+    from bnbench import display, runner, training
+    from bnbench.__main__ import main
 
     assert all((keras, scipy.stats, tensorflow, display, runner, training))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -112,7 +113,7 @@ def _serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if os.fork() == 0 and _supervise(request):
-            _run_to_the_end(cli.main)
+            _run_to_the_end(main)
 
 
 def _answer(word: object) -> None:

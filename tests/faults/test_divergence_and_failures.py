@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bnbench import cli
+from bnbench import cli, options
 from bnbench.errors import CheckFailed
 from bnbench.runner import Event, Trial
 from tests.conftest import ROOT, bnbench, record
@@ -48,7 +48,7 @@ def test_a_learning_rate_that_explodes(
 
 FAIL = r"""
 import sys
-from bnbench import cli
+from bnbench.__main__ import main
 
 def failing_run():
     import tensorflow as tf
@@ -77,7 +77,7 @@ def start(*arguments):
     return chosen
 
 device.start = start
-cli.main()
+main()
 """
 
 
@@ -115,7 +115,7 @@ def test_debugging_shows_the_traceback_of_a_failed_run(
         [][1]
     except IndexError as error:
         failed = Event(Trial(record().config, 3), 0, failure=error)
-    monkeypatch.setattr(cli, "_debugging", True)
+    monkeypatch.setattr(options, "debugging", True)
     with pytest.raises(CheckFailed, match=r"1 runs? failed, 0 diverged"):
         cli._report_trouble([], [failed])
     said = capsys.readouterr().err

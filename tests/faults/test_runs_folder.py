@@ -22,12 +22,13 @@ import os, sys
 sys.modules["tensorflow"] = None  # an import ends in ImportError
 sys.modules["keras"] = None
 import encodings.utf_8_sig, scipy.stats
-from bnbench import cli, data, display, runner
+from bnbench.__main__ import main
+from bnbench import data, display, runner
 if AS_ORDINARY_USER and os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-cli.main()
+main()
 """
 
 

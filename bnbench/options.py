@@ -1,0 +1,123 @@
+"""The options that commands share: their types, their help, and what a shell completes them to."""
+
+import os
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_MOST_COMPLETIONS = 500
+_DEEPEST_FOLDER = 4
+
+debugging = False
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Metric(StrEnum):
+    """What to compare."""
+
+    TEST_ACCURACY = "test_accuracy"
+    VAL_ACCURACY = "val_accuracy"
+
+
+class Plot(StrEnum):
+    """What to draw."""
+
+    CURVES = "curves"
+    DIFFERENCES = "differences"
+    PARAMETERS = "parameters"
+
+
+class Format(StrEnum):
+    """How to write a comparison."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+def complete_config(incomplete: str) -> Iterator[str]:
+    """Yield the YAML files whose path begins so, in folders below as well."""
+    start = Path(incomplete).parent if not incomplete.endswith("/") else Path(incomplete)
+    found = (str(path) for path in _yaml_files(start, _DEEPEST_FOLDER))
+    return islice((path for path in found if path.startswith(incomplete)), _MOST_COMPLETIONS)
+
+
+def _yaml_files(folder: Path, depth: int) -> Iterator[Path]:
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ()
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False) and depth:
+            yield from _yaml_files(folder / entry.name, depth - 1)
+        elif entry.name.endswith((".yaml", ".yml")):
+            yield folder / entry.name
+
+
+def complete_experiment(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """Yield the names of recorded experiments that begin so and are not given yet."""
+    folder = Path(ctx.params.get("runs_dir") or "runs")
+    given = ctx.params.get("names") or ()
+    names = {
+        match[1]
+        for entry in (folder.iterdir() if folder.is_dir() else ())
+        if (match := re.fullmatch(r"(.+)-[0-9a-f]{8}", entry.name))
+    }
+    return (name for name in sorted(names) if name.startswith(incomplete) and name not in given)
+
+
+def _set_debugging(value: bool) -> None:
+    global debugging
+    debugging = value
+
+
+Config = Annotated[
+    Path, typer.Argument(help="YAML file.", metavar="CONFIG", autocompletion=complete_config)
+]
+Configs = Annotated[
+    list[Path], typer.Argument(help="YAML files.", metavar="CONFIG", autocompletion=complete_config)
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME", help="Experiments; default: all.", autocompletion=complete_experiment
+    ),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(help="Experiment to hold the others against.", autocompletion=complete_experiment),
+]
+MetricOption = Annotated[Metric, typer.Option(help="What to compare (val: of the last epoch).")]
+Margin = Annotated[
+    float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
+]
+AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Contrast every two experiments.")]
+RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="BNBENCH_DATA_DIR", help="Folder of the four Fashion-MNIST files."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a config key; repeatable. Several values, as in KEY=1,2, make a sweep.",
+    ),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")
+]
