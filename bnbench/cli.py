@@ -5,7 +5,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,27 +89,41 @@ def run(
     save_models: Annotated[
         bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
     ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder to write the runs to for TensorBoard, too.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
     debug: Debug = False,
 ) -> None:
     """Train every config's missing seeds, then compare what was run."""
     from bnbench import display, runner
-    from bnbench.records import RecordStore
+    from bnbench.records import RecordStore, write_atomically
 
     changes = [*(SMOKE if smoke else ()), *(overrides or ())]
     if seeds is not None:
         changes.append(f"seeds=[{seeds}]" if "," in seeds else f"seeds={seeds}")
     experiments = _load(configs, changes)
     store = RecordStore(runs_dir)
+    export = _exporter(tensorboard, runs_dir)
     store.prepare()
     datasets = _load_data(experiments, data_dir)
     planned = runner.plan(datasets, store, force=force, models=save_models)
     display.warn(planned.warnings)
     _announce(planned, experiments, store)
+    for record in planned.recorded:
+        export(record)
     records, failures = list(planned.recorded), []
     if planned.missing:
-        made = _train(planned.missing, datasets, store, (device, jobs, save_models))
+
+        def keep(program: "TrainingProgram", record: "RunRecord") -> None:
+            if save_models:
+                model = store.model_path(record.config, record.seed)
+                write_atomically(model, program.model.save)
+            store.write(record)
+            export(record)
+
+        made = _train(planned.missing, datasets, keep, device, jobs)
         records += [event.record for event in made if event.record]
         failures = [event for event in made if event.failure]
     _show_comparison_of(records)
@@ -297,6 +312,17 @@ def _load_data(configs: Sequence["Config"], data_dir: Path | None) -> dict["Conf
     return {config: loaded[config.data] for config in configs}
 
 
+def _exporter(folder: Path | None, runs_dir: Path) -> Callable[["RunRecord"], None]:
+    if folder is None:
+        return lambda record: None
+    from bnbench import tensorboard
+
+    if folder.resolve() == runs_dir.resolve():
+        raise InputError("--tensorboard: expected another folder than that of the records")
+    tensorboard.check()
+    return partial(tensorboard.write_run, folder)
+
+
 def _announce(planned: Any, configs: Sequence["Config"], store: "RecordStore") -> None:
     from bnbench import comparison, display
 
@@ -319,13 +345,12 @@ def _announce(planned: Any, configs: Sequence["Config"], store: "RecordStore") -
 def _train(
     trials: Sequence["Trial"],
     datasets: dict["Config", "Dataset"],
-    store: "RecordStore",
-    options: tuple[Device, int | None, bool],
+    keep: Callable[["TrainingProgram", "RunRecord"], None],
+    requested: Device,
+    jobs: int | None,
 ) -> list["Event"]:
     from bnbench import device, display, runner
-    from bnbench.records import write_atomically
 
-    requested, jobs, save_models = options
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = jobs or cores or 1
     display.notice("Loading TensorFlow …")
@@ -334,11 +359,6 @@ def _train(
         from bnbench.training import DeviceData
 
     placed = {d: DeviceData.place(d, chosen) for d in set(datasets.values())}
-
-    def keep(program: "TrainingProgram", record: "RunRecord") -> None:
-        if save_models:
-            write_atomically(store.model_path(record.config, record.seed), program.model.save)
-        store.write(record)
 
     ended: list[Event] = []
     with display.RunProgress(trials) as progress:

@@ -283,4 +283,4 @@ def _faults_named(path: Path, done: str) -> Iterator[None]:
 def _cure(error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return "free some space, then run the same command again"
-    return "make it accessible, or name another place (--runs-dir, --output)"
+    return "make it accessible, or name another place (--runs-dir, --output, --tensorboard)"
