@@ -239,6 +239,12 @@ def show(configs: Configs, overrides: Set = None, debug: Debug = False) -> None:
 @app.command()
 def explain(config: options.Config, overrides: Set = None, debug: Debug = False) -> None:
     """Explain in words why each layer has the parameters it has."""
+    from bnbench import data, display
+    from bnbench.explanation import sections
+
+    found = _load_one(config, overrides or ())
+    feature_shape, classes, _ = data.describe(found.data.dataset)
+    display.show_sections(sections(found, feature_shape, classes))
 
 
 @app.command()

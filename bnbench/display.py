@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -15,11 +16,13 @@ from rich.text import Text
 from bnbench import sentences, tables
 from bnbench.comparison import Comparison
 from bnbench.errors import EnvironmentFault
+from bnbench.explanation import Section
 from bnbench.runner import Event, Trial
 from bnbench.tables import Grid
 from bnbench.text import percent, seconds, visible
 
 _ANY_LENGTH = 10_000
+_READABLE = 90
 
 
 class _Console(Console):
@@ -94,6 +97,17 @@ def show_grid(grid: Grid, out: Console) -> None:
     """Write one table, fitted to the console's width."""
     out.print(tables.rendered(grid, out))
     out.print()
+
+
+def show_sections(sections: Iterable[Section]) -> None:
+    """Write headings and paragraphs to standard output; a terminal gets lines that read well."""
+    out = console(sys.stdout)
+    width = min(out.width, _READABLE) if out.is_terminal else _ANY_LENGTH
+    for section in sections:
+        out.print(Text(section.heading, "bold"), width=width)
+        for paragraph in section.paragraphs:
+            out.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False), width=width)
+        out.print()
 
 
 class RunProgress:

@@ -23,14 +23,18 @@ def test_help_pages(page: str) -> None:
 
 
 def test_commands_that_do_not_train_import_no_tensorflow(runs, tmp_path: Path) -> None:
-    """`--help`, `show`, `compare`, `schema`, `data`, a config error and a finished `run`."""
+    """All but `run`, and `run` up to the first config that is wrong."""
     folder = runs(*records(no_bn=SEVEN, pre_act=SEVEN))
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("name: wrong\nmodle: {}\n")
     commands = [
         ["--help"],
         ["show", str(CONFIGS / "pre_act.yaml")],
+        ["explain", str(CONFIGS / "pre_act.yaml")],
+        ["script", str(CONFIGS / "pre_act.yaml")],
         ["compare", "--runs-dir", str(folder)],
+        ["plot", "--runs-dir", str(folder), "--output", str(tmp_path / "plot.svg")],
+        ["report", "--runs-dir", str(folder), "--output", str(tmp_path / "report.html")],
         ["schema"],
         ["data"],
         ["run", str(wrong), "--runs-dir", str(folder)],
@@ -171,6 +175,21 @@ def test_show_prints_config_layers_variables_and_totals() -> None:
     assert "  epochs: 3\n" in done.stdout
     assert done.stdout.rstrip().endswith("Non-trainable parameters:        2,368")
     assert " moving_variance " in done.stdout
+
+
+def test_explain_and_script_take_one_experiment() -> None:
+    """Each speaks of the config with its overrides; of a sweep there would be several."""
+    pre_act, wide = CONFIGS / "pre_act.yaml", ("--set", "model.hidden_units=[500]")
+    explained = bnbench("explain", pre_act, *wide)
+    assert "784 × 500 = 392,000 weights" in explained.stdout
+    written = bnbench("script", pre_act, *wide)
+    assert "layers.Dense(500, use_bias=False" in written.stdout
+    compile(written.stdout, "script.py", "exec")
+    sweep = bnbench("script", pre_act, "--set", "training.epochs=1,2")
+    assert (sweep.returncode, sweep.stderr) == (
+        2,
+        "bnbench: --set: expected one experiment, got a sweep of 2\n",
+    )
 
 
 def test_a_gpu_that_is_absent_is_exit_3(tmp_path: Path) -> None:
