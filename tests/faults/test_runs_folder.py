@@ -202,7 +202,7 @@ def test_what_is_no_record_is_skipped_with_one_warning_each(runs: Callable[..., 
     assert newer.endswith("schema_version 2; this bnbench reads 1")
     strict = bnbench("compare", "--runs-dir", folder, "--strict")
     assert strict.returncode == 1
-    assert strict.stdout.startswith("protocol ")
+    assert strict.stdout.startswith("Protocol ")
 
 
 def test_sweeping_passes_over_what_it_may_not_remove(runs: Callable[..., Path]) -> None:

@@ -243,7 +243,7 @@ def test_output_that_cannot_be_written(runs: Callable[..., Path], tmp_path: Path
     assert done.returncode == 3
     assert done.stderr == (
         f"bnbench: {output}: cannot be written: No such file or directory; "
-        "make it accessible, or name another place (--runs-dir, --output)\n"
+        "make it accessible, or name another place (--runs-dir, --output, --tensorboard)\n"
     )
     shown = bnbench("compare", "--runs-dir", folder, "--output", output, "--debug")
     assert "Traceback" in shown.stderr
