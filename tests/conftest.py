@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from bnbench.architecture import build, count_parameters
 from bnbench.config import Config, load_config, parse_config
 from bnbench.data import Dataset, load
 from bnbench.records import Environment, History, Parameters, RecordStore, RunRecord
+from tests.forge import Forge
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
@@ -29,6 +30,14 @@ def keras() -> Any:
     import keras
 
     return keras
+
+
+@pytest.fixture(scope="session")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    """Starts real `bnbench` processes without waiting for their imports."""
+    made = Forge(tmp_path_factory.mktemp("forge"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

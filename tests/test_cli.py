@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONFIGS, ROOT, bnbench, record, records, tiny_settings, write_data
+from tests.forge import Forge
 
 HELP = Path(__file__).parent / "help"
 SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
@@ -88,7 +89,7 @@ def test_a_wrong_config_is_named_by_line_and_key(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_run_records_skips_repeats_and_compares(tmp_path: Path) -> None:
+def test_run_records_skips_repeats_and_compares(forge: Forge, tmp_path: Path) -> None:
     """The first run trains, the second finds all recorded, `--force` repeats; all compare."""
     write_data(tmp_path / "data.npz", rows=110)
     config = tmp_path / "tiny.yaml"
@@ -96,7 +97,7 @@ def test_run_records_skips_repeats_and_compares(tmp_path: Path) -> None:
     settings = [word for s in tiny_settings(tmp_path / "data.npz") for word in ("--set", s)]
     command = ("run", config, *settings, "--runs-dir", tmp_path / "runs")
 
-    first = bnbench(*command, "--save-models")
+    first = forge.run(*command, "--save-models")
     assert first.returncode == 0, first.stderr
     assert "2 runs of 1 experiment: 0 recorded, 2 to make." in first.stderr
     assert "[2/2] tiny seed " in first.stderr
@@ -105,13 +106,13 @@ def test_run_records_skips_repeats_and_compares(tmp_path: Path) -> None:
     assert len(written) == 2
     assert len(list((tmp_path / "runs").rglob("*.keras"))) == 2
 
-    second = bnbench(*command)
+    second = forge.run(*command)
     assert second.returncode == 0
     assert "2 recorded, 0 to make" in second.stderr
     assert "TensorFlow" not in second.stderr
     assert {path: path.read_bytes() for path in written} == written
 
-    again = bnbench(*command, "--force", "--jobs", 1)
+    again = forge.run(*command, "--force", "--jobs", 1)
     assert again.returncode == 0
     for path, content in written.items():
         weights = [json.loads(text)["weights_sha256"] for text in (content, path.read_bytes())]

@@ -8,13 +8,14 @@ import pytest
 
 from bnbench import architecture
 from bnbench.records import RunRecord, read_record
-from tests.conftest import bnbench, tiny_settings, write_data
+from tests.conftest import tiny_settings, write_data
+from tests.forge import Forge
 
 Saved = tuple[Any, RunRecord]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, and the runs on it of a network with BN on its input and before each activation."""
     folder = tmp_path_factory.mktemp("saved")
     write_data(folder / "data.npz", rows=110)
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "name: tiny\nmodel: {batch_norm: {placement: before_activation, input: true}}\n"
     )
     settings = [word for s in tiny_settings(folder / "data.npz") for word in ("--set", s)]
-    done = bnbench("run", config, *settings, "--save-models", "--runs-dir", folder / "runs")
+    done = forge.run("run", config, *settings, "--save-models", "--runs-dir", folder / "runs")
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -12,7 +12,8 @@ import pytest
 from bnbench import tensorboard
 from bnbench.errors import EnvironmentFault
 from bnbench.records import History, RunRecord, read_record
-from tests.conftest import ROOT, bnbench, record, tiny_settings
+from tests.conftest import ROOT, record, tiny_settings
+from tests.forge import Forge
 
 pytest.importorskip("tensorboard")
 pytestmark = pytest.mark.usefixtures(
@@ -213,21 +214,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         tensorboard.write_run(tmp_path / "logs", record())
 
 
-def test_run_writes_its_runs(data_path: Path, tmp_path: Path) -> None:
+def test_run_writes_its_runs(forge: Forge, data_path: Path, tmp_path: Path) -> None:
     """`bnbench run --tensorboard` writes what it makes and what was recorded before alike."""
     config, runs, folder = (tmp_path / name for name in ("tiny.yaml", "runs", "events"))
     config.write_text("name: tiny\n")
     settings = [word for s in tiny_settings(data_path) for word in ("--set", s)]
     command = ("run", config, *settings, "--runs-dir", runs)
-    assert bnbench(*command, "--seeds", 1).returncode == 0
-    done = bnbench(*command, "--tensorboard", folder)
+    assert forge.run(*command, "--seeds", 1).returncode == 0
+    done = forge.run(*command, "--tensorboard", folder)
     assert done.returncode == 0, done.stderr
     assert "1 recorded, 1 to make" in done.stderr
     for path in runs.glob("*/seed-*.json"):
         made = read_record(path)
         assert scalars(read(folder, made)) == recorded(made)
     assert len(list(folder.glob("*/*"))) == 2
-    refused = bnbench(*command, "--tensorboard", runs)
+    refused = forge.run(*command, "--tensorboard", runs)
     assert (refused.returncode, refused.stderr) == (
         2,
         "bnbench: --tensorboard: expected another folder than that of the records\n",

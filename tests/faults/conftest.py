@@ -1,14 +1,13 @@
 """What the fault tests share: cheap real processes, and looks into the folder of the records."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import bnbench
-from tests.faults.forge import Forge
 
 TINY_YAML = """\
 name: {name}
@@ -17,14 +16,6 @@ model: {{hidden_units: [4], batch_norm: {{placement: {placement}}}}}
 training: {{epochs: {epochs}}}
 seeds: {seeds}
 """
-
-
-@pytest.fixture(scope="session")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    """Starts real `bnbench` processes without waiting for their imports."""
-    made = Forge(tmp_path_factory.mktemp("forge"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from bnbench import comparison
 from bnbench.records import RecordStore
 from tests.faults.conftest import assert_comparable, untimed, untimed_records
-from tests.faults.forge import Forge
+from tests.forge import Forge
 
 
 @pytest.mark.slow

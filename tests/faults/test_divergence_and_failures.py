@@ -14,7 +14,7 @@ from bnbench.errors import CheckFailed
 from bnbench.runner import Event, Trial
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable
-from tests.faults.forge import FAST, Forge
+from tests.forge import FAST, Forge
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from bnbench.records import RecordStore
 from bnbench.runner import Workers, interleave
 from tests.conftest import ROOT, bnbench
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
-from tests.faults.forge import FAST, Forge
+from tests.forge import FAST, Forge
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 KILLS_IN_A_LANE = 21

@@ -15,7 +15,7 @@ import pytest
 from bnbench.records import RecordStore
 from tests.conftest import CONFIGS, ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
-from tests.faults.forge import Forge
+from tests.forge import Forge
 
 WITHOUT_TENSORFLOW = """
 import os, sys

@@ -16,7 +16,7 @@ from bnbench import device
 from bnbench.records import RecordStore
 from tests.conftest import CONFIGS, ROOT, bnbench, dataset_of, record
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
-from tests.faults.forge import FAST, Forge
+from tests.forge import FAST, Forge
 
 PROGRAM = f"{sys.executable} -m bnbench"
 ODD_KERAS = {"floatx": "float16", "epsilon": "small", "backend": "jax"}

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 FAST = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiling is most of a tiny run
 
 
@@ -58,7 +58,7 @@ class Forge:
         self._folder, self._count = folder, 0
         self._asking = threading.Lock()  # else one thread gets the process id of another's child
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.forge"],
+            [sys.executable, "-m", "tests.forge"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
