@@ -169,9 +169,7 @@ def plot(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(
-            help="Protocol to draw, by its id, or [bold]tuned[/].", show_default="the newest"
-        ),
+        typer.Option(help="Protocol to draw: its id, or tuned.", show_default="the newest"),
     ] = None,
     baseline: Baseline = None,
     margin: Margin = 0.3,
@@ -240,11 +238,12 @@ def show(configs: Configs, overrides: Set = None, debug: Debug = False) -> None:
 def explain(config: options.Config, overrides: Set = None, debug: Debug = False) -> None:
     """Explain in words why each layer has the parameters it has."""
     from bnbench import data, display
-    from bnbench.explanation import sections
+    from bnbench.explanation import Section, sections
 
     found = _load_one(config, overrides or ())
     feature_shape, classes, _ = data.describe(found.data.dataset)
-    display.show_sections(sections(found, feature_shape, classes))
+    head = Section(found.name, (found.description,) if found.description else ())
+    display.show_sections([head, *sections(found, feature_shape, classes)])
 
 
 @app.command()

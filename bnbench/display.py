@@ -106,7 +106,7 @@ def show_sections(sections: Iterable[Section]) -> None:
     for section in sections:
         out.print(Text(section.heading, "bold"), width=width)
         for paragraph in section.paragraphs:
-            out.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False), width=width)
+            out.print(Padding(Text(visible(paragraph)), (0, 0, 0, 2), expand=False), width=width)
         out.print()
 
 

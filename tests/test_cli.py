@@ -182,6 +182,7 @@ def test_explain_and_script_take_one_experiment() -> None:
     """Each speaks of the config with its overrides; of a sweep there would be several."""
     pre_act, wide = CONFIGS / "pre_act.yaml", ("--set", "model.hidden_units=[500]")
     explained = bnbench("explain", pre_act, *wide)
+    assert explained.stdout.startswith("pre_act\n  BN on the input and before each hidden")
     assert "784 × 500 = 392,000 weights" in explained.stdout
     written = bnbench("script", pre_act, *wide)
     assert "layers.Dense(500, use_bias=False" in written.stdout
