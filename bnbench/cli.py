@@ -355,6 +355,7 @@ def _train(
     jobs: int | None,
 ) -> list["Event"]:
     from bnbench import device, display, runner
+    from bnbench.progress import RunProgress
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = jobs or cores or 1
@@ -366,7 +367,7 @@ def _train(
     placed = {d: DeviceData.place(d, chosen) for d in set(datasets.values())}
 
     ended: list[Event] = []
-    with display.RunProgress(trials) as progress:
+    with RunProgress(trials) as progress:
 
         def report(event: "Event") -> None:
             progress.update(event)

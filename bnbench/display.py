@@ -1,25 +1,24 @@
-"""What a person sees: consoles, tables fitted to them, and the progress of the runs."""
+"""What a person sees: consoles, and tables and texts fitted to them."""
 
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from bnbench import sentences, tables
-from bnbench.comparison import Comparison
+from bnbench import tables
 from bnbench.errors import EnvironmentFault
-from bnbench.explanation import Section
-from bnbench.runner import Event, Trial
 from bnbench.tables import Grid
-from bnbench.text import percent, seconds, visible
+from bnbench.text import visible
+
+if TYPE_CHECKING:
+    from bnbench.comparison import Comparison
+    from bnbench.explanation import Section
 
 _ANY_LENGTH = 10_000
 _READABLE = 90
@@ -76,8 +75,10 @@ def write(text: str) -> None:
         raise _unwritable(error) from error
 
 
-def show_comparisons(comparisons: Sequence[Comparison], stream: TextIO) -> None:
+def show_comparisons(comparisons: Sequence["Comparison"], stream: TextIO) -> None:
     """Write each protocol's tables and closing sentences."""
+    from bnbench import sentences  # and with it the statistics, which take longest to import
+
     out = console(stream)
     for comparison in comparisons:
         out.print(Text(sentences.title(comparison), "bold"))
@@ -99,7 +100,7 @@ def show_grid(grid: Grid, out: Console) -> None:
     out.print()
 
 
-def show_sections(sections: Iterable[Section]) -> None:
+def show_sections(sections: Iterable["Section"]) -> None:
     """Write headings and paragraphs to standard output; a terminal gets lines that read well."""
     out = console(sys.stdout)
     width = min(out.width, _READABLE) if out.is_terminal else _ANY_LENGTH
@@ -108,62 +109,3 @@ def show_sections(sections: Iterable[Section]) -> None:
         for paragraph in section.paragraphs:
             out.print(Padding(Text(visible(paragraph)), (0, 0, 0, 2), expand=False), width=width)
         out.print()
-
-
-class RunProgress:
-    """A bar with the time left on a terminal; elsewhere one line for each finished run."""
-
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        self._console = console(sys.stderr)
-        self._runs = len(trials)
-        self._finished = 0
-        self._epochs = dict.fromkeys(trials, 0)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("epochs"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        epochs = sum(trial.config.training.epochs for trial in trials)
-        self._task = self._bar.add_task(f"0/{self._runs} runs", total=epochs)
-
-    def __enter__(self) -> "RunProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-    def update(self, event: Event) -> None:
-        """Take in what a worker tells; called from any thread, one at a time."""
-        if event.ended:
-            self._finished += 1
-            self._epochs[event.trial] = event.trial.config.training.epochs
-        else:
-            self._epochs[event.trial] = event.epochs_done
-        description = f"{self._finished}/{self._runs} runs"
-        self._bar.update(self._task, description=description, completed=sum(self._epochs.values()))
-        if event.ended and (event.troubled or not self._console.is_terminal):
-            notice(f"[{self._finished}/{self._runs}] {_outcome(event)}")
-
-
-def _outcome(event: Event) -> str:
-    if event.failure:
-        return f"{event.trial}: failed: {event.reason}"
-    record = event.record
-    if record is None or record.test_accuracy is None:
-        return f"{event.trial}: diverged in epoch {event.epochs_done + 1}"
-    mean = seconds(sum(record.history.epoch_seconds) / event.epochs_done)
-    return (
-        f"{event.trial}: test accuracy {percent(record.test_accuracy)} %, "
-        f"{event.epochs_done} epochs of {mean} s"
-    )

@@ -22,6 +22,7 @@ POWER = 0.8
 MINIMUM_PAIRS = 6  # five pairs allow no two-sided sign-flip p below 2 / 2**5 = 0.0625
 EXACT_UP_TO = 16  # pairs; beyond, the patterns are drawn
 _DRAWN_PATTERNS = 16_383
+_RESAMPLES = 2_000
 _ROUNDING = 1e-9  # two sums closer than this share of their terms' sizes are a tie
 
 
@@ -244,7 +245,7 @@ def bootstrap_interval(
     values: ArrayLike,
     statistic: Callable[[Array], ArrayLike],
     confidence: float = 0.95,
-    resamples: int = 2_000,
+    resamples: int = _RESAMPLES,
     seed: int = 0,
 ) -> Interval:
     """Percentile bootstrap interval over the seeds (Efron and Tibshirani 1993, chapter 13).
@@ -274,7 +275,16 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> tuple[float,
     if top.shape != bottom.shape or min(top.min(), bottom.min()) <= 0:
         raise ValueError("expected pairs of positive values")
     ratios = top / bottom
-    return float(np.median(ratios)), *bootstrap_interval(ratios, partial(np.median, axis=-1))
+    middles = np.sort(ratios)[_resampled_middles(len(ratios))].mean(axis=-1)
+    low, high = np.quantile(middles, [0.025, 0.975])
+    return float(np.median(ratios)), float(low), float(high)
+
+
+@lru_cache(maxsize=2)
+def _resampled_middles(count: int) -> NDArray[np.int64]:
+    """Return where (resamples, 2) in the sorted values the middle two of each resample stand."""
+    places = np.sort(_resampled_places(0, _RESAMPLES, count), axis=-1)
+    return places[:, [(count - 1) // 2, count // 2]]
 
 
 def judge(family: Sequence[Pairs], margin: float) -> tuple[Contrast, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -10,11 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bnbench.architecture import Activation, Dense, Layer
-from bnbench.comparison import Comparison, EpochRatio, Experiment, ExperimentContrast, Tuning
-from bnbench.data import DataState
 from bnbench.records import Parameters
 from bnbench.sweep import base_name, short_key, swept_values
 from bnbench.text import percent, points, seconds, visible
+
+if TYPE_CHECKING:
+    from bnbench.comparison import Comparison, EpochRatio, Experiment, ExperimentContrast, Tuning
+    from bnbench.data import DataState
 
 NOTHING = "–"
 
@@ -46,14 +48,14 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-def grids(comparison: Comparison) -> list[Grid]:
+def grids(comparison: "Comparison") -> list[Grid]:
     """Return the tables of one comparison in the order in which they are shown."""
     chosen = [candidates(comparison.tuning)] if comparison.tuning else []
     pairwise = [contrasts(comparison)] if comparison.all_pairs and comparison.contrasts else []
     return [*chosen, results(comparison), *pairwise, parameters(comparison)]
 
 
-def results(comparison: Comparison) -> Grid:
+def results(comparison: "Comparison") -> Grid:
     """Return one row for each experiment: its metric, its difference to the baseline, its time."""
     name = "test accuracy" if comparison.metric == "test_accuracy" else "validation accuracy"
     base = comparison.baseline.label
@@ -73,7 +75,7 @@ def results(comparison: Comparison) -> Grid:
     )
 
 
-def _result_row(comparison: Comparison, experiment: Experiment) -> tuple[str, ...]:
+def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str, ...]:
     contrast = comparison.against_baseline(experiment.label)
     quartiles = experiment.epoch_quartiles
     is_baseline = experiment is comparison.baseline
@@ -89,7 +91,7 @@ def _result_row(comparison: Comparison, experiment: Experiment) -> tuple[str, ..
     )
 
 
-def contrasts(comparison: Comparison) -> Grid:
+def contrasts(comparison: "Comparison") -> Grid:
     """Return one row for each contrast with its test, its wins and what makes it unclean."""
     return Grid(
         f"Contrasts (first minus second, margin ±{100 * comparison.margin:g} pp)",
@@ -108,7 +110,7 @@ def contrasts(comparison: Comparison) -> Grid:
     )
 
 
-def _contrast_row(contrast: ExperimentContrast) -> tuple[str, ...]:
+def _contrast_row(contrast: "ExperimentContrast") -> tuple[str, ...]:
     found = contrast.result
     also = (field.removeprefix("model.") for field in contrast.differs_in)
     improvement = found.probability_of_improvement
@@ -128,7 +130,7 @@ def _contrast_row(contrast: ExperimentContrast) -> tuple[str, ...]:
     )
 
 
-def candidates(tuning: Tuning) -> Grid:
+def candidates(tuning: "Tuning") -> Grid:
     """Return one row for each value of each swept experiment, with the accuracy that chose."""
     return Grid(
         "Tuning (mean ± half the 95 % interval, after the last epoch)",
@@ -156,7 +158,7 @@ def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def parameters(comparison: Comparison) -> Grid:
+def parameters(comparison: "Comparison") -> Grid:
     """Return one row for each experiment with its parameters in total and by role."""
     roles = list(Parameters.model_fields)
     return Grid(
@@ -224,7 +226,7 @@ def variables(network: Sequence[Layer]) -> Grid:
     )
 
 
-def data_files(states: Iterable[DataState]) -> Grid:
+def data_files(states: Iterable["DataState"]) -> Grid:
     """Return where each file of each data set was found, with its checksum, or what is wrong."""
     return Grid(
         "Data sets",
@@ -289,7 +291,7 @@ def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
     return table
 
 
-def _seeds(experiment: Experiment) -> str:
+def _seeds(experiment: "Experiment") -> str:
     total = len(experiment.records)
     return f"{len(experiment.values)}/{total}" if experiment.diverged else str(total)
 
@@ -302,18 +304,18 @@ def _with_interval(
     return f"{shown(mean)} ± {percent((ci95[1] - ci95[0]) / 2)}" if ci95 else shown(mean)
 
 
-def _difference(contrast: ExperimentContrast) -> str:
+def _difference(contrast: "ExperimentContrast") -> str:
     return _with_interval(points, contrast.result.mean_difference, contrast.result.ci95)
 
 
-def _verdict(contrast: ExperimentContrast | None) -> str:
+def _verdict(contrast: "ExperimentContrast | None") -> str:
     if contrast is None or contrast.result.verdict is None:
         return NOTHING
     below = ", below the margin" if contrast.result.below_margin else ""
     return contrast.result.verdict + below
 
 
-def _ratio(ratio: EpochRatio) -> str:
+def _ratio(ratio: "EpochRatio") -> str:
     if ratio.refused:
         return "not comparable"
     if ratio.ratio is None:
@@ -322,7 +324,7 @@ def _ratio(ratio: EpochRatio) -> str:
     return f"{ratio.ratio:.2f}{interval}"
 
 
-def remarks(comparison: Comparison) -> Iterable[str]:
+def remarks(comparison: "Comparison") -> Iterable[str]:
     """Return what is to be said under the tables: warnings, unclean contrasts, refused ratios."""
     yield from comparison.warnings
     for contrast in comparison.contrasts:

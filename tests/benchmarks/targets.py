@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.benchmarks.figures import Figure, Section
+from tests.benchmarks.figures import Section, times
 from tests.benchmarks.rounds import ALL_RUNS, ALONE
 
 
@@ -38,22 +38,16 @@ def judge(sections: Sequence[Section]) -> list[Target]:
 
 def _epoch(section: Section) -> Iterator[Target]:
     for rate in section.find(program="bnbench", form=ALL_RUNS, quantity="all cores"):
-        network = rate.subject
-        wanted = "× model-epochs per second of"
-        yield Target(f"{network}: {wanted} model.fit", 6, rate.ratios["model.fit"].median)
-        if scans := _values(section, "JAX scan", network, "all cores"):
-            best = max(figure.spread.median for figure in scans)
-            yield Target(f"{network}: {wanted} JAX", 1.5, rate.spread.median / best)
+        for program, wanted in (("model.fit", 6), ("JAX scan", 1.5)):
+            for rival in section.find(program=program, subject=rate.subject, quantity="all cores"):
+                if rival.values:
+                    what = f"{rate.subject}: epochs/s × {program}, {rival.form}"
+                    yield Target(what, wanted, times(rival.values, rate.values).median)
     for alone in section.find(program="bnbench", form=ALONE, quantity="epoch"):
         network = alone.subject
         yield Target(f"{network}: one run alone, × model.fit", 3, alone.ratios["model.fit"].median)
         if floor := alone.ratios.get("matrix products"):
             yield Target(f"{network}: epoch of the floor", 1.3, floor.median, at_least=False)
-
-
-def _values(section: Section, program: str, network: str, quantity: str) -> list[Figure]:
-    found = section.find(program=program, subject=network, quantity=quantity)
-    return [figure for figure in found if figure.values]
 
 
 def _growth(section: Section) -> Iterator[Target]:
