@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -174,8 +173,7 @@ class RecordStore:
 def read_record(path: Path) -> RunRecord:
     """Return the record in ``path``; raises `DamagedRecord` with the path and the reason."""
     try:
-        status = path.stat()
-        if not S_ISREG(status.st_mode) or status.st_size > _LARGEST_RECORD_BYTES:
+        if not path.is_file() or path.stat().st_size > _LARGEST_RECORD_BYTES:
             raise DamagedRecord(f"{visible(path)}: skipped: not a run record")
         record = RunRecord.model_validate_json(path.read_bytes())
     except OSError as error:

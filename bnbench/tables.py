@@ -84,7 +84,7 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
         experiment.config.model.batch_norm.placement,
         _seeds(experiment),
         _with_interval(percent, experiment.mean, experiment.ci95),
-        _difference(contrast) if contrast else NOTHING,
+        difference(contrast) if contrast else NOTHING,
         "baseline" if is_baseline else _verdict(contrast),
         seconds(quartiles[1]) if quartiles else NOTHING,
         NOTHING if is_baseline else _ratio(comparison.ratios[experiment.label]),
@@ -121,7 +121,7 @@ def _contrast_row(contrast: "ExperimentContrast") -> tuple[str, ...]:
         contrast.experiment,
         contrast.baseline,
         str(found.pairs),
-        _difference(contrast),
+        difference(contrast),
         NOTHING if found.p_holm is None else f"{found.p_holm:.4f}",
         f"{found.wins}-{found.ties}-{found.losses}",
         share,
@@ -304,7 +304,8 @@ def _with_interval(
     return f"{shown(mean)} ± {percent((ci95[1] - ci95[0]) / 2)}" if ci95 else shown(mean)
 
 
-def _difference(contrast: "ExperimentContrast") -> str:
+def difference(contrast: "ExperimentContrast") -> str:
+    """Return the mean difference in percentage points, ± half its 95 % interval."""
     return _with_interval(points, contrast.result.mean_difference, contrast.result.ci95)
 
 

@@ -24,7 +24,7 @@ TEXTS = st.text() | st.lists(st.sampled_from(WORDS), max_size=30).map("".join)
 
 
 def _loads_or_says_why(text: str, overrides: list[str]) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         assert isinstance(parse_config(text, "file.yaml", overrides), Config)
     except InputError as error:
@@ -32,7 +32,7 @@ def _loads_or_says_why(text: str, overrides: list[str]) -> None:
         assert lines
         assert all(line.startswith(("file.yaml:", "--set ", "and ")) for line in lines)
         assert all(line == visible(line) for line in lines)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @steady

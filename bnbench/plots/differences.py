@@ -11,7 +11,7 @@ from bnbench import tables
 from bnbench.comparison import Comparison, ExperimentContrast
 from bnbench.plots import layout
 from bnbench.plots.looks import look_of
-from bnbench.text import count, percent, points
+from bnbench.text import count
 
 HEADING = "Paired differences: means over seeds with 95 % intervals"
 _BESIDE = ((92, "right"), (138, "center"), (182, "left"))  # points from the axes, and alignment
@@ -60,7 +60,7 @@ def _draw_contrast(
         axes.plot(100 * found.mean_difference, y, **look | {"markerfacecolor": fill})
     outcomes = f"{found.wins}-{found.ties}-{found.losses}"
     verdict = _verdict(comparison, contrast) + ("" if contrast.clean else " *")
-    _write_beside(axes, y, (_difference(contrast), outcomes, verdict))
+    _write_beside(axes, y, (tables.difference(contrast), outcomes, verdict))
 
 
 def _write_beside(axes: Axes, y: float, cells: Sequence[str]) -> None:
@@ -95,20 +95,12 @@ def words(comparison: Comparison) -> str:
         pair = f"{contrast.experiment} against {contrast.baseline}"
         remark = f"; {contrast.remark}" if contrast.remark else ""
         verdict = _verdict(comparison, contrast)
-        said.append(f"{pair}: {_difference(contrast)}, {verdict}{remark}.")
+        said.append(f"{pair}: {tables.difference(contrast)}, {verdict}{remark}.")
     return " ".join(said)
 
 
 def _measured(comparison: Comparison) -> str:
     return comparison.metric.replace("val_", "validation_").replace("_", " ")
-
-
-def _difference(contrast: ExperimentContrast) -> str:
-    found = contrast.result
-    if found.mean_difference is None:
-        return tables.NOTHING
-    half = f" ± {percent((found.ci95[1] - found.ci95[0]) / 2)}" if found.ci95 else ""
-    return points(found.mean_difference) + half
 
 
 def _verdict(comparison: Comparison, contrast: ExperimentContrast) -> str:

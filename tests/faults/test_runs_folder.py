@@ -23,7 +23,7 @@ sys.modules["tensorflow"] = None  # an import ends in ImportError
 sys.modules["keras"] = None
 import encodings.utf_8_sig, scipy.stats
 from bnbench.__main__ import main
-from bnbench import data, display, runner
+from bnbench import data, display, progress, runner, sentences, tuning
 if AS_ORDINARY_USER and os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
