@@ -357,14 +357,14 @@ def stalled(handler: BaseHTTPRequestHandler, content: bytes) -> None:
 def trickled(handler: BaseHTTPRequestHandler, content: bytes) -> None:
     handler.send_response(200)
     handler.end_headers()
-    for position in range(60):
+    for position in range(400):
         handler.wfile.write(content[position : position + 1])
         time.sleep(0.05)
 
 
 def trickled_header(handler: BaseHTTPRequestHandler, content: bytes) -> None:
     handler.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
-    for _ in range(60):
+    for _ in range(400):
         handler.wfile.write(b"x")
         time.sleep(0.05)
 
@@ -393,7 +393,7 @@ def test_a_slow_server_is_given_up(
     started = time.monotonic()
     with pytest.raises(EnvironmentFault, match=reason):
         load(home)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10  # to the end it would take twice as long
     assert len(server.asked) == attempts
     assert names(cache(home)) == set()
 
