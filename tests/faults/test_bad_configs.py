@@ -144,7 +144,7 @@ print(json.dumps({"slowest": slowest, "peak_kilobytes": peak, "heavy": heavy}))
 
 
 def test_all_in_one_process(tmp_path: Path) -> None:
-    """No bad config takes 2 s of a core or 200 MB, imports TensorFlow, or runs what its tags say."""
+    """No bad config takes 2 s of a core or 200 MB, imports TensorFlow, or runs a tag's code."""
     generated = tmp_path / "generated"
     working = tmp_path / "working"
     generated.mkdir()
