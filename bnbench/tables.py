@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bnbench.data import DataState
 
 NOTHING = "–"
+_LONGEST_HEADING = 16  # of a baseline's name, as the column would go for want of room
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def grids(comparison: "Comparison") -> list[Grid]:
 def results(comparison: "Comparison") -> Grid:
     """Return one row for each experiment: its metric, its difference to the baseline, its time."""
     name = "test accuracy" if comparison.metric == "test_accuracy" else "validation accuracy"
-    base = comparison.baseline.label
+    label = comparison.baseline.label
+    base = label if len(label) <= _LONGEST_HEADING else "baseline"
     return Grid(
         "Results (mean ± half the 95 % interval)",
         (

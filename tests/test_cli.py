@@ -235,3 +235,25 @@ def test_completion(runs) -> None:
     assert complete("compare", *where, "pre_act", "pre") == ["pre_act_bias"]
     assert complete("compare", *where, "--baseline", "no") == ["no_bn"]
     assert complete("compare", "--runs-dir", str(folder / "none"), "") == []
+
+
+def test_plot_draws_the_protocol_that_is_asked_for(runs, tmp_path: Path) -> None:
+    """The newest unless one is named; an ending or a protocol that is none is exit 2."""
+    newer = record(overrides=["training.epochs=3"], started_at="2026-11-24T10:00:00+00:00")
+    folder = runs(record(), newer)
+
+    def plot(name: str, *options: str):
+        return bnbench("plot", "--runs-dir", folder, "--output", tmp_path / name, *options)
+
+    assert ", 3 epochs, " in plot("newest.svg").stderr
+    older = plot("older.svg", "--protocol", "7d168032", "--only", "curves")
+    assert ", 10 epochs, " in older.stderr
+    assert (tmp_path / "older.svg").read_text().count("Learning curves") >= 1
+    unknown = plot("none.svg", "--protocol", "00000000")
+    assert (unknown.returncode, unknown.stderr) == (
+        2,
+        "bnbench: --protocol: none named 00000000; there are: "
+        f"{newer.protocol_id}, {record().protocol_id}\n",
+    )
+    assert plot("picture.jpg").returncode == 2
+    assert {path.name for path in tmp_path.glob("*.*")} == {"newest.svg", "older.svg"}

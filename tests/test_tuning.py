@@ -10,7 +10,7 @@ from bnbench.formats import to_csv, to_json
 from bnbench.records import History, RunRecord
 from bnbench.sentences import closing, title
 from bnbench.sweep import load_experiments
-from bnbench.tables import candidates, remarks
+from bnbench.tables import candidates, remarks, results
 from bnbench.tuning import compare_all
 from tests.conftest import CONFIGS, bnbench, record
 
@@ -100,6 +100,13 @@ def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
         ("pre_act", "0.1", "6", "best"),
     ]
     assert rows[1][3] == "82.50 ± 1.96"
+
+
+def test_a_long_baseline_leaves_room_for_the_differences() -> None:
+    """The column is headed by the baseline's name only where that is short."""
+    headings = [column.heading for column in results(tuned(BOTH)).columns]
+    assert "vs baseline" in headings
+    assert "vs no_bn" in [c.heading for c in results(compare_all([record()])[0]).columns]
 
 
 def test_a_best_value_at_the_end_and_uneven_grids_are_remarked() -> None:
