@@ -20,6 +20,8 @@ def main() -> None:
     try:
         _refuse_odd_arguments(sys.argv[1:])
         app(prog_name="bnbench")
+    except SystemExit as end:
+        _end("", int(end.code or 0))
     except BnbenchError as error:
         _end(str(error), error.exit_code)
     except (Exception, Interrupted):
@@ -57,14 +59,16 @@ def _refuse_odd_arguments(arguments: Sequence[str]) -> None:
 
 def _end(message: str, exit_code: int) -> None:
     interruption.ignore()
-    from bnbench import display
+    if message:
+        from bnbench import display
 
-    if options.debugging:
-        traceback.print_exc()
-    display.notice(f"bnbench: {message}", "red")
-    with suppress(OSError):
-        sys.stdout.flush()
-    os._exit(exit_code)  # threads that still train are not waited for
+        if options.debugging:
+            traceback.print_exc()
+        display.notice(f"bnbench: {message}", "red")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # what could not be written has been reported
+            stream.flush()
+    os._exit(exit_code)  # threads that still train are not waited for, and nothing is taken down
 
 
 if __name__ == "__main__":
