@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bnbench.__main__ import main
+from bnbench.cli import app  # `main` ends the process at once
 
 STARTED = float(os.environ["BNBENCH_STARTED"])
 
@@ -68,7 +68,7 @@ def measure() -> None:
     clock.add("import", time.time() - STARTED)
     _watch(clock)
     try:
-        main()
+        app(prog_name="bnbench")
     finally:
         spans = clock.spans() | {
             "last_record": clock.last_record - STARTED,
