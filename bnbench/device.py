@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -84,7 +84,8 @@ def _without_keras_json() -> Iterator[None]:
 @contextmanager
 def _standard_error_muted() -> Iterator[None]:
     # TensorFlow's native parts write to the descriptor before their log level is read.
-    sys.stderr.flush()
+    with suppress(OSError):  # nobody may be able to read what was said
+        sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

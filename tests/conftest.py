@@ -16,6 +16,8 @@ from bnbench.data import Dataset, load
 from bnbench.records import Environment, History, Parameters, RecordStore, RunRecord
 from tests.forge import Forge
 
+os.environ.pop("PYTHONUNBUFFERED", None)  # it would hide what a failed write leaves in a buffer
+
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 PLACEMENTS = ("none", "before_activation", "after_activation")
