@@ -1,6 +1,6 @@
 """Records to protocols, and each protocol's experiments to summaries, contrasts and warnings."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -223,26 +223,36 @@ def compare(
     """
     records = list(records)
     _check_names([*names, *([baseline] if baseline else [])], records)
-    protocols: dict[tuple[str, str], list[RunRecord]] = {}
-    for record in records:
-        if not names or is_named(record.config, [*names, baseline]):
-            key = (record.protocol_id, record.environment.data_sha256)
-            protocols.setdefault(key, []).append(record)
-    newest_first = sorted(protocols.values(), key=lambda rs: max(r.started_at for r in rs))[::-1]
+    wanted = [*names, baseline] if names else ()
     return [
         hold_against(chosen, names, baseline, (metric, margin), all_pairs)
-        for chosen in newest_first
+        for chosen in apart(records, wanted, lambda record: record.protocol_id)
     ]
 
 
-def is_named(config: Config, names: Collection[str | None]) -> bool:
+def apart(
+    records: Iterable[RunRecord],
+    names: Collection[str | None],
+    key: Callable[[RunRecord], str | None],
+) -> list[list[RunRecord]]:
+    """Return the records of equal key and data together, the newest first; no key, no place.
+
+    ``names`` restricts the experiments, unless there are none.
+    """
+    groups: dict[tuple[str, str], list[RunRecord]] = {}
+    for record in records:
+        if (not names or _is_named(record.config, names)) and (own := key(record)) is not None:
+            groups.setdefault((own, record.environment.data_sha256), []).append(record)
+    return sorted(groups.values(), key=lambda rs: max(r.started_at for r in rs))[::-1]
+
+
+def _is_named(config: Config, names: Collection[str | None]) -> bool:
     """Whether one of the names is the experiment's, or that of the config it was swept from."""
     return config.name in names or base_name(config) in names
 
 
 def _check_names(wanted: Iterable[str], records: Sequence[RunRecord]) -> None:
-    own = {record.experiment for record in records}
-    known = sorted(own | {name.partition("+")[0] for name in own})
+    known = sorted({name for r in records for name in (r.experiment, base_name(r.config))})
     for name in wanted:
         if name not in known:
             listed = ", ".join(known) or "none, as no run has been recorded"
@@ -261,7 +271,7 @@ def hold_against(
     metric, margin = measure
     experiments, warnings = group(records, metric)
     experiments.sort(key=lambda e: _position(e.config, names))
-    base = next((e for e in experiments if is_named(e.config, [baseline])), None)
+    base = next((e for e in experiments if _is_named(e.config, [baseline])), None)
     if base is None:
         base = min(experiments, key=lambda e: _position(e.config, ()))
         if baseline:

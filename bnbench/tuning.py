@@ -12,10 +12,10 @@ from bnbench.comparison import (
     Experiment,
     Metric,
     Tuning,
+    apart,
     compare,
     group,
     hold_against,
-    is_named,
 )
 from bnbench.config import Config
 from bnbench.records import RunRecord
@@ -49,14 +49,11 @@ def compare_all(
         margin=margin,
         all_pairs=all_pairs,
     )
-    sweeps: dict[tuple[str, str], list[RunRecord]] = {}
-    for record in records:
-        wanted = not names or is_named(record.config, [*names, baseline])
-        if wanted and swept_values(record.config):
-            key = (_protocol(record.config), record.environment.data_sha256)
-            sweeps.setdefault(key, []).append(record)
-    newest_first = sorted(sweeps.values(), key=lambda rs: max(r.started_at for r in rs))[::-1]
-    tuned = (_tune(chosen, names, baseline, margin, all_pairs) for chosen in newest_first)
+    wanted = [*names, baseline] if names else ()
+    tuned = (
+        _tune(chosen, names, baseline, margin, all_pairs)
+        for chosen in apart(records, wanted, lambda record: _sweep(record.config))
+    )
     return [*protocols, *(comparison for comparison in tuned if comparison)]
 
 
@@ -90,10 +87,16 @@ def _tune(
     )
 
 
-@lru_cache(maxsize=1024)
-def _protocol(config: Config) -> str:
-    """Return what the experiments of one sweep share: what was swept, data, and other training."""
+def _sweep(config: Config) -> str | None:
+    """Return what the experiments of one sweep share, or None where nothing was swept."""
+    return _shared(config) if base_name(config) != config.name else None
+
+
+@lru_cache(maxsize=1024)  # thousands of records share a few configs
+def _shared(config: Config) -> str | None:
     swept = swept_values(config)
+    if not swept:
+        return None
     shared = {
         key: value
         for key, value in config.settings().items()
