@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
-from bnbench import interruption, options
-from bnbench.cli import app
+from bnbench import interruption
+from bnbench.cli import options
+from bnbench.cli.commands import app
 from bnbench.errors import BnbenchError, InputError, Interrupted
 from bnbench.text import visible
 
@@ -60,11 +61,11 @@ def _refuse_odd_arguments(arguments: Sequence[str]) -> None:
 def _end(message: str, exit_code: int) -> None:
     interruption.ignore()
     if message:
-        from bnbench import display
+        from bnbench.show import terminal
 
         if options.debugging:
             traceback.print_exc()
-        display.notice(f"bnbench: {message}", "red")
+        terminal.notice(f"bnbench: {message}", "red")
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # what could not be written has been reported
             stream.flush()

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnbench.architecture import build, count_parameters
-from bnbench.config import Config, load_config, parse_config
-from bnbench.data import Dataset, load
-from bnbench.records import Environment, History, Parameters, RecordStore, RunRecord
+from bnbench.datasets.dataset import Dataset, load
+from bnbench.evidence.records import Environment, History, Parameters, RunRecord
+from bnbench.evidence.store import RecordStore
+from bnbench.experiments.architecture import build, count_parameters
+from bnbench.experiments.config import Config, load_config, parse_config
 from tests.forge import Forge
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # it would hide what a failed write leaves in a buffer
@@ -26,7 +27,7 @@ PLACEMENTS = ("none", "before_activation", "after_activation")
 @pytest.fixture(scope="session")
 def keras() -> Any:
     """Keras on a TensorFlow that was set up as `bnbench run` sets it up."""
-    from bnbench import device
+    from bnbench.training import device
 
     device.start("cpu", jobs=2)
     import keras

@@ -104,10 +104,12 @@ def _serve() -> None:
     import scipy.stats
     import tensorflow
 
-    from bnbench import display, runner, training
     from bnbench.__main__ import main
+    from bnbench.show import terminal
+    from bnbench.training import plan, program
+    from bnbench.training.engines import threads
 
-    assert all((keras, scipy.stats, tensorflow, display, runner, training))
+    assert all((keras, scipy.stats, tensorflow, terminal, plan, program, threads))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _answer("ready")
     for line in sys.stdin:

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from bnbench.config import Activation, Config, Initializer, Optimizer, Placement
+from bnbench.experiments.config import Activation, Config, Initializer, Optimizer, Placement
 
 _FIRST = "abcXYZ019"
 _FORBIDDEN = ("con", "prn", "aux", "nul", "com", "lpt")

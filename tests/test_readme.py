@@ -6,7 +6,7 @@ import shlex
 import pytest
 import yaml
 
-from bnbench.config import parse_config
+from bnbench.experiments.config import parse_config
 from tests.conftest import ROOT, bnbench
 
 README = (ROOT / "README.md").read_text()

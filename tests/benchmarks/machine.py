@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from bnbench.device import processor
+from bnbench.training.device import processor
 from tests.benchmarks.processes import cores
 
 PACKAGES = ("bnbench", "tensorflow", "keras", "numpy", "jax", "torch", "typer")

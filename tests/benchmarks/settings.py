@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnbench.config import Config, load_config
-from bnbench.data import TRAINING_ROWS
+from bnbench.datasets.dataset import TRAINING_ROWS
+from bnbench.experiments.config import Config, load_config
 from tests.benchmarks.processes import ROOT, cores
 
 

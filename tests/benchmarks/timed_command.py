@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bnbench.cli import app  # `main` ends the process at once
+from bnbench.cli.commands import app
 
 STARTED = float(os.environ["BNBENCH_STARTED"])
 
@@ -78,15 +78,16 @@ def measure() -> None:
 
 
 def _watch(clock: Clock) -> None:
-    from bnbench import data, device
-    from bnbench.records import RecordStore
+    from bnbench.datasets import dataset
+    from bnbench.evidence.store import RecordStore
+    from bnbench.training import device
 
-    clock.wrap(data, "load", "data")
+    clock.wrap(dataset, "load", "data")
     start, write = device.start, RecordStore.write
 
     def start_and_import(*arguments: Any) -> str:
         device_name = start(*arguments)
-        from bnbench.training import DeviceData, TrainingProgram
+        from bnbench.training.program import DeviceData, TrainingProgram
 
         clock.wrap(DeviceData, "place", "data")
         clock.wrap(TrainingProgram, "__init__", "compile")

@@ -24,7 +24,7 @@ class Holder:
 
     def load(self, peer: str) -> None:
         """Import TensorFlow, so that it is not counted as part of building a program."""
-        from bnbench import device
+        from bnbench.training import device
 
         device.start("cpu", len(cores()))
         importlib.import_module("bnbench.training")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench import comparison
-from bnbench.records import RecordStore
+from bnbench.evidence import comparison
+from bnbench.evidence.store import RecordStore
 from tests.faults.conftest import assert_comparable, untimed, untimed_records
 from tests.forge import Forge
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.config import load_config
 from bnbench.errors import InputError
+from bnbench.experiments.config import load_config
 from bnbench.text import visible
 
 HERE = Path(__file__).parent

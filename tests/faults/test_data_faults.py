@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnbench import data, fashion_mnist, npz
+from bnbench.datasets import dataset, fashion_mnist, npz
 from bnbench.errors import EnvironmentFault, InputError
-from tests.test_data import home as home  # a fixture
-from tests.test_data import idx, own_arrays, save
+from tests.datasets.test_dataset import home as home  # a fixture
+from tests.datasets.test_dataset import idx, own_arrays, save
 
 IMAGES = "train-images-idx3-ubyte.gz"
 LABELS = "t10k-labels-idx1-ubyte.gz"
@@ -76,9 +76,9 @@ def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
-def load(home: Path, data_dir: Path | None = None) -> tuple[data.Dataset, list[str]]:
+def load(home: Path, data_dir: Path | None = None) -> tuple[dataset.Dataset, list[str]]:
     lines: list[str] = []
-    return data.load("fashion_mnist", 10, data_dir, lines.append), lines
+    return dataset.load("fashion_mnist", 10, data_dir, lines.append), lines
 
 
 def cache(home: Path) -> Path:
@@ -136,7 +136,7 @@ def test_a_damaged_file_in_the_data_dir_is_refused_and_left_alone(
         load(home, home / "originals")
     assert path.read_bytes() == before
     assert len(names(home / "originals")) == 4
-    state = data.status(home / "originals")[0]
+    state = dataset.status(home / "originals")[0]
     assert [file.name for file in state.files if file.problem] == [name]
 
 
@@ -236,8 +236,8 @@ def test_a_damaged_sample_is_refused(
     path.write_bytes(web_page(content) if damage is other_numbers else damage(content))
     monkeypatch.setattr(fashion_mnist, "SAMPLE_PATH", path)
     with pytest.raises(EnvironmentFault, match=r"sample\.npz: damaged; reinstall bnbench"):
-        data.load("fashion_mnist_sample", 10)
-    assert data.status()[1].advice == "Reinstall bnbench."
+        dataset.load("fashion_mnist_sample", 10)
+    assert dataset.status()[1].advice == "Reinstall bnbench."
 
 
 # Downloads
@@ -455,12 +455,12 @@ def test_without_a_home_folder(home: Path, server: Server, monkeypatch: pytest.M
 
 PROCESS = """
 import json, sys
-from bnbench import data, fashion_mnist
+from bnbench.datasets import dataset, fashion_mnist
 fashion_mnist.FILES, fashion_mnist.BASE_URL = json.loads(sys.argv[1]), sys.argv[2]
 fashion_mnist.DEBIAN_FOLDER /= "none"
 print("ready", flush=True)
 sys.stdin.readline()
-print(data.load("fashion_mnist", 10).sha256)
+print(dataset.load("fashion_mnist", 10).sha256)
 """
 
 
@@ -506,14 +506,14 @@ def test_two_processes_download_at_once(home: Path, server: Server, before: byte
 def refused(path: Path | str, validation_size: int = 3) -> str:
     """Return the message with which a file is refused, the same line that `show` would give."""
     with pytest.raises(InputError) as caught:
-        data.load(str(path), validation_size)
+        dataset.load(str(path), validation_size)
     assert caught.value.exit_code == 2
     return str(caught.value).removeprefix(f"{path}: ")
 
 
 def fingerprint_or_message(path: Path) -> str:
     try:
-        return data.load(str(path), 3).sha256
+        return dataset.load(str(path), 3).sha256
     except InputError as error:
         return str(error)
 
@@ -551,7 +551,7 @@ def test_a_file_that_is_no_npz(tmp_path: Path, content: bytes) -> None:
 def test_a_truncated_or_flipped_npz_never_passes_unnoticed(tmp_path: Path) -> None:
     """Cut or bit-flipped anywhere: refused, or the very same arrays (unused bytes of the zip)."""
     good = Path(save(tmp_path / "good.npz", own_arrays()))
-    content, wanted = good.read_bytes(), data.load(str(good), 3).sha256
+    content, wanted = good.read_bytes(), dataset.load(str(good), 3).sha256
     path = tmp_path / "bad.npz"
     for length in range(0, len(content), 97):
         path.write_bytes(content[:length])
@@ -586,7 +586,7 @@ def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     path = save(tmp_path / "own.npz", own_arrays(y_train=np.array([Canary(str(canary))] * 12)))
     assert refused(path) == "y_train: holds Python objects (pickles), which are never loaded"
     with pytest.raises(InputError, match="never loaded"):
-        data.describe(path)
+        dataset.describe(path)
     plain = save_raw(tmp_path / "plain.npz", pickle.dumps(Canary(str(canary))))
     assert refused(plain).startswith("damaged, or not written by numpy.savez: ")
     assert not canary.exists()
@@ -618,7 +618,7 @@ def test_a_forged_header_is_refused_before_memory_is_taken(
     path = save_raw(tmp_path / "own.npz", content)
     assert message in refused(path)
     with pytest.raises(InputError):
-        data.describe(str(path))
+        dataset.describe(str(path))
 
 
 def test_a_compression_bomb_is_refused_before_it_is_unpacked(

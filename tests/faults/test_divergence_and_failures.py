@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bnbench import cli, options
+from bnbench.cli import commands, options
 from bnbench.errors import CheckFailed
-from bnbench.runner import Event, Trial
+from bnbench.training.engines.threads import Event
+from bnbench.training.plan import Trial
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable
 from tests.forge import FAST, Forge
@@ -68,7 +69,7 @@ def failing_run():
 
     TrainingProgram.run = run
 
-from bnbench import device
+from bnbench.training import device
 real_start = device.start
 
 def start(*arguments):
@@ -117,7 +118,7 @@ def test_debugging_shows_the_traceback_of_a_failed_run(
         failed = Event(Trial(record().config, 3), 0, failure=error)
     monkeypatch.setattr(options, "debugging", True)
     with pytest.raises(CheckFailed, match=r"1 runs? failed, 0 diverged"):
-        cli._report_trouble([], [failed])
+        commands._report_trouble([], [failed])
     said = capsys.readouterr().err
     assert said.startswith("failed: no_bn seed 3: IndexError: list index out of range\n")
     assert "Traceback" in said

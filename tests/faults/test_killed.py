@@ -17,8 +17,9 @@ import pytest
 
 from bnbench import interruption
 from bnbench.errors import Interrupted
-from bnbench.records import RecordStore
-from bnbench.runner import Workers, interleave
+from bnbench.evidence.store import RecordStore
+from bnbench.training.engines.threads import Workers
+from bnbench.training.plan import interleave
 from tests.conftest import ROOT, bnbench
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
 from tests.forge import FAST, Forge
@@ -156,7 +157,7 @@ def test_interrupted_twice_ends_at_once(
     tiny_yaml: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first Ctrl-C lets the runs under way end, a second does not wait for them."""
-    from bnbench.config import load_config
+    from bnbench.experiments.config import load_config
 
     config = load_config(tiny_yaml())
     workers = Workers(interleave([config]), {}, lambda *kept: None, lambda event: None, jobs=1)

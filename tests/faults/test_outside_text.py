@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench import formats
-from bnbench.comparison import compare
+from bnbench.evidence.comparison import compare
+from bnbench.show import formats
 from tests.conftest import ROOT, bnbench, record
 
 EVIL = "[/x][link=http://evil]\x1b]0;title\x07\x1b[31m\x9b31m\u202e\u2066\u200b[bold]"

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnbench import architecture, formats
-from bnbench.comparison import compare
-from bnbench.config import Config
-from bnbench.records import DamagedRecord, RecordStore, read_record
+from bnbench.evidence.comparison import compare
+from bnbench.evidence.store import DamagedRecord, RecordStore, read_record
+from bnbench.experiments import architecture
+from bnbench.experiments.config import Config
+from bnbench.show import formats
 from tests.conftest import record, records
 from tests.strategies import configs
 
@@ -90,7 +91,7 @@ def test_a_record_cut_short_anywhere(cut: int, tmp_path: Path) -> None:
 @given(config=configs(most_layers=3, most_units=12))
 def test_any_valid_config_builds_and_counts_as_keras_does(config: Config, keras: Any) -> None:
     """The parameters counted from the layer list are those of the built model, by role."""
-    from bnbench import model
+    from bnbench.training import model
 
     layers = architecture.build(config.model, (3, 4), 5)
     built = model.build(layers, 12)

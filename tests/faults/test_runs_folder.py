@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
 from tests.conftest import CONFIGS, ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 from tests.forge import Forge
@@ -23,7 +23,10 @@ sys.modules["tensorflow"] = None  # an import ends in ImportError
 sys.modules["keras"] = None
 import encodings.utf_8_sig, scipy.stats
 from bnbench.__main__ import main
-from bnbench import data, display, progress, runner, sentences, tuning
+from bnbench.datasets import dataset
+from bnbench.evidence import tuning
+from bnbench.show import progress, sentences, terminal
+from bnbench.training import plan
 if AS_ORDINARY_USER and os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

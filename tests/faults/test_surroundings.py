@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bnbench import device
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
+from bnbench.training import device
 from tests.conftest import CONFIGS, ROOT, bnbench, dataset_of, record
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
 from tests.forge import FAST, Forge
@@ -152,7 +152,7 @@ def test_a_clock_that_is_set_back(
     tiny: Callable[..., Any], keras: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Durations come from the monotonic clock: they stay positive when the date jumps back."""
-    from bnbench import training
+    from bnbench.training import program as program_module
 
     moments = iter(range(1_000_000))
 
@@ -162,10 +162,10 @@ def test_a_clock_that_is_set_back(
             return datetime(2026, 1, 1, tzinfo=UTC) - timedelta(days=next(moments))
 
     config = tiny()
-    program = training.TrainingProgram(
-        config, training.DeviceData.place(dataset_of(config), "CPU:0"), jobs=1
+    program = program_module.TrainingProgram(
+        config, program_module.DeviceData.place(dataset_of(config), "CPU:0"), jobs=1
     )
-    monkeypatch.setattr(training, "datetime", Backwards)
+    monkeypatch.setattr(program_module, "datetime", Backwards)
     monkeypatch.setattr(time, "time", lambda: 2e9 - 86_400 * next(moments))
     made = program.run(0)
     assert made is not None

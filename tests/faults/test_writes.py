@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bnbench.errors import EnvironmentFault
-from bnbench.records import RecordStore, write_text
+from bnbench.evidence.store import RecordStore
+from bnbench.files import write_text
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 

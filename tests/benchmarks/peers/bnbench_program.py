@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bnbench import device
+from bnbench.training import device
 from tests.benchmarks.peers.task import Program, Task, weight_names
 from tests.benchmarks.processes import cores
 
@@ -22,7 +22,7 @@ class CompiledEpoch(Program):
     def __init__(self, task: Task, jobs: int, kind: type | None = None) -> None:
         super().__init__(task)
         started = device.start("cpu", len(cores()))
-        from bnbench.training import DeviceData, TrainingProgram
+        from bnbench.training.program import DeviceData, TrainingProgram
 
         few = slice(0, 32)  # validation and test are not part of an epoch
         data = task.data
@@ -68,7 +68,7 @@ class CompiledEpoch(Program):
         self.epoch(len(self.programs))
 
     def _save_start(self) -> None:
-        from bnbench.training import batch_order
+        from bnbench.training.program import batch_order
 
         weights = self.programs[0].model.get_weights()
         named = dict(zip(weight_names(self.task.layers), weights, strict=True))
@@ -84,8 +84,9 @@ def many_runs(task: Task, counts: list[int], jobs: int) -> list[tuple[float, flo
     import psutil
 
     started = device.start("cpu", jobs)
-    from bnbench.runner import Trial, Workers
-    from bnbench.training import DeviceData
+    from bnbench.training.engines.threads import Workers
+    from bnbench.training.plan import Trial
+    from bnbench.training.program import DeviceData
 
     trials = [Trial(task.config, seed) for seed in range(counts[-1])]
     made: list[tuple[float, float]] = []

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bnbench import architecture
-from bnbench.architecture import Layer
+from bnbench.experiments import architecture
+from bnbench.experiments.architecture import Layer
 from tests.benchmarks.peers.task import Program, Task
 
 Weights = dict[str, jax.Array]

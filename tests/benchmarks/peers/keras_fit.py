@@ -18,7 +18,7 @@ class Fit(Program):
         super().__init__(task)
         import keras
 
-        from bnbench.model import build
+        from bnbench.training.model import build
 
         self.model = build(task.layers, task.data.features)
         self.model.set_weights(list(task.weights.values()))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bnbench.architecture import BatchNormalization, Dense, Layer
+from bnbench.experiments.architecture import BatchNormalization, Dense, Layer
 from tests.benchmarks.peers.task import Program, Task
 
 Product = Callable[[], Any]

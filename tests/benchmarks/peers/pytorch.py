@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from bnbench import architecture
-from bnbench.architecture import Layer
+from bnbench.experiments import architecture
+from bnbench.experiments.architecture import Layer
 from tests.benchmarks.peers.task import Program, Task
 
 ACTIVATIONS = {"elu": nn.ELU, "relu": nn.ReLU, "tanh": nn.Tanh, "selu": nn.SELU}

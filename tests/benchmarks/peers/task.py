@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bnbench import architecture
-from bnbench.architecture import Layer
-from bnbench.config import Config
-from bnbench.data import Dataset, load
+from bnbench.datasets.dataset import Dataset, load
+from bnbench.experiments import architecture
+from bnbench.experiments.architecture import Layer
+from bnbench.experiments.config import Config
 
 
 @dataclass(frozen=True)

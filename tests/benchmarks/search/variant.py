@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bnbench import architecture, device
-from bnbench.architecture import Dense
+from bnbench.experiments import architecture
+from bnbench.experiments.architecture import Dense
+from bnbench.training import device
 from tests.benchmarks.peers.task import Program, Task
 from tests.benchmarks.processes import cores
 from tests.benchmarks.search.changes import Changes

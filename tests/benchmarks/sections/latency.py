@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bnbench import architecture
-from bnbench.config import Config
-from bnbench.records import Environment, History, Parameters, RecordStore, RunRecord
+from bnbench.evidence.records import Environment, History, Parameters, RunRecord
+from bnbench.evidence.store import RecordStore
+from bnbench.experiments import architecture
+from bnbench.experiments.config import Config
 from tests.benchmarks.figures import Figure, Section, times
 from tests.benchmarks.processes import ROOT, environment
 from tests.benchmarks.settings import Settings

@@ -1,0 +1,1 @@
+"""What a config file says, and the network that it describes."""

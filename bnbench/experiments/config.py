@@ -1,0 +1,287 @@
+"""A config file: what it may say, how it is checked, and the ids it gives rise to."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from bnbench.experiments.messages import note_all, range_in_words
+from bnbench.experiments.yaml_source import Faults, compose, dump_lines, override, plain, read_text
+from bnbench.text import visible
+
+Activation = Literal[
+    "relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid", "softplus",
+    "softsign", "mish", "hard_sigmoid", "linear",
+]  # fmt: skip
+Initializer = Literal[
+    "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform"
+]
+Optimizer = Literal["sgd", "adam", "rmsprop", "adamw"]
+Placement = Literal["none", "before_activation", "after_activation"]
+
+_DATASETS = ("fashion_mnist", "fashion_mnist_sample")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_SWEPT = r"(\+[a-z_.]+=[A-Za-z0-9._-]+)*"  # what a sweep adds: +learning_rate=0.01
+_LONGEST_NAME = 200
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(10))}
+
+
+def _expect(condition: bool, expected: str, **context: Any) -> None:
+    if not condition:
+        raise PydanticCustomError(
+            "expected", "expected {expected}", {"expected": expected} | context
+        )
+
+
+def _check_name(name: str) -> str:
+    _expect(
+        re.fullmatch(_NAME + _SWEPT, name) is not None and len(name) <= _LONGEST_NAME,
+        "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
+    )
+    _expect(not name.endswith("."), "a name that does not end in a dot")
+    device = name.split(".")[0].upper() in _DEVICES
+    _expect(not device, "a name that is not a device of Windows (CON, NUL, COM1, …)")
+    return name
+
+
+def _check_dataset(dataset: str) -> str:
+    known = dataset in _DATASETS or (dataset.endswith(".npz") and visible(dataset) == dataset)
+    _expect(known, f"{', '.join(_DATASETS)} or a printable path that ends in .npz")
+    return dataset
+
+
+def _without_sign(zero: float) -> float:
+    return zero + 0.0  # -0.0 would give another id
+
+
+Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_without_sign)]
+Units = Annotated[int, Field(ge=1, le=65536)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataConfig(_Section):
+    """The data set and how it is split."""
+
+    dataset: Annotated[str, AfterValidator(_check_dataset)] = Field(
+        default="fashion_mnist",
+        description="Data set by name, or the path of an .npz file",
+        max_length=1000,
+        json_schema_extra={"examples": [*_DATASETS, "path/to/data.npz"]},
+    )
+    validation_size: int = Field(
+        default=5000,
+        ge=1,
+        le=2**31 - 1,
+        description="Number of the training set's last rows that are held out to validate",
+    )
+
+
+class BatchNormConfig(_Section):
+    """Where Batch Normalization stands, and its two settings."""
+
+    placement: Placement = Field(
+        default="none", description="Where Batch Normalization stands in each hidden layer"
+    )
+    input: bool = Field(default=False, description="Whether it also stands on the flattened input")
+    momentum: Number = Field(
+        default=0.99,
+        ge=0,
+        lt=1,
+        description="Share of the moving statistics that is kept at each step",
+    )
+    epsilon: Number = Field(
+        default=0.001, gt=0, le=1, description="Added to the variance, against division by zero"
+    )
+
+
+class ModelConfig(_Section):
+    """The network between the flattened input and the softmax output."""
+
+    hidden_units: Annotated[tuple[Units, ...], Field(strict=False)] = Field(
+        default=(300, 100),
+        min_length=1,
+        max_length=1000,
+        description="Units of the hidden layers, in order",
+    )
+    activation: Activation | Annotated[tuple[Activation, ...], Field(strict=False)] = Field(
+        default="elu", description="Keras activation of all hidden layers, or of each"
+    )
+    kernel_initializer: Initializer = Field(
+        default="he_normal", description="Keras initializer of the hidden kernels"
+    )
+    use_bias: Literal["auto"] | bool = Field(
+        default="auto",
+        description="Whether hidden layers have biases; auto drops them where BN follows directly",
+    )
+    batch_norm: BatchNormConfig = Field(
+        default=BatchNormConfig(), description="Batch Normalization: where, and how"
+    )
+
+    @field_validator("activation")
+    @classmethod
+    def _one_for_each_layer(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a list of another length than the layers; one of equal names becomes the name."""
+        if isinstance(value, str) or "hidden_units" not in info.data:
+            return value
+        layers = len(info.data["hidden_units"])
+        _expect(len(value) == layers, f"one name or a list of {layers}, one for each hidden layer")
+        return value[0] if len(set(value)) == 1 else value
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The activation of each hidden layer, in order."""
+        if isinstance(self.activation, str):
+            return (self.activation,) * len(self.hidden_units)
+        return self.activation
+
+
+class TrainingConfig(_Section):
+    """The optimizer and the training budget."""
+
+    optimizer: Optimizer = Field(default="sgd", description="Keras optimizer")
+    learning_rate: Number = Field(
+        default=0.01, gt=0, le=1e38, description="Learning rate, the same in every step"
+    )
+    momentum: Number = Field(
+        default=0.0, ge=0, lt=1, description="Momentum of the optimizer, with sgd and rmsprop only"
+    )
+    epochs: int = Field(default=10, ge=1, le=100_000, description="Passes over the training rows")
+    batch_size: int = Field(default=32, ge=1, le=2**20, description="Rows of one training step")
+
+    @field_validator("momentum")
+    @classmethod
+    def _has_momentum(cls, value: float, info: ValidationInfo) -> float:
+        optimizer = info.data.get("optimizer", "sgd")
+        fits = value == 0 or optimizer in ("sgd", "rmsprop")
+        _expect(fits, f"0 with the optimizer {optimizer} (momentum is for sgd and rmsprop)")
+        return value
+
+
+class Config(_Section):
+    """One experiment of bnbench: a network, the data it is trained on, and how it is trained."""
+
+    name: Annotated[str, AfterValidator(_check_name)] = Field(
+        description="Name in tables and of the records' folder: 1 to 64 of A-Z a-z 0-9 . _ -",
+        json_schema_extra={"pattern": f"^{_NAME}{_SWEPT}$"},
+    )
+    description: str = Field(default="", max_length=1000, description="What the experiment is for")
+    data: DataConfig = Field(default=DataConfig(), description="Data set and split")
+    model: ModelConfig = Field(default=ModelConfig(), description="The network's layers")
+    training: TrainingConfig = Field(default=TrainingConfig(), description="Optimizer and budget")
+    seeds: (
+        Annotated[int, Field(ge=1, le=10_000)]
+        | Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=10_000)]
+    ) = Field(default=10, description="A count n for the seeds 0 to n-1, or the seeds themselves")
+
+    @field_validator("training")
+    @classmethod
+    def _batch_has_variance(cls, value: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
+        batch_norm = info.data["model"].batch_norm if "model" in info.data else BatchNormConfig()
+        normalizes = batch_norm.input or batch_norm.placement != "none"
+        enough = value.batch_size > 1 or not normalizes
+        _expect(enough, "at least 2 rows where Batch Normalization is used", key="batch_size")
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        _expect(isinstance(value, int) or len(set(value)) == len(value), "every seed only once")
+        return value
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds of the experiment's runs, in order."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def experiment_id(self) -> str:
+        """8 hex digits that stand for data, model and training."""
+        return _digest(data=self.data, model=self.model, training=self.training)
+
+    @property
+    def protocol_id(self) -> str:
+        """8 hex digits that stand for data and training: what comparable experiments share."""
+        return _digest(data=self.data, training=self.training)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every setting as plain data that JSON can hold, defaults included."""
+        return self.model_dump(mode="json")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the experiment id stands for, by dotted key (``model.use_bias``)."""
+        return dict(_leaves(self.model_dump(mode="json", include={"data", "model", "training"})))
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+@lru_cache(maxsize=1024)  # thousands of records share a few configs
+def _digest(**sections: _Section) -> str:
+    values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file; ``overrides`` are ``KEY=VALUE`` texts such as ``training.epochs=3``.
+
+    Raises InputError with one line for every fault, each naming file and line or the override.
+    """
+    return parse_config(read_text(path), str(path), overrides)
+
+
+def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
+    """Like `load_config`, from YAML text; ``source`` stands for the file in messages."""
+    faults = Faults()
+    root = compose(text, source, faults)
+    if root is None:
+        raise faults.error()
+    for setting in overrides:
+        override(root, setting, faults)
+    config = None
+    try:
+        config = Config.model_validate(plain(root))
+    except ValidationError as error:
+        note_all(error, root, Config.model_json_schema(), faults)
+    if config is None or faults:
+        raise faults.error()
+    return config
+
+
+def dump_yaml(config: Config) -> str:
+    """Return every setting as YAML that reads well and loads back to an equal config."""
+    return "".join(f"{line}\n" for line in dump_lines(config.resolved()))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a config file, values allowed in words too."""
+    schema = Config.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        for field in section["properties"].values():
+            if "$ref" not in field and "pattern" not in field:
+                field["description"] += f": {range_in_words(field)}"
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return head | schema | {"title": "bnbench config"}

@@ -1,0 +1,1 @@
+"""A network explained in words, and as a plain Keras program."""

@@ -1,0 +1,220 @@
+"""Why each layer of a network has the parameters it has: in words, with the arithmetic shown."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from math import prod
+from typing import Literal
+
+from bnbench.experiments.architecture import (
+    TRAINED_ROLES,
+    UNTRAINED_ROLES,
+    Activation,
+    BatchNormalization,
+    Dense,
+    Flatten,
+    Layer,
+    build,
+    count_parameters,
+)
+from bnbench.experiments.config import Config
+
+Block = tuple[Layer, ...]
+BiasCase = Literal["replaced", "redundant", "behind_activation", "kept", "missing"]
+
+_BIAS: dict[BiasCase, tuple[str, str]] = {  # what is said every time, and why, said once
+    "replaced": (
+        "No bias",
+        "BN follows directly and subtracts the mean over the batch. A bias adds the same number "
+        "to every example, so it would be subtracted again. BN's beta takes its place",
+    ),
+    "redundant": (
+        "The bias is redundant",
+        "BN follows directly and subtracts the mean over the batch. The bias adds the same number "
+        "to every example, so it is subtracted again. Its gradient is zero; BN's beta does its "
+        "work",
+    ),
+    "behind_activation": (
+        "The bias stays",
+        "an activation that is not linear stands between it and BN, so BN cannot subtract it again",
+    ),
+    "kept": (
+        "The bias stays",
+        "it shifts the sum of its unit, and no BN follows that would subtract it again",
+    ),
+    "missing": (
+        "No bias, as use_bias is false",
+        "no BN stands between the units' sums and the activation, so no beta takes its place. The "
+        "sums have no shift of their own",
+    ),
+}
+_BATCH_NORM = (
+    "Batch Normalization (BN) treats each of its inputs by itself. It subtracts the mean over the "
+    "batch and divides by the standard deviation over the batch (epsilon, {layer.epsilon}, is "
+    "added to the variance, so that nothing is divided by zero). Then it multiplies by gamma and "
+    "adds beta.",
+    "Gamma and beta are trained: the network learns the scale and the shift that suit it.",
+    "Moving mean and moving variance are not trained but follow the batches: after each one they "
+    "keep {layer.momentum} (the momentum) of their value and take the rest from the batch. In "
+    "evaluation they stand in for the batch's own mean and variance, so that a prediction does "
+    "not depend on the other examples in its batch.",
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is said under one heading; a paragraph is one line, to be wrapped to any width."""
+
+    heading: str
+    paragraphs: tuple[str, ...]
+
+
+def sections(config: Config, feature_shape: tuple[int, ...], classes: int) -> list[Section]:
+    """Return a section for each block of layers, equal neighbours in one, and one for the sum.
+
+    ``feature_shape`` is the shape of one example, such as (28, 28). Every equation in the text
+    is true as it stands, such as ``28 × 28 = 784``; thousands are set off with commas.
+    """
+    network = build(config.model, feature_shape, classes)
+    lesson = _Lesson(feature_shape)
+    runs = [list(run) for _, run in groupby(blocks(network), key=_unnamed)]
+    sizes = [sum(layer.size for block in run for layer in block) for run in runs]
+    total = _sum(count_parameters(network), [size for size in sizes if size])
+    return [*map(lesson.section, runs), total]
+
+
+def blocks(network: Sequence[Layer]) -> list[Block]:
+    """Split a network into each Dense with what belongs to it, and each layer before the first."""
+    found: list[Block] = []
+    for layer in network:
+        if found and isinstance(found[-1][0], Dense) and not isinstance(layer, Dense):
+            found[-1] = (*found[-1], layer)
+        else:
+            found.append((layer,))
+    return found
+
+
+def bias_case(dense: Dense, block: Block) -> BiasCase:
+    """Return how the bias of a block's Dense stands to the block's BN, if it has one."""
+    normalized = any(isinstance(layer, BatchNormalization) for layer in block)
+    if normalized and dense.activation == "linear":
+        return "redundant" if dense.use_bias else "replaced"
+    if not dense.use_bias:
+        return "missing"
+    return "behind_activation" if normalized else "kept"
+
+
+class _Lesson:
+    """Explains each matter where it first comes up and refers to that place afterwards."""
+
+    def __init__(self, feature_shape: tuple[int, ...]) -> None:
+        self._feature_shape = feature_shape
+        self._places: dict[str, str] = {}
+
+    def section(self, run: Sequence[Block]) -> Section:
+        """Explain a block that comes ``len(run)`` times in succession."""
+        block, times, names = run[0], len(run), run[0][0].name
+        if times > 1:
+            names += f" {'and' if times == 2 else 'to'} {run[-1][0].name}, each"
+        paragraphs = [text for layer in block for text in self._layer(layer, block)]
+        sizes = [layer.size for layer in block if layer.size]
+        if len(sizes) > 1:
+            paragraphs.append(f"Together: {_added(sizes)} parameters.")
+        if times > 1:
+            every = "Both" if times == 2 else f"All {times}"
+            paragraphs.append(f"{every}: {_multiplied((times, sum(sizes)))} parameters.")
+        return Section(f"{names}: {', '.join(map(_title, block))}", tuple(paragraphs))
+
+    def _layer(self, layer: Layer, block: Block) -> Iterator[str]:
+        match layer:
+            case Flatten():
+                yield self._flatten(layer)
+            case Dense():
+                yield from self._dense(layer, bias_case(layer, block))
+            case BatchNormalization():
+                yield from self._batch_norm(layer)
+                if layer is block[0]:
+                    yield "On the input, BN does what standardizing the data beforehand would do."
+            case Activation():
+                fixed = " is a fixed function of each number" if self._new("fixed", layer) else ""
+                yield f"Activation: {layer.activation}{fixed}, no parameters."
+
+    def _new(self, matter: str, layer: Layer) -> bool:
+        return self._places.setdefault(matter, layer.name) == layer.name
+
+    def _flatten(self, layer: Flatten) -> str:
+        if len(self._feature_shape) == 1:
+            row = _amount(layer.output_shape[0], "number")
+            return f"An example is one row of {row} already. No parameters."
+        size = _multiplied(self._feature_shape)
+        return f"The numbers of an example are put in one row: {size}. No parameters."
+
+    def _dense(self, layer: Dense, case: BiasCase) -> Iterator[str]:
+        kernel, *biases = layer.variables
+        new = self._new("kernel", layer)
+        text = f"Dense: {_multiplied(kernel.shape)} weight{'s' if kernel.size > 1 else ''}"
+        text += " (the kernel), one for each pair of an input and a unit" if new else ""
+        for bias in biases:
+            text += f", plus {_amount(bias.size, 'bias')}{', one for each unit' if new else ''}"
+            text += f": {_added((kernel.size, bias.size))} parameters"
+        yield f"{text}."
+        claim, reason = _BIAS[case]
+        new = self._new(case, layer)
+        yield f"{claim}: {reason}." if new else f"{claim}, as in {self._places[case]}."
+        if layer.activation == "softmax":
+            yield "Softmax turns the units' sums into probabilities, one for each class."
+
+    def _batch_norm(self, layer: BatchNormalization) -> Iterator[str]:
+        inputs, each = layer.output_shape[0], len(layer.variables)
+        trained = sum(variable.trained for variable in layer.variables)
+        numbers = (
+            f"{_multiplied((each, inputs))} parameters, {_multiplied((trained, inputs))} trained "
+            f"and {_multiplied((each - trained, inputs))} not trained"
+        )
+        if self._new("batch_norm", layer):
+            yield from (text.format(layer=layer) for text in _BATCH_NORM)
+            yield f"So BN has four for each input: {numbers}."
+        else:
+            yield f"BN, as in {self._places['batch_norm']}: {numbers}."
+
+
+def _unnamed(block: Block) -> Block:
+    return tuple(replace(layer, name="") for layer in block)
+
+
+def _title(layer: Layer) -> str:
+    match layer:
+        case Dense():
+            activation = "" if layer.activation == "linear" else f", {layer.activation}"
+            return f"Dense ({_amount(layer.output_shape[0], 'unit')}{activation})"
+        case Activation():
+            return f"Activation ({layer.activation})"
+    return layer.kind
+
+
+def _sum(count: dict[str, int], sizes: Sequence[int]) -> Section:
+    def of(roles: Sequence[str]) -> str:
+        nouns = ((role, "weight" if role == "kernel" else role.replace("_", " ")) for role in roles)
+        return " + ".join(_amount(count[role], noun) for role, noun in nouns if count[role])
+
+    trainable, non_trainable = count["trainable"], count["non_trainable"]
+    lines = [f"{_added(sizes)} parameters.", f"Trained: {of(TRAINED_ROLES)} = {trainable:,}."]
+    if non_trainable:
+        lines.append(f"Not trained: {of(UNTRAINED_ROLES)} = {non_trainable:,}.")
+        lines.append(f"Both: {_added((trainable, non_trainable))}.")
+    else:
+        lines.append("Not trained: none, as there is no BN.")
+    return Section("All layers", tuple(lines))
+
+
+def _amount(number: int, noun: str) -> str:
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def _multiplied(factors: Sequence[int]) -> str:
+    return f"{' × '.join(f'{factor:,}' for factor in factors)} = {prod(factors):,}"
+
+
+def _added(terms: Sequence[int]) -> str:
+    return f"{' + '.join(f'{term:,}' for term in terms)} = {sum(terms):,}"

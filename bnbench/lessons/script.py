@@ -1,0 +1,213 @@
+"""A config as a short Keras program that builds and trains the same network: a hand-out."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from textwrap import wrap
+
+from bnbench.datasets import dataset
+from bnbench.experiments.architecture import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Flatten,
+    Layer,
+    build,
+)
+from bnbench.experiments.config import Config, DataConfig, TrainingConfig
+from bnbench.lessons.explanation import BiasCase, Block, bias_case, blocks
+from bnbench.text import visible
+
+_WIDTH = 88
+_WRITTEN_OUT = 3  # more equal blocks than these become a loop
+_KERAS_DEFAULTS = {
+    "activation": "linear",
+    "use_bias": True,
+    "kernel_initializer": "glorot_uniform",
+    "momentum": 0.99,
+    "epsilon": 0.001,
+}
+
+_DRAWN = (
+    "Written by bnbench. Accuracies differ a little from those of `bnbench run`, as initial "
+    "weights and the order of the batches are drawn differently."
+)
+_BATCH_NORM = (
+    "Batch Normalization (BN) gives each number mean 0 and variance 1 over the batch, then "
+    "scales it by gamma and shifts it by beta. Both are trained."
+)
+_SUMMARY = (
+    "The non-trainable parameters are BN's moving means and variances. They follow the batches "
+    "and take the place of the batch's own in evaluation."
+)
+_BIAS: dict[BiasCase, str] = {
+    "replaced": "No bias: BN follows and subtracts the mean, and a bias with it. Its beta takes "
+    "the bias's place.",
+    "redundant": "This bias is redundant: BN follows and subtracts the mean, and the bias with it.",
+    "behind_activation": "The bias stays: the activation stands between it and BN.",
+    "kept": "The bias stays: no BN follows.",
+    "missing": "No bias, although no BN before the activation takes its place.",
+}
+
+
+def keras_script(config: Config, feature_shape: tuple[int, ...], classes: int) -> str:
+    """Return the source of a Keras program that trains the config's network once.
+
+    ``feature_shape`` is the shape of one example. The program needs Keras alone, or bnbench too
+    where it reads the sample. Text of the config becomes a comment or a string, never code.
+    """
+    network = build(config.model, feature_shape, classes)
+    parts = (
+        _head(config),
+        _data(config.data),
+        _model(network, feature_shape),
+        _training(config.training, network),
+    )
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _head(config: Config) -> Iterator[str]:
+    # Python takes a comment such as "coding: utf-7" in the first two lines for an encoding.
+    yield f"# {config.name}, in plain Keras"
+    yield "#"
+    if description := visible(" ".join(config.description.split())):
+        yield from _comment(description)
+        yield "#"
+    yield from _comment(_DRAWN)
+    yield ""
+    if config.data.dataset == dataset.SAMPLE:
+        yield "from importlib.resources import files\n"
+    yield "import keras"
+    if config.data.dataset != dataset.FASHION_MNIST:
+        yield "import numpy as np"
+    yield "from keras import layers"
+    yield ""
+    yield "keras.utils.set_random_seed(0)  # every run draws the same numbers"
+
+
+def _data(settings: DataConfig) -> Iterator[str]:
+    scale, held_out = "255", settings.validation_size
+    if settings.dataset == dataset.FASHION_MNIST:
+        yield "(x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()"
+    else:
+        path = _literal(settings.dataset)
+        if settings.dataset == dataset.SAMPLE:
+            path = 'files("bnbench.datasets.samples") / "fashion_mnist_sample.npz"'
+        yield f"with np.load({path}) as data:"
+        yield '    x_train, y_train = data["x_train"], data["y_train"]'
+        yield '    x_test, y_test = data["x_test"], data["y_test"]'
+    if settings.dataset in dataset.TRAINING_ROWS:
+        yield "# Bytes from 0 to 255 become numbers from 0 to 1."
+    else:
+        scale = "scale"
+        yield "# Bytes from 0 to 255 become numbers from 0 to 1; other numbers stay as they are."
+        yield 'scale = 255 if x_train.dtype == "uint8" else 1'
+    yield f'x_train = x_train.astype("float32") / {scale}'
+    yield f'x_test = x_test.astype("float32") / {scale}'
+    yield f"# The last {held_out:,} training rows are held out for validation."
+    yield f"x_train, x_val = x_train[:-{held_out}], x_train[-{held_out}:]"
+    yield f"y_train, y_val = y_train[:-{held_out}], y_train[-{held_out}:]"
+
+
+def _model(network: Sequence[Layer], feature_shape: tuple[int, ...]) -> Iterator[str]:
+    said: set[str] = set()
+    yield "model = keras.Sequential()"
+    yield f"model.add(keras.Input({feature_shape}))"
+    for _, equal in groupby(blocks(network), key=_code):
+        run = list(equal)
+        looped = len(run) > _WRITTEN_OUT
+        for block in run[:1] if looped else run:
+            lines = list(_commented(block, feature_shape, said))
+            if isinstance(block[0], Dense) and len(lines) > 1:
+                yield ""
+            if looped:
+                yield f"for _ in range({len(run)}):"
+            yield from (f"    {line}" if looped else line for line in lines)
+
+
+def _commented(block: Block, feature_shape: tuple[int, ...], said: set[str]) -> Iterator[str]:
+    for layer in block:
+        for remark in _remarks(layer, block, feature_shape):
+            yield from _comment(remark) if remark not in said else ()
+            said.add(remark)
+        yield from _statement(layer)
+
+
+def _remarks(layer: Layer, block: Block, feature_shape: tuple[int, ...]) -> Iterator[str]:
+    match layer:
+        case Flatten() if len(feature_shape) == 1:
+            yield "Each example is one row of numbers already."
+        case Flatten():
+            shape = " x ".join(map(str, feature_shape))
+            yield f"{shape} numbers become one row of {layer.output_shape[0]}."
+        case BatchNormalization():
+            yield _BATCH_NORM
+        case Activation():
+            yield "With BN before it, the activation is a layer of its own."
+        case Dense():
+            if layer.activation == "softmax":
+                yield "The output: a probability for each class."
+            yield _BIAS[bias_case(layer, block)]
+
+
+def _code(block: Block) -> list[str]:
+    return [line for layer in block for line in _statement(layer)]
+
+
+def _statement(layer: Layer) -> list[str]:
+    arguments = _arguments(layer)
+    line = f"model.add(layers.{layer.kind}({', '.join(arguments)}))"
+    if len(line) <= _WIDTH - len("    "):
+        return [line]
+    lines = (f"        {argument}," for argument in arguments)
+    return ["model.add(", f"    layers.{layer.kind}(", *lines, "    )", ")"]
+
+
+def _arguments(layer: Layer) -> list[str]:
+    match layer:
+        case Dense():
+            named = ("activation", "use_bias", "kernel_initializer")
+            return [str(layer.output_shape[-1]), *_not_default(layer, named)]
+        case BatchNormalization():
+            return _not_default(layer, ("momentum", "epsilon"))
+        case Activation():
+            return [_literal(layer.activation)]
+    return []
+
+
+def _not_default(layer: Layer, names: Sequence[str]) -> list[str]:
+    values = ((name, getattr(layer, name)) for name in names)
+    return [f"{name}={_literal(v)}" for name, v in values if v != _KERAS_DEFAULTS[name]]
+
+
+def _training(training: TrainingConfig, network: Sequence[Layer]) -> Iterator[str]:
+    names = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop", "adamw": "AdamW"}
+    momentum = f", momentum={training.momentum}" if training.momentum else ""
+    rate = f"learning_rate={training.learning_rate}"
+    yield "model.compile("
+    yield f"    optimizer=keras.optimizers.{names[training.optimizer]}({rate}{momentum}),"
+    yield '    loss="sparse_categorical_crossentropy",'
+    yield '    metrics=["accuracy"],'
+    yield ")"
+    if any(isinstance(layer, BatchNormalization) for layer in network):
+        yield from _comment(_SUMMARY)
+    yield "model.summary()"
+    yield ""
+    yield "model.fit("
+    yield "    x_train,"
+    yield "    y_train,"
+    yield f"    batch_size={training.batch_size},"
+    yield f"    epochs={training.epochs},"
+    yield "    validation_data=(x_val, y_val),"
+    yield ")"
+    yield "test_loss, test_accuracy = model.evaluate(x_test, y_test)"
+    yield 'print(f"Test accuracy: {test_accuracy:.2%}")'
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in wrap(text, _WIDTH - len("    # "))]
+
+
+def _literal(value: object) -> str:
+    # JSON's strings are Python's where nothing in them is beyond what can be printed.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -1,0 +1,71 @@
+"""A comparison as plots: learning curves, paired differences and where the parameters are.
+
+Nothing is told by colour alone, and text from outside is shown as it is.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from bnbench.errors import EnvironmentFault, InputError
+from bnbench.evidence.comparison import Comparison
+from bnbench.show.sentences import title
+from bnbench.text import visible
+
+# What it logs of its caches and folders would otherwise reach the terminal.
+logging.getLogger("matplotlib").addHandler(logging.NullHandler())
+try:
+    from matplotlib import style
+    from matplotlib.figure import Figure, SubFigure
+
+    from bnbench.show.plots import curves, differences, layout, parameters
+    from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
+    from bnbench.show.plots.looks import STYLE
+except ModuleNotFoundError as error:
+    raise EnvironmentFault("plots need matplotlib: pip install 'bnbench[plot]'") from error
+
+__all__ = ["ENDINGS", "KINDS", "alternative_text", "check_ending", "figure", "to_svg", "write"]
+
+
+class _Plot(Protocol):
+    HEADING: str
+
+    def draw(self, part: SubFigure, comparison: Comparison) -> None: ...
+    def height(self, comparison: Comparison) -> float: ...
+    def words(self, comparison: Comparison) -> str: ...
+
+
+_PLOTS: dict[str, _Plot] = {
+    "curves": curves,
+    "differences": differences,
+    "parameters": parameters,
+}
+KINDS = tuple(_PLOTS)
+
+
+def figure(comparison: Comparison, kinds: Sequence[str] = KINDS) -> Figure:
+    """Return the plots of these kinds one below the other, ten inches wide.
+
+    Its label is their alternative text. Raises `InputError` for a kind that is not in ``KINDS``.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(f"no plot named {visible(kind)}; there are: {', '.join(KINDS)}")
+    with style.context(STYLE):
+        protocol = layout.wrapped(title(comparison), layout.WIDTH - 0.4)
+        heights = [0.1 + layout.LINE * layout.line_count(protocol)]
+        heights += (_PLOTS[kind].height(comparison) for kind in kinds)
+        whole = Figure((layout.WIDTH, sum(heights)))
+        stack = whole.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
+        head, *parts = stack.flat
+        head.text(layout.EDGE / layout.WIDTH, 0.5, protocol, va="center")
+        for part, kind in zip(parts, kinds, strict=True):
+            layout.write_head(part, _PLOTS[kind].HEADING)
+            _PLOTS[kind].draw(part, comparison)
+        whole.set_label("\n".join(alternative_text(comparison, kind) for kind in kinds))
+    return whole
+
+
+def alternative_text(comparison: Comparison, kind: str) -> str:
+    """Return in words what the plot of this kind shows, with its numbers."""
+    return visible(_PLOTS[kind].words(comparison))

@@ -1,0 +1,47 @@
+"""How plots look: matplotlib's settings, and each experiment's colour, line and marker."""
+
+from typing import Any
+
+from bnbench.evidence.comparison import Comparison
+
+Look = dict[str, Any]
+LETTERS = 9.0  # points
+STYLE: list[Any] = [
+    "default",  # not what the user's matplotlibrc says
+    {
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.unicode_minus": False,  # as in the tables
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans", "Verdana"],
+        "font.size": LETTERS,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "legend.handlelength": 4.5,
+        "xtick.major.size": 0,
+        "ytick.major.size": 0,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "bnbench",
+        "text.parse_math": False,
+    },
+]
+_COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (3, 1)))
+_MARKERS = ("o", "s", "^", "D", "v", "X", "P", "p", "*", "<", "h")
+
+
+def look_of(comparison: Comparison, label: str) -> Look:
+    """Return the keywords that draw the line of the experiment with this label."""
+    place = [experiment.label for experiment in comparison.experiments].index(label)
+    return {
+        "color": _COLORS[place % len(_COLORS)],
+        "label": label,
+        "linestyle": _DASHES[place % len(_DASHES)],
+        "marker": _MARKERS[place % len(_MARKERS)],
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
+        "zorder": 3,
+    }

@@ -1,0 +1,219 @@
+"""Comparisons as one HTML page that needs nothing else: answer, tables, figures, configs, runs."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from bnbench import __version__
+from bnbench.errors import EnvironmentFault
+from bnbench.evidence import stats
+from bnbench.evidence.comparison import Comparison, Experiment
+from bnbench.evidence.records import Environment, RunRecord
+from bnbench.experiments.config import Config, dump_yaml
+from bnbench.show import grids, plots, sentences
+from bnbench.show.grids import NOTHING, Column, Grid
+from bnbench.text import count, percent, visible
+
+try:
+    import jinja2
+    from markupsafe import Markup, escape
+except ImportError as error:
+    raise EnvironmentFault(
+        "a report needs Jinja2 and Matplotlib; install them with: pip install 'bnbench[report]'"
+    ) from error
+
+_METRICS = {"test_accuracy": "test accuracy", "val_accuracy": "validation accuracy"}
+_CAPTIONS = {
+    "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
+    "epochs and over training time.",
+    "differences": "Paired differences: means over the seeds with their 95 % intervals, and the "
+    "margin in grey.",
+    "parameters": "Parameters by role: all of them, and without the kernels.",
+}
+
+
+def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str:
+    """Return a page that loads nothing and runs nothing; the same records give the same bytes.
+
+    ``warnings`` are what is to be said of the folder of records as a whole, such as damaged files.
+    """
+    return _template().render(
+        version=__version__,
+        summary=_summary(comparisons),
+        warnings=warnings,
+        protocols=[_protocol(comparison) for comparison in comparisons],
+        alpha=f"{100 * stats.ALPHA:g}",
+        minimum_pairs=stats.MINIMUM_PAIRS,
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bnbench.show"),
+        autoescape=True,
+        finalize=_harmless,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["breakable"] = _breakable
+    return environment.get_template("report.html")
+
+
+def _harmless(value: Any) -> Any:
+    """Let no control character into the page; Jinja escapes what HTML would act on."""
+    return value if isinstance(value, Markup) else visible(value, keep="\n")
+
+
+def _breakable(text: str) -> Markup:
+    """Let a long name go on in the next line after an underscore or a swept value."""
+    return Markup(re.sub(r"(?<=\w)[_+=/](?=\w)", r"\g<0><wbr>", str(escape(visible(text)))))
+
+
+def _summary(comparisons: Sequence[Comparison]) -> str:
+    records = {
+        (record.experiment_id, record.environment.data_sha256, record.seed): record
+        for comparison in comparisons
+        for experiment in comparison.experiments
+        for record in experiment.records.values()
+    }
+    if not records:
+        return "No run has been recorded."
+    days = sorted(record.started_at[:10] for record in records.values())
+    when = f"on {days[0]}" if days[0] == days[-1] else f"between {days[0]} and {days[-1]}"
+    experiments = len({identity for identity, _, _ in records})
+    return f"{count(len(records), 'run')} of {count(experiments, 'experiment')}, made {when}."
+
+
+def _protocol(comparison: Comparison) -> dict[str, Any]:
+    environments = Counter(
+        record.environment
+        for experiment in comparison.experiments
+        for record in experiment.records.values()
+    )
+    return {
+        "title": sentences.title(comparison),
+        "question": _question(comparison),
+        "measure": _measure(comparison),
+        "answer": sentences.closing(comparison),
+        "remarks": list(grids.remarks(comparison)),
+        "grids": grids.grids(comparison),
+        "figures": list(_figures(comparison)),
+        "dataset": comparison.config.data.dataset,
+        "data_sha256": comparison.baseline.newest.environment.data_sha256,
+        "environments": _environments(environments),
+        "commands": list(_commands(comparison)),
+        "experiments": [_experiment(e, list(environments)) for e in comparison.experiments],
+    }
+
+
+def _question(comparison: Comparison) -> str:
+    networks = list(dict.fromkeys(_network(e.config) for e in comparison.experiments))
+    which = "a network" if len(networks) == 1 else "networks"
+    return (
+        f"Where should Batch Normalization stand in {which} with {', or with '.join(networks)}, "
+        "for this data and budget?"
+    )
+
+
+def _network(config: Config) -> str:
+    units, activations = config.model.hidden_units, dict.fromkeys(config.model.activations)
+    alike = len(set(units)) == 1
+    layers = f"{len(units)} × {units[0]}" if alike else "-".join(map(str, units))
+    return f"hidden layers {layers} ({', '.join(activations)})"
+
+
+def _measure(comparison: Comparison) -> str:
+    return (
+        f"Held against {comparison.baseline.label} by {_METRICS[comparison.metric]}; differences "
+        f"within ±{100 * comparison.margin:g} percentage points do not matter."
+    )
+
+
+def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    kinds = [k for k in plots.KINDS if k != "differences" or comparison.contrasts]
+    for kind in kinds:
+        yield {
+            "svg": Markup(plots.to_svg(plots.figure(comparison, (kind,)))),
+            "caption": _CAPTIONS[kind],
+        }
+
+
+def _environments(runs: Counter[Environment]) -> Grid:
+    aspects = [name for name in Environment.model_fields if name != "data_sha256"]
+    return Grid(
+        "What the runs were made with",
+        (
+            Column("environment"),
+            Column("runs"),
+            *(Column(aspect, numeric=False) for aspect in aspects),
+        ),
+        tuple(
+            (str(number), str(runs[found]), *(str(getattr(found, aspect)) for aspect in aspects))
+            for number, found in enumerate(runs, start=1)
+        ),
+    )
+
+
+def _commands(comparison: Comparison) -> Iterator[str]:
+    """Yield one command for all experiments that have the same seeds, which runs them in turns."""
+    by_seeds: dict[tuple[int, ...], list[Experiment]] = {}
+    for experiment in comparison.experiments:
+        by_seeds.setdefault(tuple(experiment.records), []).append(experiment)
+    for experiments in by_seeds.values():
+        if len({e.config.name for e in experiments}) == len(experiments) > 1:
+            yield _command(experiments)
+
+
+def _command(experiments: Sequence[Experiment]) -> str:
+    seeds = list(experiments[0].records)
+    if seeds == list(range(len(seeds))):
+        wanted = str(len(seeds))
+    else:
+        wanted = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
+    return shlex.join(["bnbench", "run", "--seeds", wanted, *map(_file, experiments)])
+
+
+def _file(experiment: Experiment) -> str:
+    return f"{experiment.label}.yaml"
+
+
+def _experiment(experiment: Experiment, environments: Sequence[Environment]) -> dict[str, Any]:
+    return {
+        "label": experiment.label,
+        "description": experiment.config.description,
+        "file": _file(experiment),
+        "yaml": dump_yaml(experiment.config),
+        "command": _command([experiment]),
+        "summary": f"{count(len(experiment.records), 'run')}, with the SHA-256 of their weights",
+        "runs": _runs(experiment, environments),
+    }
+
+
+def _runs(experiment: Experiment, environments: Sequence[Environment]) -> Grid:
+    def row(record: RunRecord) -> tuple[str, ...]:
+        value = experiment.values.get(record.seed)
+        return (
+            str(record.seed),
+            record.status,
+            NOTHING if value is None else percent(value),
+            str(environments.index(record.environment) + 1),
+            record.weights_sha256,
+        )
+
+    return Grid(
+        f"Runs of {experiment.label}",
+        (
+            Column("seed"),
+            Column("status", numeric=False),
+            Column(_METRICS[experiment.metric], "%"),
+            Column("environment"),
+            Column("weights SHA-256", numeric=False),
+        ),
+        tuple(row(record) for record in experiment.records.values()),
+    )

@@ -1,0 +1,183 @@
+"""What a comparison says, in plain words, and what it cannot say."""
+
+from collections.abc import Iterator, Sequence
+
+from bnbench.evidence.comparison import (
+    INPUT_BN,
+    PLACEMENT,
+    Comparison,
+    Experiment,
+    ExperimentContrast,
+)
+from bnbench.experiments.sweep import short_key
+from bnbench.text import count, percent, points
+
+
+def closing(comparison: Comparison) -> list[str]:
+    """Return the closing sentences: the best, the verdicts, the cost, and the limits."""
+    if len(comparison.experiments) == 1:
+        label = comparison.baseline.label
+        return [f"{label} is alone under this protocol: there is nothing to hold it against."]
+    return [
+        *_best(comparison),
+        *_verdicts(comparison),
+        *_placements(comparison),
+        *_unclean(comparison),
+        *_limits(comparison),
+    ]
+
+
+def describe_protocol(comparison: Comparison) -> str:
+    """Return data and training in one line."""
+    data, training = comparison.config.data, comparison.config.training
+    shown = {
+        "data.dataset": data.dataset,
+        "training.epochs": count(training.epochs, "epoch"),
+        "training.optimizer": training.optimizer,
+        "training.learning_rate": f"learning rate {training.learning_rate:g}",
+        "training.momentum": f"momentum {training.momentum:g}" if training.momentum else "",
+        "training.batch_size": f"batch size {training.batch_size}",
+    }
+    return ", ".join(text for key, text in shown.items() if text and key not in comparison.tuned)
+
+
+def title(comparison: Comparison) -> str:
+    """Return what is compared, in one line."""
+    if comparison.tuning:
+        what = f"tuned over {_listed([short_key(key) for key in comparison.tuned])}"
+    else:
+        what = f"protocol {comparison.config.protocol_id}"
+    start = f"Smoke run, {what}" if comparison.smoke else what[0].upper() + what[1:]
+    return f"{start}: {describe_protocol(comparison)}"
+
+
+def _best(comparison: Comparison) -> Iterator[str]:
+    finished = [e for e in comparison.experiments if e.mean is not None]
+    if not finished:
+        yield "No run completed."
+        return
+    best = max(finished, key=lambda e: e.mean or 0.0)
+    base = comparison.baseline.label
+    mean = f"{percent(best.mean or 0.0)} %"
+    seeds = count(len(best.values), "seed")
+    if best is comparison.baseline:
+        yield f"{base}, the baseline, has the highest mean accuracy: {mean} over {seeds}."
+        return
+    contrast = comparison.against_baseline(best.label)
+    lead = (_lead(contrast) if contrast else "") + _cost(comparison, best)
+    yield f"{best.label} has the highest mean accuracy: {mean} over {seeds}{lead}."
+
+
+def _lead(contrast: ExperimentContrast) -> str:
+    found = contrast.result
+    if found.mean_difference is None:
+        return f", with no seed in common with {contrast.baseline}"
+    return f", {_difference(contrast)} against {contrast.baseline}"
+
+
+def _difference(contrast: ExperimentContrast) -> str:
+    found = contrast.result
+    interval = f" [{', '.join(map(points, found.ci95))}]" if found.ci95 else ""
+    return f"{points(found.mean_difference or 0.0)} percentage points{interval}"
+
+
+def _cost(comparison: Comparison, experiment: Experiment) -> str:
+    ratio = comparison.ratios[experiment.label]
+    if ratio.ratio is None:
+        return ""
+    return f", at {ratio.ratio:.2f} times its epoch time"
+
+
+def _verdicts(comparison: Comparison) -> Iterator[str]:
+    base, margin = comparison.baseline.label, f"{100 * comparison.margin:g}"
+    against = [c for c in comparison.contrasts if c.baseline == base]
+    said = {
+        "better": f"Better than {base}",
+        "worse": f"Worse than {base}",
+        "equivalent": f"Equivalent to {base} within ±{margin} points",
+    }
+    for verdict, words in said.items():
+        if found := [_named(c) for c in against if c.result.verdict == verdict]:
+            yield f"{words}: {_listed(found)}."
+    for contrast in against:
+        if contrast.result.verdict == "inconclusive":
+            yield f"{_inconclusive(contrast, margin)}."
+    if undecided := [c for c in against if c.result.verdict is None]:
+        reasons = sorted({c.result.reason or "" for c in undecided})
+        yield f"No verdict on {_listed([c.experiment for c in undecided])}: {'; '.join(reasons)}."
+
+
+def _placements(comparison: Comparison) -> Iterator[str]:
+    base = comparison.baseline.label
+    for contrast in comparison.contrasts:
+        if contrast.baseline != base and contrast.differs_in == (PLACEMENT,):
+            verdict = contrast.result.verdict or "no verdict"
+            yield (
+                f"Placement alone, {contrast.experiment} against {contrast.baseline}: "
+                f"{_difference(contrast)}, {verdict}."
+            )
+
+
+def _named(contrast: ExperimentContrast) -> str:
+    return (
+        f"{contrast.experiment} (below the margin)"
+        if contrast.result.below_margin
+        else (contrast.experiment)
+    )
+
+
+def _inconclusive(contrast: ExperimentContrast, margin: str) -> str:
+    found = contrast.result
+    reason = f" ({found.reason})" if found.reason else ""
+    needed = (
+        f"; about {found.seeds_needed} seeds would settle ±{margin} points"
+        if found.seeds_needed
+        else ""
+    )
+    return f"{contrast.experiment} against {contrast.baseline} is inconclusive{reason}{needed}"
+
+
+def _unclean(comparison: Comparison) -> Iterator[str]:
+    base = comparison.baseline
+    against = [c for c in comparison.contrasts if c.baseline == base.label]
+    with_input = [c.experiment for c in against if {INPUT_BN, PLACEMENT} <= set(c.differs_in)]
+    if not with_input:
+        return
+    verb = "differs" if len(with_input) == 1 else "differ"
+    yield (
+        f"{_listed(with_input)} {verb} from {base.label} in the input BN too: that gain is not "
+        f"the hidden layers' alone{_input_share(comparison)}."
+    )
+
+
+def _input_share(comparison: Comparison) -> str:
+    for contrast in comparison.contrasts:
+        alone = contrast.baseline == comparison.baseline.label and contrast.differs_in == (
+            INPUT_BN,
+        )
+        if alone and contrast.result.mean_difference is not None:
+            difference = points(contrast.result.mean_difference)
+            return f" (input BN alone, {contrast.experiment}: {difference} points)"
+    return "; an experiment with input BN and no other would tell how much is"
+
+
+def _limits(comparison: Comparison) -> Iterator[str]:
+    if comparison.smoke:
+        yield (
+            "This is a smoke run on the shipped sample: it shows that the program works, not which "
+            "placement is better."
+        )
+        return
+    others = [e for e in comparison.experiments if e is not comparison.baseline]
+    if comparison.tuning:
+        yield (
+            "Every experiment stands here with the values that did best on the validation data; "
+            "the test data had no part in that choice."
+        )
+    if len(others) > 1 and not comparison.all_pairs:
+        yield "How these rank among each other is not tested here; --all-pairs does."
+    yield "It holds for this network, data set and training budget, and says nothing of others."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,96 @@
+"""Runs for TensorBoard: of each record one event file, put in its place in one step."""
+
+import io
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from importlib import import_module
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from bnbench.errors import EnvironmentFault
+from bnbench.evidence.records import RunRecord
+from bnbench.evidence.store import RecordStore
+from bnbench.files import write_atomically
+
+# TensorBoard reads every file with "tfevents" in its name. A temporary file bears no more than the
+# last 50 characters of this one, so that what a killed process leaves is not read beside it.
+_FILE_NAME = f"events.out.tfevents.{'0' * 42}.bnbench"
+
+
+def check() -> None:
+    """Raise `EnvironmentFault` unless the package that writes event files is installed."""
+    try:
+        import_module("tensorboard.plugins.hparams.summary_v2")
+    except ImportError as error:
+        raise EnvironmentFault(
+            "--tensorboard needs the extra tensorboard: pip install 'bnbench[tensorboard]'"
+        ) from error
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    """Write a run's scalars and hyperparameters to ``<name>-<experiment id>/seed-<NNNN>/``.
+
+    The scalars bear the record's own names; their steps count epochs from 0, as in Keras's
+    callback, and their wall times tell when each epoch would have ended without validation. What
+    was written of the run before is replaced. Raises `EnvironmentFault`.
+    """
+    check()
+    run = RecordStore(folder).path(record.config, record.seed).with_suffix("")
+    content = _event_file(record)
+    write_atomically(run / _FILE_NAME, lambda temporary: temporary.write_bytes(content))
+
+
+def _event_file(record: RunRecord) -> bytes:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    content = io.BytesIO()
+    writer = RecordWriter(content)
+    for event in _events(record):
+        writer.write(event.SerializeToString())
+    return content.getvalue()
+
+
+def _events(record: RunRecord) -> Iterator[Any]:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb  # its api imports TensorFlow
+
+    start = _seconds_since_1970(record.started_at)
+    yield Event(wall_time=start, file_version="brain.Event:2")
+    settings = hparams_pb(_hyperparameters(record), start_time_secs=start)
+    yield Event(wall_time=start, summary=settings)
+    ends = list(accumulate(record.history.epoch_seconds, initial=start))[1:]
+    for epoch, (end, values) in enumerate(zip(ends, _scalars(record), strict=True)):
+        yield Event(wall_time=end, step=epoch, summary=_summary(values))
+
+
+def _scalars(record: RunRecord) -> list[dict[str, float]]:
+    history = vars(record.history)
+    epochs = [dict(zip(history, row, strict=True)) for row in zip(*history.values(), strict=True)]
+    test = {"test_loss": record.test_loss, "test_accuracy": record.test_accuracy}
+    if epochs:
+        epochs[-1] |= {tag: value for tag, value in test.items() if value is not None}
+    return epochs
+
+
+def _summary(scalars: Mapping[str, float]) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+    return Summary(value=values)
+
+
+def _hyperparameters(record: RunRecord) -> dict[str, Any]:
+    """Return every setting by its dotted key, lists as text, and what else tells runs apart."""
+    run = {"experiment": record.experiment, "seed": record.seed, "status": record.status}
+    return run | {
+        key: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for key, value in record.config.settings().items()
+    }
+
+
+def _seconds_since_1970(moment: str) -> float:
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except (ValueError, OverflowError, OSError):  # a record from elsewhere may say anything
+        return 0.0

@@ -1,0 +1,284 @@
+"""One experiment's compiled program: a seed in, a `RunRecord` out.
+
+A whole epoch is one XLA program on data that sits on the device. It is compiled once and used for
+every seed, by setting the variables back to what that seed starts from.
+"""
+
+import math
+import platform
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import bnbench
+from bnbench.datasets.dataset import Dataset
+from bnbench.evidence.records import Environment, History, Parameters, RunRecord
+from bnbench.experiments import architecture
+from bnbench.experiments.config import Config, TrainingConfig
+from bnbench.training.device import processor
+from bnbench.training.model import build, seeded_kernel, weights_sha256
+
+_EVALUATION_ROWS = 1000
+_building = threading.Lock()  # Keras cannot build two models at once
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a data set on the device: x (rows, features) as stored, y int32 (rows,)."""
+
+    x: Any
+    y: Any
+
+    @property
+    def rows(self) -> int:
+        """Number of examples."""
+        return int(self.x.shape[0])
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """A data set's three parts on one device, shared by all runs."""
+
+    train: Part
+    validation: Part
+    test: Part
+    dataset: Dataset
+    device: str
+
+    @classmethod
+    def place(cls, dataset: Dataset, device: str) -> "DeviceData":
+        """Copy the data set to the device."""
+
+        def part(x: np.ndarray, y: np.ndarray) -> Part:
+            return Part(tf.constant(x), tf.constant(y))
+
+        with tf.device(device):
+            return cls(
+                train=part(dataset.x_train, dataset.y_train),
+                validation=part(dataset.x_val, dataset.y_val),
+                test=part(dataset.x_test, dataset.y_test),
+                dataset=dataset,
+                device=device,
+            )
+
+
+class TrainingProgram:
+    """An experiment's model, optimizer and compiled epoch on one device."""
+
+    def __init__(self, config: Config, data: DeviceData, jobs: int) -> None:
+        self.config, self.data, self.jobs = config, data, jobs
+        self._layers = architecture.build(
+            config.model, data.dataset.feature_shape, data.dataset.classes
+        )
+        with _building, tf.device(data.device):
+            self.model = build(self._layers, data.dataset.features)
+            self._optimizer = _optimizer(config.training)
+            self._optimizer.build(self.model.trainable_variables)
+        self._variables = [*self.model.variables, *self._optimizer.variables]
+        self._initial = [variable.numpy() for variable in self._variables]
+        self._uncounted_compile_seconds = self._compile()
+
+    def _compile(self) -> float:
+        start = time.perf_counter()
+        train, test = self.data.train, self.data.test
+        self._train = _compiled_epoch(self._training_step, self.config.training.batch_size)
+        self._evaluate = _traced_evaluation(self._evaluation_step, test)
+        self._call(self._train, train.x, train.y, np.arange(train.rows, dtype=np.int32), 0)
+        self._call(self._evaluate, test.x[:0], test.y[:0])
+        return time.perf_counter() - start
+
+    def _call(self, program: Any, *arguments: Any) -> tuple[float, float]:
+        with tf.device(self.data.device):
+            loss, hits = program(*map(tf.convert_to_tensor, arguments))
+            return float(loss), float(hits)
+
+    def _training_step(self, x: Any, y: Any) -> tuple[Any, Any]:
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss, correct = self._loss_and_correct(x, y, training=True)
+        self._optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss, correct
+
+    def _evaluation_step(self, x: Any, y: Any) -> tuple[Any, Any]:
+        return self._loss_and_correct(x, y, training=False)
+
+    def _loss_and_correct(self, x: Any, y: Any, *, training: bool) -> tuple[Any, Any]:
+        scaled = tf.cast(x, tf.float32) * self.data.dataset.scale
+        probabilities = self.model(scaled, training=training)
+        loss = keras.losses.SparseCategoricalCrossentropy()(y, probabilities)
+        hits = tf.equal(tf.argmax(probabilities, axis=-1, output_type=tf.int32), y)
+        return loss, tf.math.count_nonzero(hits, dtype=tf.int32)
+
+    def reset(self, seed: int) -> None:
+        """Set model and optimizer to what this seed starts from."""
+        for variable, initial in zip(self._variables, self._initial, strict=True):
+            variable.assign(initial)
+        for layer in self._layers:
+            if isinstance(layer, architecture.Dense):
+                self.model.get_layer(layer.name).kernel.assign(seeded_kernel(layer, seed))
+
+    def train_epoch(self, seed: int, epoch: int) -> tuple[float, float]:
+        """Visit every training row once; return mean loss and accuracy over the epoch's batches.
+
+        Ends early, with a loss that is not finite, at the batch whose loss is not finite.
+        """
+        train = self.data.train
+        order = batch_order(seed, epoch, train.rows).astype(np.int32)
+        loss, hits = self._call(self._train, train.x, train.y, order, train.rows)
+        return loss / train.rows, hits / train.rows
+
+    def evaluate(self, part: Part) -> tuple[float, float]:
+        """Return mean loss and accuracy over a part, with BN's moving statistics."""
+        loss, hits = self._call(self._evaluate, part.x, part.y)
+        return loss / part.rows, hits / part.rows
+
+    def run(
+        self,
+        seed: int,
+        stopping: Callable[[], bool] = lambda: False,
+        on_epoch: Callable[[int], None] = lambda epoch: None,
+    ) -> RunRecord | None:
+        """Train from the seed to the last epoch; None where ``stopping()`` came true before."""
+        started_at, start = datetime.now(UTC), time.perf_counter()
+        self.reset(seed)
+        history: dict[str, list[float]] = {name: [] for name in History.model_fields}
+        for epoch in range(self.config.training.epochs):
+            if stopping():
+                return None
+            epoch_start = time.perf_counter()
+            trained = self.train_epoch(seed, epoch)
+            seconds = time.perf_counter() - epoch_start
+            row = (*trained, *self.evaluate(self.data.validation), seconds)
+            if not all(map(math.isfinite, row)):
+                break
+            for values, value in zip(history.values(), row, strict=True):
+                values.append(value)
+            on_epoch(epoch)
+        finished = len(history["loss"]) == self.config.training.epochs
+        test = self.evaluate(self.data.test) if finished else (math.nan, math.nan)
+        return self._record(seed, history, test, started_at, time.perf_counter() - start)
+
+    def _record(
+        self,
+        seed: int,
+        history: dict[str, list[float]],
+        test: tuple[float, float],
+        started_at: datetime,
+        seconds: float,
+    ) -> RunRecord:
+        completed = math.isfinite(test[0])
+        compile_seconds, self._uncounted_compile_seconds = self._uncounted_compile_seconds, 0.0
+        return RunRecord(
+            experiment=self.config.name,
+            experiment_id=self.config.experiment_id,
+            protocol_id=self.config.protocol_id,
+            seed=seed,
+            status="completed" if completed else "diverged",
+            config=self.config,
+            parameters=Parameters(**architecture.count_parameters(self._layers)),
+            history=History(**{name: tuple(values) for name, values in history.items()}),
+            compile_seconds=compile_seconds,
+            test_loss=test[0] if completed else None,
+            test_accuracy=test[1] if completed else None,
+            weights_sha256=weights_sha256(self.model),
+            started_at=started_at.isoformat(timespec="seconds"),
+            duration_seconds=seconds,
+            environment=self._environment(),
+        )
+
+    def _environment(self) -> Environment:
+        return Environment(
+            bnbench=bnbench.__version__,
+            tensorflow=tf.__version__,
+            keras=keras.__version__,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            processor=processor(),
+            device=self.data.device.split(":")[0].lower(),
+            jobs=self.jobs,
+            data_sha256=self.data.dataset.sha256,
+        )
+
+
+def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
+    """Return the order in which an epoch visits the training rows: a permutation (rows,)."""
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+    rate, momentum = training.learning_rate, training.momentum
+    match training.optimizer:
+        case "sgd":
+            return keras.optimizers.SGD(rate, momentum=momentum)
+        case "rmsprop":
+            return keras.optimizers.RMSprop(rate, momentum=momentum)
+        case "adam":
+            return keras.optimizers.Adam(rate)
+        case "adamw":
+            return keras.optimizers.AdamW(rate)
+    raise ValueError(f"no optimizer {training.optimizer}")
+
+
+def _compiled_epoch(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> Any:
+    """Compile ``step`` over batches of ``batch_size`` rows, and one of what remains.
+
+    The program takes x (n, features), y (n,), order int32 (n,) and rows, which is n, or 0 to
+    compile without computing; it returns the sum of loss over rows and the number of hits.
+    """
+
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    def program(x: Any, y: Any, order: Any, rows: Any) -> tuple[Any, Any]:
+        whole, remainder = divmod(x.shape[0], batch_size)
+
+        def batch(start: Any, size: int, loss: Any, hits: Any) -> tuple[Any, Any]:
+            visited = tf.slice(order, [start], [size])
+            batch_loss, batch_hits = step(tf.gather(x, visited), tf.gather(y, visited))
+            return loss + batch_loss * size, hits + batch_hits
+
+        def unfinished(index: Any, loss: Any, hits: Any) -> Any:
+            return (index < tf.minimum(rows, whole)) & tf.math.is_finite(loss)
+
+        def advance(index: Any, loss: Any, hits: Any) -> tuple[Any, Any, Any]:
+            return index + 1, *batch(index * batch_size, batch_size, loss, hits)
+
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
+        _, loss, hits = tf.while_loop(unfinished, advance, start)
+        if remainder:
+            loss, hits = tf.cond(
+                (rows > 0) & tf.math.is_finite(loss),
+                lambda: batch(x.shape[0] - remainder, remainder, loss, hits),
+                lambda: (loss, hits),
+            )
+        return loss, hits
+
+    return program
+
+
+def _traced_evaluation(step: Callable[[Any, Any], tuple[Any, Any]], part: Part) -> Any:
+    """Trace ``step`` over parts of any n like ``part``, in order; see `_compiled_epoch`.
+
+    Without XLA evaluation takes the same time, and seconds less to compile.
+    """
+
+    signature = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (part.x, part.y)]
+
+    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+    def program(x: Any, y: Any) -> tuple[Any, Any]:
+        def advance(start: Any, loss: Any, hits: Any) -> tuple[Any, Any, Any]:
+            end = start + _EVALUATION_ROWS
+            rows = tf.cast(tf.minimum(end, tf.size(y)) - start, tf.float32)
+            batch_loss, batch_hits = step(x[start:end], y[start:end])
+            return end, loss + batch_loss * rows, hits + batch_hits
+
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
+        _, loss, hits = tf.while_loop(lambda start, *_: start < tf.size(y), advance, start)
+        return loss, hits
+
+    return program

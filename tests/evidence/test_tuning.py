@@ -1,0 +1,160 @@
+"""Tuning: the best swept value is chosen on validation data, the tuned compared on test data."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.records import History, RunRecord
+from bnbench.evidence.tuning import compare_all
+from bnbench.experiments.sweep import load_experiments
+from bnbench.show.formats import to_csv, to_json
+from bnbench.show.grids import candidates, remarks, results
+from bnbench.show.sentences import closing, title
+from tests.conftest import CONFIGS, bnbench, record
+
+RATES = "training.learning_rate=0.001,0.01,0.1"
+
+
+def swept(
+    name: str, validation: Mapping[float, Sequence[float | None]], sweep: str = RATES
+) -> list[RunRecord]:
+    """Make records of a swept config: for each rate the seeds' last validation accuracies.
+
+    The test accuracies run against them, so that a choice by test accuracy would be another.
+    """
+    made = []
+    for config in load_experiments(CONFIGS / f"{name}.yaml", [sweep]):
+        for seed, value in enumerate(validation.get(config.training.learning_rate, ())):
+            one = record(name, seed, None if value is None else 1 - value)
+            history = History() if value is None else History(
+                loss=(0.5,), accuracy=(0.8,), val_loss=(0.4,), val_accuracy=(value,),
+                epoch_seconds=(1.0,),
+            )  # fmt: skip
+            made.append(
+                one.model_copy(
+                    update={
+                        "config": config,
+                        "experiment": config.name,
+                        "experiment_id": config.experiment_id,
+                        "protocol_id": config.protocol_id,
+                        "history": history,
+                    }
+                )
+            )
+    return made
+
+
+def rising(start: float, count: int = 6) -> list[float]:
+    return [start + 0.01 * seed for seed in range(count)]
+
+
+BOTH = [
+    *swept("no_bn", {0.001: rising(0.5), 0.01: rising(0.8), 0.1: rising(0.7)}),
+    *swept("pre_act", {0.001: rising(0.5), 0.01: rising(0.6), 0.1: rising(0.9)}),
+]
+
+
+def tuned(records: Sequence[RunRecord], **options: object) -> Comparison:
+    (found,) = [c for c in compare_all(records, **options) if c.tuning]  # type: ignore[arg-type]
+    return found
+
+
+def labels(comparison: Comparison) -> list[str]:
+    return [experiment.label for experiment in comparison.experiments]
+
+
+def test_validation_chooses_and_test_compares() -> None:
+    """Each with its own best rate; the rate is then no difference that makes it unclean."""
+    found = tuned(BOTH)
+    assert labels(found) == ["no_bn+learning_rate=0.01", "pre_act+learning_rate=0.1"]
+    (contrast,) = found.contrasts
+    assert contrast.result.mean_difference == pytest.approx(-0.1)  # 1 - 0.9 against 1 - 0.8
+    assert contrast.differs_in == ("model.batch_norm.input", "model.batch_norm.placement")
+    assert title(found) == (
+        "Tuned over learning_rate: fashion_mnist, 10 epochs, sgd, batch size 32"
+    )
+    assert "the test data had no part in that choice" in " ".join(closing(found))
+
+
+def test_protocols_come_first_and_stay_apart() -> None:
+    """Each rate is a protocol of its own, with both experiments; the tuned follow."""
+    found = compare_all(BOTH)
+    assert [len(c.experiments) for c in found] == [2, 2, 2, 2]
+    assert [bool(c.tuning) for c in found] == [False, False, False, True]
+    assert not any(c.tuning for c in compare_all([record()]))
+
+
+def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
+    """One row for each value, with the validation accuracy that it was judged by."""
+    tuning = tuned(BOTH).tuning
+    assert tuning is not None
+    rows = candidates(tuning).rows
+    assert [row[:3] + row[4:] for row in rows] == [
+        ("no_bn", "0.001", "6", ""),
+        ("no_bn", "0.01", "6", "best"),
+        ("no_bn", "0.1", "6", ""),
+        ("pre_act", "0.001", "6", ""),
+        ("pre_act", "0.01", "6", ""),
+        ("pre_act", "0.1", "6", "best"),
+    ]
+    assert rows[1][3] == "82.50 ± 1.96"
+
+
+def test_a_long_baseline_leaves_room_for_the_differences() -> None:
+    """The column is headed by the baseline's name only where that is short."""
+    headings = [column.heading for column in results(tuned(BOTH)).columns]
+    assert "vs baseline" in headings
+    assert "vs no_bn" in [c.heading for c in results(compare_all([record()])[0]).columns]
+
+
+def test_a_best_value_at_the_end_and_uneven_grids_are_remarked() -> None:
+    """What a reader must know before trusting a tuning."""
+    uneven = [r for r in BOTH if r.experiment != "no_bn+learning_rate=0.001"]
+    said = list(remarks(tuned(uneven)))
+    assert "not all experiments were tuned over the same values" in said
+    assert (
+        "pre_act does best at the largest learning_rate that was tried, 0.1; "
+        "beyond it may be better"
+    ) in said
+    assert any(text.startswith("no_bn does best at the smallest learning_rate") for text in said)
+    assert not any("no_bn does best" in text for text in remarks(tuned(BOTH)))
+
+
+def test_diverged_runs_and_missing_seeds_do_not_win() -> None:
+    """A value that diverged ranks behind, and the others are ranked over their common seeds."""
+    diverging = swept("no_bn", {0.001: rising(0.5), 0.01: [*rising(0.9, 5), None]})
+    assert labels(tuned(diverging)) == ["no_bn+learning_rate=0.001"]
+    lucky = swept("no_bn", {0.001: [0.7, 0.1], 0.01: [0.6]})  # the mean of all would choose 0.01
+    assert labels(tuned(lucky)) == ["no_bn+learning_rate=0.001"]
+
+
+def test_names_choose_sweeps_by_their_config(runs) -> None:
+    """`compare pre_act` takes all that pre_act was swept to, and `--baseline` likewise."""
+    assert labels(tuned(BOTH, names=["pre_act"])) == ["pre_act+learning_rate=0.1"]
+    assert tuned(BOTH, baseline="pre_act").baseline.label == "pre_act+learning_rate=0.1"
+    done = bnbench("compare", "pre_act", "--runs-dir", runs(*BOTH))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Results") == 4
+    assert "no_bn" not in done.stdout
+
+
+def test_json_and_csv() -> None:
+    """JSON has the tuned under a key of their own; CSV has every run once."""
+    found = compare_all(BOTH)
+    content = json.loads(to_json(found))
+    assert len(content["protocols"]) == 3
+    (one,) = content["tuned"]
+    assert one["keys"] == ["training.learning_rate"]
+    assert "learning_rate" not in one["protocol"]["training"]
+    assert one["candidates"][1] == {
+        "name": "no_bn+learning_rate=0.01",
+        "config": "no_bn",
+        "values": {"training.learning_rate": 0.01},
+        "chosen": True,
+        "diverged": 0,
+        "val_accuracy": one["candidates"][1]["val_accuracy"],
+    }
+    assert [e["name"] for e in one["experiments"]] == labels(tuned(BOTH))
+    assert len(to_csv(found).splitlines()) == 1 + len(BOTH)

@@ -1,0 +1,413 @@
+"""Config files: defaults, ids, overrides, messages, the way back to YAML, and the shipped files."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bnbench.errors import InputError
+from bnbench.experiments.config import Config, dump_yaml, json_schema, load_config, parse_config
+from tests.conftest import CONFIGS
+
+SHIPPED = sorted(CONFIGS.rglob("*.yaml"))
+
+DEFAULT_YAML = """\
+name: tiny
+description: ""
+data:
+  dataset: fashion_mnist
+  validation_size: 5000
+model:
+  hidden_units: [300, 100]
+  activation: elu
+  kernel_initializer: he_normal
+  use_bias: auto
+  batch_norm:
+    placement: none
+    input: false
+    momentum: 0.99
+    epsilon: 0.001
+training:
+  optimizer: sgd
+  learning_rate: 0.01
+  momentum: 0.0
+  epochs: 10
+  batch_size: 32
+seeds: 10
+"""
+
+
+def _fault(text: str, *overrides: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse_config(text, "tiny.yaml", overrides)
+    return str(caught.value)
+
+
+def _tiny(*overrides: str) -> Config:
+    return parse_config("name: tiny", "tiny.yaml", overrides)
+
+
+def test_defaults() -> None:
+    """A name alone is a config, and everything else has its default."""
+    assert dump_yaml(_tiny()) == DEFAULT_YAML
+
+
+def test_resolved_is_plain_data() -> None:
+    """What a record stores is what JSON gives back, and loads to an equal config."""
+    config = _tiny("seeds=[3, 1]", "model.activation=[elu, relu]")
+    resolved = config.resolved()
+    assert json.loads(json.dumps(resolved)) == resolved
+    assert resolved["seeds"] == [3, 1]
+    assert resolved["model"]["activation"] == ["elu", "relu"]
+    assert Config.model_validate(resolved) == config
+
+
+def test_derived_values() -> None:
+    """A count of seeds starts at zero, and one activation stands for every hidden layer."""
+    config = _tiny("seeds=3", "model.hidden_units=[4, 3, 2]")
+    assert config.seed_list == (0, 1, 2)
+    assert config.model.activations == ("elu", "elu", "elu")
+    assert _tiny("seeds=[7, 2]").seed_list == (7, 2)
+    assert _tiny("model.activation=[elu, relu]").model.activations == ("elu", "relu")
+
+
+def test_a_config_is_frozen() -> None:
+    """No value of a config changes after it is loaded."""
+    with pytest.raises(ValidationError):
+        _tiny().training.epochs = 3
+
+
+def test_ids() -> None:
+    """The ids are the first 8 hex digits of SHA-256 over canonical JSON."""
+    data = '"data":{"dataset":"fashion_mnist","validation_size":5000}'
+    batch_norm = '"batch_norm":{"epsilon":0.001,"input":false,"momentum":0.99,"placement":"none"}'
+    model = (
+        f'"model":{{"activation":"elu",{batch_norm},"hidden_units":[300,100],'
+        '"kernel_initializer":"he_normal","use_bias":"auto"}'
+    )
+    training = (
+        '"training":{"batch_size":32,"epochs":10,"learning_rate":0.01,"momentum":0.0,'
+        '"optimizer":"sgd"}'
+    )
+    experiment = f"{{{data},{model},{training}}}".encode()
+    protocol = f"{{{data},{training}}}".encode()
+    assert _tiny().experiment_id == hashlib.sha256(experiment).hexdigest()[:8]
+    assert _tiny().protocol_id == hashlib.sha256(protocol).hexdigest()[:8]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "name=other",
+        "description=words",
+        "seeds=[5]",
+        "model.activation=[elu, elu]",
+        "training.learning_rate=1e-2",
+        "training.momentum=0",
+        "training.momentum=-0.0",
+        "model.hidden_units=[0x12c, 0100]",
+    ],
+)
+def test_ids_depend_on_values_alone(override: str) -> None:
+    """Neither name, description and seeds nor the spelling of a value changes an id."""
+    assert _tiny(override).experiment_id == _tiny().experiment_id
+
+
+@pytest.mark.parametrize(
+    ("override", "same_protocol"),
+    [
+        ("model.batch_norm.placement=before_activation", True),
+        ("model.use_bias=true", True),
+        ("training.epochs=11", False),
+        ("data.validation_size=4999", False),
+    ],
+)
+def test_ids_of_other_values(override: str, same_protocol: bool) -> None:
+    """Another model is another experiment; other data or training are another protocol too."""
+    assert _tiny(override).experiment_id != _tiny().experiment_id
+    assert (_tiny(override).protocol_id == _tiny().protocol_id) is same_protocol
+
+
+def test_an_updated_copy_has_its_own_id() -> None:
+    """The id belongs to the values that a config has, not to the config it was copied from."""
+    config = _tiny()
+    shorter = config.training.model_copy(update={"epochs": 1})
+    copy = config.model_copy(update={"training": shorter})
+    assert copy.experiment_id == _tiny("training.epochs=1").experiment_id != config.experiment_id
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 1e-3), ("1.0e3", 1e3), (".5", 0.5), ("1.", 1.0), ("+1", 1.0), ("1e30", 1e30)],
+)
+def test_numbers_as_yaml_1_2_has_them(text: str, value: float) -> None:
+    """A number may be written in each of the ways of YAML 1.2, and is a float where one is due."""
+    learning_rate = _tiny(f"training.learning_rate={text}").training.learning_rate
+    assert learning_rate == value
+    assert isinstance(learning_rate, float)
+
+
+def test_text_as_yaml_1_2_has_it() -> None:
+    """Words and dates that older YAML turns into something else stay text."""
+    for word in ("no", "off", "1:30", "2026-11-23", "1_000"):
+        assert _tiny(f"description={word}").description == word
+
+
+def test_overrides() -> None:
+    """Overrides replace what the file says, in order, and make sections that it lacks."""
+    text = "name: tiny\ntraining:\n  epochs: 3\n  batch_size: 64\n"
+    settings = ["training.epochs=4", "training.epochs=5", "model.batch_norm={input: true}"]
+    config = parse_config(text, "tiny.yaml", settings)
+    assert config.training.epochs == 5
+    assert config.training.batch_size == 64
+    assert config.model.batch_norm.input is True
+
+
+def test_an_override_mends_a_fault() -> None:
+    """A value that an override replaces is not checked."""
+    config = parse_config("name: tiny\nseeds: x\n", "tiny.yaml", ["seeds=2"])
+    assert config.seeds == 2
+
+
+def test_faults_of_overrides() -> None:
+    """Faults of overrides name the override and follow those of the file."""
+    overrides = (
+        "training.epochs=three",
+        "model.hidden_unit=3",
+        "seeds",
+        "training=3",
+        "data.dataset=[",
+    )
+    assert _fault("seeds: 0\nname: tiny\n", *overrides) == (
+        "tiny.yaml:1: seeds: expected a positive integer up to 10000 or a list of 1 to 10000 "
+        "entries, each an integer from 0 to 2147483647, got 0 (number)\n"
+        "--set model.hidden_unit=3: model.hidden_unit: unknown key (did you mean hidden_units?); "
+        "allowed here: hidden_units, activation, kernel_initializer, use_bias, batch_norm\n"
+        "--set seeds: expected KEY=VALUE, such as training.epochs=3\n"
+        "--set training=3: training: expected a mapping, got 3 (number)\n"
+        "--set data.dataset=[: cannot read as YAML: while parsing a flow node, "
+        "expected the node content, but found '<stream end>'"
+    )
+
+
+def test_all_faults_at_once() -> None:
+    """Every fault of a file is told, in the order of its lines, with the way to mend it."""
+    text = (
+        "name: ../tiny\n"
+        "epochs: 3\n"
+        "model:\n"
+        "  hidden_units: [300, '300']\n"
+        "  activation: elv\n"
+        "  use_bias: no\n"
+        "  batch_norm:\n"
+        "    placement:\n"
+        "training:\n"
+        "  optimizer: adam\n"
+        "  optimizer: sgd\n"
+        "  momentum: 0.9\n"
+        "  learningrate: 0.1\n"
+        "  batch_size: &size 32\n"
+    )
+    assert _fault(text) == (
+        "tiny.yaml:1: name: expected 1 to 64 letters, digits, '.', '_' or '-', "
+        "the first a letter or digit, got '../tiny' (text)\n"
+        "tiny.yaml:2: epochs: unknown key (it belongs at training.epochs); "
+        "allowed here: name, description, data, model, training, seeds\n"
+        "tiny.yaml:4: model.hidden_units[1]: expected a positive integer up to 65536, "
+        "got '300' (text)\n"
+        "tiny.yaml:5: model.activation: expected one of relu, elu, selu, gelu, silu, leaky_relu, "
+        "tanh, sigmoid, softplus, softsign, mish, hard_sigmoid, linear or a list of such names, "
+        "got 'elv' (text); did you mean elu?\n"
+        "tiny.yaml:6: model.use_bias: expected auto, true or false, got 'no' (text); "
+        "write false, as 'no' is text here\n"
+        "tiny.yaml:8: model.batch_norm.placement: expected one of none, before_activation, "
+        "after_activation, got nothing\n"
+        "tiny.yaml:11: duplicate key optimizer, first given in line 10\n"
+        "tiny.yaml:12: training.momentum: expected 0 with the optimizer adam "
+        "(momentum is for sgd and rmsprop), got 0.9 (number)\n"
+        "tiny.yaml:13: training.learningrate: unknown key (did you mean learning_rate?); "
+        "allowed here: optimizer, learning_rate, momentum, epochs, batch_size\n"
+        "tiny.yaml:14: anchor &size: anchors are not allowed"
+    )
+
+
+def test_a_missing_name() -> None:
+    """The one key that a config needs is named where it is missing."""
+    assert _fault("# no name\nseeds: 3\n") == (
+        "tiny.yaml:2: name: missing: a config states at least its name"
+    )
+
+
+def test_a_batch_of_one_row() -> None:
+    """A batch of one row has no variance, so BN refuses it; without BN it is allowed."""
+    text = "name: tiny\ntraining: {batch_size: 1}\n"
+    assert parse_config(text, "tiny.yaml").training.batch_size == 1
+    assert _fault(text, "model.batch_norm.input=true") == (
+        "tiny.yaml:2: training.batch_size: expected at least 2 rows where Batch Normalization "
+        "is used, got 1 (number)"
+    )
+
+
+def test_the_path_in_messages_is_harmless(tmp_path: Path) -> None:
+    """A file whose name holds codes for the terminal is named with the codes made visible."""
+    path = tmp_path / "\x1b[31m\u202e.yaml"
+    path.write_text("seeds: 3\n")
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(rf"{tmp_path}/\x1b[31m\u202e.yaml:1: name: missing")
+
+
+def test_windows_text(tmp_path: Path) -> None:
+    """A byte order mark and Windows line ends are read over."""
+    path = tmp_path / "tiny.yaml"
+    path.write_bytes(b"\xef\xbb\xbfname: tiny\r\nseeds: 3\r\n")
+    assert load_config(path).seeds == 3
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "a: b # c",
+        " padded ",
+        "null",
+        "1e-3",
+        "true",
+        "- x",
+        "'",
+        '"\\',
+        "\x1b\u202e\n\t",
+        "Größe 😀",
+    ],
+)
+def test_descriptions_come_back(description: str) -> None:
+    """Text that YAML would read as something else is quoted, and codes are escaped."""
+    config = Config(name="tiny", description=description)
+    text = dump_yaml(config)
+    assert parse_config(text, "dump.yaml") == config
+    assert re.search("[\x1b\u202e\t]", text) is None
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_config(path: Path) -> None:
+    """Every shipped config loads, says in a sentence what it is, and comes back from its dump."""
+    config = load_config(path)
+    assert re.fullmatch(r"[^.]+\.", config.description)
+    assert parse_config(dump_yaml(config), "dump.yaml") == config
+
+
+def test_shipped_names() -> None:
+    """Shipped names are unique and carry their folder's, except those of the controls."""
+    names = {path.relative_to(CONFIGS): load_config(path).name for path in SHIPPED}
+    assert len(names) == 16
+    assert len(set(names.values())) == len(names)
+    for path, name in names.items():
+        folder = "" if path.parent.name in ("", "controls") else f"{path.parent.name}_"
+        assert name == folder + path.stem
+
+
+def test_shipped_experiments() -> None:
+    """Configs that share an id are one network: the notebook's pre_act is the clean set's."""
+    by_id: dict[str, list[str]] = {}
+    for path in SHIPPED:
+        config = load_config(path)
+        by_id.setdefault(config.experiment_id, []).append(config.name)
+    shared = [names for names in by_id.values() if len(names) > 1]
+    assert shared == [["notebook_pre_act", "pre_act"]]
+
+
+@pytest.mark.parametrize("folder", ["", "deep", "tanh"])
+def test_the_three_networks(folder: str) -> None:
+    """Each set of three differs in the placement and the input BN and in nothing else."""
+    configs = [
+        load_config(CONFIGS / folder / f"{n}.yaml") for n in ("no_bn", "post_act", "pre_act")
+    ]
+    norms = [(c.model.batch_norm.placement, c.model.batch_norm.input) for c in configs]
+    assert norms == [("none", False), ("after_activation", True), ("before_activation", True)]
+    assert len({c.model.model_copy(update={"batch_norm": None}) for c in configs}) == 1
+    assert len({c.protocol_id for c in configs}) == 1
+
+
+def _fits(value: Any, schema: dict[str, Any], top: dict[str, Any]) -> bool:
+    """Check plain data against the part of JSON Schema that the config's schema uses."""
+    if "$ref" in schema:
+        return _fits(value, top["$defs"][schema["$ref"].removeprefix("#/$defs/")], top)
+    if "anyOf" in schema:
+        return any(_fits(value, option, top) for option in schema["anyOf"])
+    if schema.get("type") == "object":
+        known = schema["properties"]
+        return (
+            isinstance(value, dict)
+            and set(schema.get("required", ())) <= set(value) <= set(known)
+            and all(_fits(item, known[key], top) for key, item in value.items())
+        )
+    if schema.get("type") == "array":
+        size = schema.get("minItems", 0) <= len(value) if isinstance(value, list) else False
+        return size and all(_fits(item, schema["items"], top) for item in value)
+    kinds: dict[str, Any] = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
+    right = isinstance(value, kinds[schema["type"]])
+    numeric = right and schema["type"] in ("integer", "number")
+    return (
+        right
+        and value in schema.get("enum", [value])
+        and value == schema.get("const", value)
+        and (not numeric or schema.get("minimum", value) <= value <= schema.get("maximum", value))
+    )
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_schema_accepts_shipped_configs(path: Path) -> None:
+    """What the files say, and what they resolve to, is what the JSON Schema allows."""
+    schema = json_schema()
+    config = load_config(path)
+    assert _fits(config.resolved(), schema, schema)
+    assert _fits(config.model_dump(mode="json", exclude_unset=True), schema, schema)
+
+
+def test_the_shipped_schema_is_the_codes() -> None:
+    """`configs/schema.json` is what the code gives; `bnbench schema` makes it anew."""
+    assert json.loads((CONFIGS / "schema.json").read_text()) == json_schema()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_editors_find_the_schema(path: Path) -> None:
+    """The first line of each shipped config leads from its folder to the shipped schema."""
+    head = "# yaml-language-server: $schema="
+    first = path.read_text().splitlines()[0]
+    assert first.startswith(head)
+    assert (path.parent / first.removeprefix(head)).resolve() == CONFIGS / "schema.json"
+
+
+def test_schema() -> None:
+    """The schema says what it is, describes every key, and refuses unknown keys and bad values."""
+    schema = json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == "bnbench config"
+    assert schema["required"] == ["name"]
+    for section in (schema, *schema["$defs"].values()):
+        assert section["additionalProperties"] is False
+        assert section["description"]
+        for field in section["properties"].values():
+            assert re.fullmatch(r"[A-Z].{10,}", field["description"])
+            assert ": " in field["description"] or "$ref" in field  # what it does: its range
+    epochs = schema["$defs"]["TrainingConfig"]["properties"]["epochs"]
+    assert epochs["description"] == (
+        "Passes over the training rows: a positive integer up to 100000"
+    )
+    assert not _fits({"name": "tiny", "epochs": 3}, schema, schema)
+    assert not _fits({"name": "tiny", "training": {"epochs": 0}}, schema, schema)
+
+
+def test_imports_are_light() -> None:
+    """Loading a config imports neither TensorFlow nor anything else that takes long."""
+    code = (
+        "import sys, bnbench.experiments.config as c; c.parse_config('name: tiny', 'tiny.yaml');"
+        "print({'tensorflow', 'keras', 'numpy', 'scipy', 'rich', 'typer'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,99 @@
+"""Sweeps: overrides with several values, and the names of what they make."""
+
+from pathlib import Path
+
+import pytest
+
+from bnbench.errors import InputError
+from bnbench.experiments.config import dump_yaml, parse_config
+from bnbench.experiments.sweep import base_name, load_experiments, short_key, swept_values
+from tests.conftest import CONFIGS
+
+PRE_ACT = CONFIGS / "pre_act.yaml"
+
+
+def names(*overrides: str, path: Path = PRE_ACT) -> list[str]:
+    return [config.name for config in load_experiments(path, overrides)]
+
+
+def test_every_value_is_an_experiment_of_its_own() -> None:
+    """Named after file and value, with that value, and with the protocol that comes of it."""
+    found = load_experiments(PRE_ACT, ["training.learning_rate=0.001,1e-2, 0.1"])
+    assert [config.name for config in found] == [
+        "pre_act+learning_rate=0.001",
+        "pre_act+learning_rate=0.01",
+        "pre_act+learning_rate=0.1",
+    ]
+    assert [config.training.learning_rate for config in found] == [0.001, 0.01, 0.1]
+    assert len({config.protocol_id for config in found}) == 3
+    assert {base_name(config) for config in found} == {"pre_act"}
+    assert swept_values(found[1]) == {"training.learning_rate": 0.01}
+
+
+def test_several_keys_make_every_combination() -> None:
+    """In the order in which they are given; a value that is not swept stays out of the name."""
+    assert names(
+        "training.batch_size=32,64", "model.batch_norm.input=true,false", "training.epochs=3"
+    ) == [
+        "pre_act+batch_size=32+input=true",
+        "pre_act+batch_size=32+input=false",
+        "pre_act+batch_size=64+input=true",
+        "pre_act+batch_size=64+input=false",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("model.hidden_units=[300,100],[50]", ["+hidden_units=300-100", "+hidden_units=50"]),
+        ("model.activation=elu,relu", ["+activation=elu", "+activation=relu"]),
+        ("model.activation=[elu,relu]", [""]),
+        ("model.batch_norm.momentum=0.5,.9", [f"+batch_norm.momentum={m}" for m in (0.5, 0.9)]),
+        ("training.momentum=0.0,0.9", ["+training.momentum=0.0", "+training.momentum=0.9"]),
+        ("training.learning_rate=1e-3,0.001", ["+learning_rate=0.001"]),
+        ("training.learning_rate=1e-5,1e20", ["+learning_rate=1e-05", "+learning_rate=1e20"]),
+        ("data.dataset='a,b.npz'", [""]),
+        ("data.dataset=a b.npz,/c/d.npz", ["+dataset=a_b.npz", "+dataset=_c_d.npz"]),
+        ("description=first, second", [""]),
+        ("seeds=[0,1]", [""]),
+        ("name=other", None),
+    ],
+)  # fmt: skip
+def test_what_counts_as_several_values(override: str, expected: list[str] | None) -> None:
+    """Commas outside brackets and quotes, in settings of data, model and training."""
+    expected = ["other"] if expected is None else [f"pre_act{suffix}" for suffix in expected]
+    assert names(override) == expected
+
+
+def test_a_swept_config_survives_its_file(tmp_path: Path) -> None:
+    """What `show` prints of it loads again as the same experiment."""
+    swept = load_experiments(PRE_ACT, ["training.epochs=1,2"])[1]
+    assert parse_config(dump_yaml(swept), "shown.yaml") == swept
+
+
+def test_faults_are_told_once_for_all_combinations() -> None:
+    """Each wrong value by itself, and what is wrong in all of them only once."""
+    with pytest.raises(InputError) as caught:
+        load_experiments(PRE_ACT, ["training.epochs=1,0,two", "training.learning_rate=-1"])
+    assert str(caught.value).splitlines() == [
+        "--set training.learning_rate=-1: training.learning_rate: expected a positive number up "
+        "to 1e+38, got -1 (number)",
+        "--set training.epochs=0: training.epochs: expected a positive integer up to 100000, "
+        "got 0 (number)",
+        "--set training.epochs=two: training.epochs: expected a positive integer up to 100000, "
+        "got 'two' (text)",
+    ]
+
+
+def test_a_sweep_has_its_limit() -> None:
+    """A slip of the finger does not plan a million experiments."""
+    many = ",".join(map(str, range(1, 1002)))
+    with pytest.raises(InputError, match=r"--set: 1,001 experiments; expected at most 1,000"):
+        load_experiments(PRE_ACT, [f"training.epochs={many}"])
+
+
+def test_short_keys_are_unambiguous() -> None:
+    """The last word where no other setting ends in it, else as much more as tells them apart."""
+    assert short_key("training.learning_rate") == "learning_rate"
+    assert short_key("model.batch_norm.momentum") == "batch_norm.momentum"
+    assert short_key("training.momentum") == "training.momentum"

@@ -1,0 +1,427 @@
+"""Plots: what is drawn is what the comparison says, it can be read, and the files are sound."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from functools import cache
+from itertools import chain, combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.text import Text  # noqa: E402
+
+from bnbench.errors import InputError  # noqa: E402
+from bnbench.evidence.comparison import Comparison, compare  # noqa: E402
+from bnbench.evidence.records import History, RunRecord  # noqa: E402
+from bnbench.evidence.stats import mean_interval  # noqa: E402
+from bnbench.show import plots  # noqa: E402
+from tests.conftest import CONFIGS, record  # noqa: E402
+
+SEVEN = (
+    "no_bn",
+    "controls/input_bn",
+    "post_act",
+    "controls/post_act_no_input",
+    "pre_act",
+    "controls/pre_act_no_input",
+    "controls/pre_act_bias",
+)
+SVG = "{http://www.w3.org/2000/svg}"
+LONG = "a_name_of_sixty-four_letters_that_says_all.there.is_to_say_of_no"
+
+
+def run(
+    config: str, seed: int, *, epochs: int = 3, diverged: bool = False, **changes: Any
+) -> RunRecord:
+    """Make a record whose history depends on experiment and seed and is nowhere flat."""
+    rng = np.random.default_rng([seed, len(config)])
+    rising = np.arange(1, epochs + 1) / (epochs + 2)
+    history = History(
+        loss=tuple((1.2 - rising + rng.normal(0, 0.03, epochs)).tolist()),
+        accuracy=(0.8,) * epochs,
+        val_loss=(0.5,) * epochs,
+        val_accuracy=tuple((0.6 + 0.3 * rising + rng.normal(0, 0.01, epochs)).tolist()),
+        epoch_seconds=tuple(rng.uniform(1, 1.3, epochs).tolist()),
+    )
+    accuracy = None if diverged else float(0.87 + 0.002 * len(config) / 9 + rng.normal(0, 0.002))
+    return record(config, seed, accuracy, **{"history": history} | changes)
+
+
+def of(*configs: str, seeds: int = 7, **changes: Any) -> list[RunRecord]:
+    """Make the records of these configs with seeds from 0 on."""
+    return [run(config, seed, **changes) for config in configs for seed in range(seeds)]
+
+
+def renamed(records: list[RunRecord], **names: str) -> list[RunRecord]:
+    """Give the experiments other names, also such as no config may have."""
+    return [r.model_copy(update={"experiment": names[r.experiment]}) for r in records]
+
+
+@pytest.fixture(scope="module")
+def seven() -> Comparison:
+    """All seven shipped networks with ten seeds of ten epochs, all pairs compared."""
+    return compare(of(*SEVEN, seeds=10, epochs=10), all_pairs=True)[0]
+
+
+def axes_of(figure: Figure) -> list[Axes]:
+    return figure.findobj(Axes)
+
+
+def lines(axes: Axes, label: str) -> list[np.ndarray]:
+    """Return the data (2, n) of the lines of this label that have a marker, so the means."""
+    return [
+        np.array(line.get_data())
+        for line in axes.lines
+        if line.get_label() == label and line.get_marker() not in {"", "None"}
+    ]
+
+
+def texts(figure: Figure) -> Iterator[Text]:
+    """Yield every text that shows once the figure is drawn."""
+    figure.draw_without_rendering()
+    beyond = set()
+    for axes in axes_of(figure):
+        for axis, view in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            for tick in axis.get_major_ticks():
+                if not min(view) <= tick.get_loc() <= max(view):
+                    beyond |= {tick.label1, tick.label2}
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and text not in beyond:
+            yield text
+
+
+def said(figure: Figure) -> list[str]:
+    return [text.get_text() for text in texts(figure)]
+
+
+def test_curves_are_the_means_over_seeds_by_epoch_and_by_time(seven: Comparison) -> None:
+    """Accuracy in % and loss in nats against epochs and the mean time that they took."""
+    accuracy, accuracy_by_time, loss, loss_by_time = axes_of(plots.figure(seven, ["curves"]))
+    for experiment in seven.experiments:
+        histories = [r.history for r in experiment.records.values()]
+        elapsed = np.mean([np.cumsum(h.epoch_seconds) for h in histories], axis=0)
+        expected = {
+            accuracy: 100 * np.mean([h.val_accuracy for h in histories], axis=0),
+            loss: np.mean([h.loss for h in histories], axis=0),
+        }
+        for axes, by_time in ((accuracy, accuracy_by_time), (loss, loss_by_time)):
+            (by_epoch,), (timed,) = lines(axes, experiment.label), lines(by_time, experiment.label)
+            np.testing.assert_allclose(by_epoch, [range(1, 11), expected[axes]])
+            np.testing.assert_allclose(timed, [elapsed, expected[axes]])
+
+
+def test_the_band_is_the_interval_of_the_mean(seven: Comparison) -> None:
+    """Its corners are the 95 % t intervals over the seeds, epoch by epoch."""
+    axes = axes_of(plots.figure(seven, ["curves"]))[2]
+    histories = [r.history for r in seven.experiments[0].records.values()]
+    low, high = mean_interval(np.transpose([h.loss for h in histories]))
+    drawn = axes.collections[0].get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose(sorted(set(drawn)), sorted({*low, *high}))
+
+
+def test_every_seed_is_drawn(seven: Comparison) -> None:
+    """One line holds the seeds of an experiment, with gaps between them."""
+    axes = axes_of(plots.figure(seven, ["curves"]))[2]
+    seeds = np.array(axes.lines[0].get_ydata())
+    expected = [v for r in seven.experiments[0].records.values() for v in r.history.loss]
+    np.testing.assert_allclose(seeds[~np.isnan(seeds)], expected)
+    assert np.isnan(seeds).sum() == 10
+
+
+def test_a_diverged_run_is_not_in_the_mean_and_does_not_set_the_scale() -> None:
+    """It is drawn as far as it goes, its end is marked, and the legend counts it."""
+    wild = History(
+        loss=(1.0, 3e38),
+        accuracy=(0.5, 0.1),
+        val_loss=(1.0, 2.0),
+        val_accuracy=(0.7, 0.68),
+        epoch_seconds=(1.0, 1.0),
+    )
+    pre_act = [run("pre_act", seed) for seed in range(6)]
+    broken = [
+        run("pre_act", 6, diverged=True, history=wild),
+        run("pre_act", 7, diverged=True, epochs=0),
+    ]
+    drawn = plots.figure(compare([*pre_act, *broken, *of("no_bn")])[0], ["curves"])
+    axes = axes_of(drawn)[2]
+    (mean,) = lines(axes, "pre_act")
+    np.testing.assert_allclose(mean[1], np.mean([r.history.loss for r in pre_act], axis=0))
+    _, high = axes.get_ylim()
+    assert high < 2
+    (end,) = (line for line in axes.lines if line.get_marker() == "x")
+    assert np.ravel(end.get_data()).tolist() == [2, high]
+    assert {"pre_act (n = 6/8)", "no_bn (n = 7)", "diverged after this epoch"} <= set(said(drawn))
+
+
+def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) -> None:
+    """Each contrast is a point with its interval, in percentage points, and its verdict."""
+    drawn = plots.figure(seven, ["differences"])
+    (axes,) = axes_of(drawn)
+    points = [line for line in axes.lines if line.get_linestyle() == "None"]
+    spans = [line for line in axes.lines if line.get_marker() == "|"]
+    assert len(points) == len(spans) == len(seven.contrasts) == 21
+    for contrast, point, span in zip(seven.contrasts, points, spans, strict=True):
+        found = contrast.result
+        assert point.get_label() == contrast.experiment
+        assert point.get_xdata()[0] == pytest.approx(100 * found.mean_difference)
+        assert span.get_xdata() == pytest.approx(100 * np.array(found.ci95))
+        assert point.get_ydata()[0] == span.get_ydata()[0]
+    (band,) = axes.patches
+    assert (band.get_x(), band.get_width()) == pytest.approx((-0.3, 0.6))
+    words = said(drawn)
+    for verdict in {c.result.verdict for c in seven.contrasts}:
+        shown = [word for word in words if word.startswith(str(verdict))]
+        assert len(shown) == sum(c.result.verdict == verdict for c in seven.contrasts)
+
+
+def test_bars_are_the_counts(seven: Comparison) -> None:
+    """Role by role, with the total at the end, once with and once without the kernels."""
+    drawn = plots.figure(seven, ["parameters"])
+    left, right = axes_of(drawn)
+    for axes, roles in ((left, 6), (right, 5)):
+        assert len(axes.containers) == roles
+        for bars in axes.containers:
+            counts = [getattr(e.newest.parameters, bars.get_label()) for e in seven.experiments]
+            assert [bar.get_width() for bar in bars] == counts
+    assert {"266,610", "270,946", "410", "4,746"} <= set(said(drawn))
+
+
+def test_what_is_not_trained_is_hatched(seven: Comparison) -> None:
+    """So it is told apart in black and white too."""
+    left, _ = axes_of(plots.figure(seven, ["parameters"]))
+    hatched = {bars.get_label() for bars in left.containers if bars[0].get_hatch()}
+    assert hatched == {"moving_mean", "moving_variance"}
+
+
+def test_experiments_differ_in_more_than_colour() -> None:
+    """Up to twelve differ in the marker, and neighbours in the line style too."""
+    names = {f"no_bn{i}": run("no_bn", 0, overrides=[f"name=no_bn{i}"]) for i in range(11)}
+    drawn = plots.figure(compare(names.values())[0], ["curves"])
+    means = [line for name in names for line in axes_of(drawn)[0].lines if line.get_label() == name]
+    assert len({line.get_marker() for line in means}) == 11
+    looks = [(line.get_color(), line._unscaled_dash_pattern) for line in means]
+    assert all(a[0] != b[0] and a[1] != b[1] for a, b in pairwise(looks))
+    assert "#f0e442" not in {color for color, _ in looks}
+
+
+@pytest.mark.parametrize(
+    "name", ["{}", f"{LONG[:-2]}{{:02}}+learning_rate=0.01", "W" * 62 + "{:02}"]
+)
+@pytest.mark.parametrize("all_pairs", [False, True])
+def test_no_text_overlaps_another_or_leaves_the_figure(
+    seven: Comparison, name: str, all_pairs: bool
+) -> None:
+    """With seven experiments, be their names short, long or wide."""
+    if "{:02}" in name:
+        labels = [e.label for e in seven.experiments]
+        names = {label: name.format(number) for number, label in enumerate(labels)}
+        held = [r for e in seven.experiments for r in e.records.values()]
+        seven = compare(renamed(held, **names), all_pairs=all_pairs)[0]
+    drawn = plots.figure(seven)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts(drawn)]
+    assert len(boxes) > 80
+    for (one, box), (other, its) in combinations(boxes, 2):
+        overlap = (
+            min(box.x1, its.x1) - max(box.x0, its.x0),
+            min(box.y1, its.y1) - max(box.y0, its.y0),
+        )
+        assert min(overlap) < 1, f"{one!r} and {other!r} overlap"
+    for text, box in boxes:
+        assert drawn.bbox.x0 <= box.x0 < box.x1 <= drawn.bbox.x1, text
+        assert drawn.bbox.y0 <= box.y0 < box.y1 <= drawn.bbox.y1, text
+
+
+@cache
+def cases() -> dict[str, list[RunRecord]]:
+    """Return records that leave a plot little to show."""
+    return {
+        "one experiment": of("pre_act"),
+        "one run": of("pre_act", seeds=1),
+        "one pair": of("no_bn", "pre_act", seeds=1),
+        "one epoch": of(*SEVEN, epochs=1),
+        "one epoch, one seed": of(*SEVEN, epochs=1, seeds=1),
+        "no common seed": [run("no_bn", 0), run("no_bn", 1), run("pre_act", 2)],
+        "all diverged": of("no_bn", "pre_act", diverged=True),
+        "all diverged at once": of("no_bn", "pre_act", epochs=0, diverged=True),
+        "no noise": [record(name, seed) for name in ("no_bn", "pre_act") for seed in range(7)],
+        "runs of unlike lengths": [run("no_bn", 0, epochs=4), run("no_bn", 1, epochs=2)],
+        "unlike machines": [run("no_bn", 0), run("pre_act", 0, processor="Another")],
+        "no parameters but kernels": of("no_bn", overrides=["model.use_bias=false"]),
+    }
+
+
+@pytest.mark.parametrize("case", cases())
+def test_little_data_is_drawn_without_a_warning(case: str) -> None:
+    """All three plots; warnings are errors here."""
+    assert plots.to_svg(plots.figure(compare(cases()[case])[0])).startswith("<svg ")
+
+
+def test_no_margin_is_no_band() -> None:
+    """A margin of zero leaves nothing to shade."""
+    drawn = plots.figure(compare(of("no_bn", "pre_act"), margin=0)[0], ["differences"])
+    assert axes_of(drawn)[0].patches[0].get_width() == 0
+
+
+def test_what_cannot_be_compared_says_so() -> None:
+    """No contrast, no common seed and a single pair are each named, and have no interval."""
+    alone = said(plots.figure(compare(of("pre_act"))[0], ["differences"]))
+    assert any("nothing to hold the one experiment against" in text for text in alone)
+    apart = compare([*of("no_bn", "post_act", seeds=1), run("pre_act", 2)])[0]
+    drawn = plots.figure(apart, ["differences"])
+    assert {"no common seed *", "no verdict (1 pair) *"} <= set(said(drawn))
+    (point,) = (line for line in axes_of(drawn)[0].lines if line.get_linestyle() == "None")
+    assert point.get_markerfacecolor() == "white"
+
+
+def test_a_single_epoch_shows_every_experiment_at_its_own_place() -> None:
+    """The points of one epoch would otherwise hide each other."""
+    drawn = plots.figure(compare(of(*SEVEN, epochs=1, seeds=1))[0], ["curves"])
+    places = [line.get_xdata()[0] for line in axes_of(drawn)[0].lines]
+    assert len(set(places)) == 7
+    assert all(0.5 < place < 1.5 for place in places)
+    assert "1" in said(drawn)
+
+
+def test_names_are_shown_as_they_are() -> None:
+    """Neither as formulas nor as markup; control and unknown characters as escapes."""
+    names = {"no_bn": "$x_1$", "post_act": "_<script>&", "pre_act": "a\x1b[31m\u202e\u4e2d\ud800"}
+    odd = compare(renamed(of(*names), **names))[0]
+    expected = ["$x_1$", "_<script>&", r"a\x1b[31m\u202e\u4e2d\ud800"]
+    drawn = plots.figure(odd)
+    assert {f"{name} (n = 7)" for name in expected} <= set(said(drawn))
+    svg = plots.to_svg(drawn)
+    shown = ["".join(text.itertext()) for text in ET.fromstring(svg).iter(f"{SVG}text")]
+    assert all(shown.count(name) >= 1 for name in expected[1:])
+    assert "<script" not in svg
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", svg)
+
+
+def test_the_same_comparison_gives_the_same_svg(seven: Comparison, tmp_path: Path) -> None:
+    """Whatever else was drawn of the figure before, and without a date."""
+    first, second = plots.figure(seven), plots.figure(seven)
+    plots.write(second, tmp_path / "plot.png")
+    assert plots.to_svg(first) == plots.to_svg(second) == plots.to_svg(first)
+    assert "date" not in plots.to_svg(first)
+
+
+def test_svgs_share_a_page(seven: Comparison) -> None:
+    """No id is in two of them, none reaches for another's, and no style is the page's."""
+    drawn = [plots.to_svg(plots.figure(seven, [kind])) for kind in plots.KINDS]
+    ids = [re.findall(r' id="([^"]+)"', svg) for svg in drawn]
+    assert len(set(chain(*ids))) == sum(map(len, ids)) > 0
+    for svg, own in zip(drawn, ids, strict=True):
+        ET.fromstring(svg)
+        assert set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg)) <= {
+            pair for name in own for pair in ((name, ""), ("", name))
+        }
+        assert svg.startswith('<svg role="img" aria-label=')
+        assert "<style" not in svg
+
+
+def test_an_svg_is_small_and_its_text_is_text(seven: Comparison) -> None:
+    """Seventy runs of ten epochs take less than 80 kB."""
+    svg = plots.to_svg(plots.figure(seven, ["curves"]))
+    assert len(svg) < 80_000
+    assert "pre_act_no_input (n = 10)</text>" in svg
+
+
+@pytest.mark.parametrize(
+    ("ending", "magic"), [("png", b"\x89PNG\r\n\x1a\n"), ("svg", b"<?xml "), ("PDF", b"%PDF-1.")]
+)
+def test_the_ending_names_the_format(
+    seven: Comparison, tmp_path: Path, ending: str, magic: bytes
+) -> None:
+    """Each file begins as its format does, and writing it again gives the same bytes."""
+    path = tmp_path / "new" / f"plot.{ending}"
+    plots.write(plots.figure(seven, ["parameters"]), path)
+    first = path.read_bytes()
+    assert first.startswith(magic)
+    plots.write(plots.figure(seven, ["parameters"]), path)
+    assert path.read_bytes() == first
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", ["plot.jpg", "plot", "svg", "plot.png.gz"])
+def test_another_ending_is_refused(seven: Comparison, tmp_path: Path, name: str) -> None:
+    """The three endings are named, and nothing is written."""
+    with pytest.raises(InputError, match=r"ends in \.png, \.svg or \.pdf"):
+        plots.write(plots.figure(seven, ["parameters"]), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_kind_is_refused(seven: Comparison) -> None:
+    """The three kinds are named."""
+    with pytest.raises(InputError, match="no plot named pie; there are: curves, differences, par"):
+        plots.figure(seven, ["curves", "pie"])
+
+
+def test_the_alternative_texts_have_the_numbers() -> None:
+    """Who cannot see the plots learns what they show."""
+    values = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
+    both = [record("no_bn", seed, value) for seed, value in enumerate(values)]
+    both += [record("pre_act", seed, value + 0.01) for seed, value in enumerate(values[:6])]
+    comparison = compare([*both, record("pre_act", 6, None)])[0]
+    curves, differences, parameters = (
+        plots.alternative_text(comparison, kind) for kind in plots.KINDS
+    )
+    assert (
+        "pre_act (n = 6/7): validation accuracy 85.00 % after epoch 1, 85.00 % after epoch 2; "
+        "training loss 0.500 and 0.500 nats; 2.00 s of training." in curves
+    )
+    assert differences == (
+        "Differences in test accuracy in percentage points ± half the 95 % interval. "
+        "The margin is ±0.3. pre_act against no_bn: +1.00 ± 0.00, better; "
+        "not a clean comparison: also differs in model.batch_norm.input."
+    )
+    assert "pre_act: total 270,946, trainable 268,578, non-trainable 2,368, kernel" in parameters
+
+
+def test_settings_of_the_user_are_neither_used_nor_changed(seven: Comparison) -> None:
+    """Another font, mathematical text and a dark background stay the user's own."""
+    plain = plots.to_svg(plots.figure(seven, ["differences"]))
+    own = {"font.size": 30, "text.parse_math": True, "axes.facecolor": "black"}
+    with matplotlib.rc_context(own):
+        before = dict(matplotlib.rcParams)
+        assert plots.to_svg(plots.figure(seven, ["differences"])) == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(CONFIGS.parent), **environment},
+        timeout=120,
+    )
+
+
+def test_without_matplotlib_the_extra_is_named() -> None:
+    """Importing the module says what to install, as a fault of the environment."""
+    done = python(
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from bnbench.errors import EnvironmentFault\n"
+        "try:\n    import bnbench.show.plots\n"
+        "except EnvironmentFault as fault:\n    print(fault, type(fault.__cause__).__name__)"
+    )
+    assert done.stdout == (
+        "plots need matplotlib: pip install 'bnbench[plot]' ModuleNotFoundError\n"
+    )
+
+
+def test_without_a_home_nothing_is_printed(tmp_path: Path) -> None:
+    """Matplotlib logs where it put its caches; nobody asked. No window system is loaded."""
+    done = python(
+        "import sys, bnbench.show.plots; print('matplotlib.pyplot' in sys.modules)",
+        HOME=str(tmp_path / "file" / "home"),
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")

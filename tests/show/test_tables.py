@@ -1,0 +1,217 @@
+"""Whole tables from hand-made records, at several widths, and the formats for programs."""
+
+import csv
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from bnbench.evidence.comparison import Comparison, compare
+from bnbench.experiments.architecture import build
+from bnbench.experiments.config import load_config
+from bnbench.show import formats, grids
+from bnbench.show.grids import Grid
+from bnbench.show.sentences import closing
+from tests.conftest import CONFIGS, ROOT, record, records
+
+SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    """Three networks with seven seeds; pre_act is a point better, post_act the same but noisy."""
+    return compare(
+        records(
+            no_bn=SEVEN,
+            pre_act=[value + 0.01 for value in SEVEN],
+            post_act=[value + (-1) ** index * 0.004 for index, value in enumerate(SEVEN)],
+        )
+    )[0]
+
+
+def shown(grid: Grid, width: int, terminal: bool = True) -> str:
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, markup=False
+    )
+    console.print(grids.rendered(grid, console))
+    lines = console.file.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def test_the_results_table_at_full_width(comparison: Comparison) -> None:
+    """Mean with interval, difference with interval, verdict, epoch time and its ratio."""
+    assert (
+        shown(grids.results(comparison), 160)
+        == """\
+Results (mean ± half the 95 % interval)
+                                          test accuracy       vs no_bn                  epoch time               ratio
+ experiment   placement           seeds             [%]           [pp]   verdict               [s]           [95 % CI]
+ ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ no_bn        none                    7    88.10 ± 0.13              –   baseline             1.00                   –
+ post_act     after_activation        7    88.16 ± 0.47   +0.06 ± 0.40   inconclusive         1.30   1.30 [1.30, 1.30]
+ pre_act      before_activation       7    89.10 ± 0.13   +1.00 ± 0.00   better               1.30   1.30 [1.30, 1.30]"""
+    )
+
+
+def test_a_narrow_terminal_loses_parameters_before_metrics(comparison: Comparison) -> None:
+    """At 60 columns name, metric, difference and verdict are left; what is missing is named."""
+    assert (
+        shown(grids.results(comparison), 60)
+        == """\
+Results (mean ± half the 95 % interval)
+              test accuracy       vs no_bn
+ experiment             [%]           [pp]   verdict
+ ────────────────────────────────────────────────────────
+ no_bn         88.10 ± 0.13              –   baseline
+ post_act      88.16 ± 0.47   +0.06 ± 0.40   inconclusive
+ pre_act       89.10 ± 0.13   +1.00 ± 0.00   better
+No room for: placement, seeds, epoch time, ratio."""
+    )
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 160])
+def test_name_and_metric_never_go(comparison: Comparison, width: int) -> None:
+    """However narrow the terminal, the experiments and their accuracies are there."""
+    page = "".join(shown(grids.results(comparison), width).split())
+    assert all(name in page for name in ("no_bn", "post_act", "pre_act"))
+    assert "89.10±0.13" in page
+
+
+def test_a_pipe_gets_every_column(comparison: Comparison) -> None:
+    """What is not a terminal is never fitted to a width."""
+    full = shown(grids.results(comparison), 160)
+    assert shown(grids.results(comparison), 10_000, terminal=False) == full
+
+
+def test_the_parameters_table(comparison: Comparison) -> None:
+    """Total, trainable, non-trainable, and each role."""
+    assert (
+        shown(grids.parameters(comparison), 160)
+        == """\
+Parameters
+ experiment     total   trainable   non-trainable    kernel   bias   gamma    beta   moving mean   moving variance
+ ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ no_bn        266,610     266,610               0   266,200    410       0       0             0                 0
+ post_act     271,346     268,978           2,368   266,200    410   1,184   1,184         1,184             1,184
+ pre_act      270,946     268,578           2,368   266,200     10   1,184   1,184         1,184             1,184"""
+    )
+
+
+def test_the_layers_table() -> None:
+    """What `model.summary()` shows: layer, kind, output shape, parameters."""
+    network = build(load_config(CONFIGS / "pre_act.yaml").model, (28, 28), 10)
+    assert (
+        shown(grids.layers(network), 100)
+        == """\
+Layers
+ layer                 kind                 output shape   activation   parameters
+ ─────────────────────────────────────────────────────────────────────────────────
+ flatten               Flatten               (None, 784)   –                     0
+ input_batch_norm      BatchNormalization    (None, 784)   –                 3,136
+ hidden_1              Dense                 (None, 300)   linear          235,200
+ hidden_1_batch_norm   BatchNormalization    (None, 300)   –                 1,200
+ hidden_1_activation   Activation            (None, 300)   elu                   0
+ hidden_2              Dense                 (None, 100)   linear           30,000
+ hidden_2_batch_norm   BatchNormalization    (None, 100)   –                   400
+ hidden_2_activation   Activation            (None, 100)   elu                   0
+ output                Dense                  (None, 10)   softmax           1,010"""
+    )
+
+
+def test_a_single_seed_shows_no_interval_and_no_verdict() -> None:
+    """A deviation of one value is absent, not zero."""
+    (found,) = compare(records(no_bn=[0.88], pre_act=[0.89]))
+    page = shown(grids.results(found), 160)
+    assert "±" not in page.split("\n", 1)[1]
+    assert " 89.00      +1.00   – " in page
+    assert closing(found)[1] == "No verdict on pre_act: 1 pair; a verdict needs at least 6."
+
+
+def test_diverged_runs_are_counted() -> None:
+    """Nine of ten seeds completed: 9/10."""
+    (found,) = compare(records(no_bn=SEVEN, pre_act=[None, *SEVEN[1:]]))
+    assert " 6/7 " in shown(grids.results(found), 160)
+    assert "pre_act: 1 of 7 runs diverged; its mean is over survivors" in grids.remarks(found)
+
+
+def test_the_closing_sentences(comparison: Comparison) -> None:
+    """The best, its lead and cost, the verdicts, and what the data cannot say."""
+    assert closing(comparison) == [
+        "pre_act has the highest mean accuracy: 89.10 % over 7 seeds, +1.00 percentage points "
+        "[+1.00, +1.00] against no_bn, at 1.30 times its epoch time.",
+        "Better than no_bn: pre_act.",
+        "post_act against no_bn is inconclusive; about 22 seeds would settle ±0.3 points.",
+        "post_act and pre_act differ from no_bn in the input BN too: that gain is not the hidden "
+        "layers' alone; an experiment with input BN and no other would tell how much is.",
+        "How these rank among each other is not tested here; --all-pairs does.",
+        "It holds for this network, data set and training budget, and says nothing of others.",
+    ]
+
+
+def test_the_control_tells_the_input_bn_share() -> None:
+    """With the input BN alone among the experiments, its own gain is named."""
+    (found,) = compare(
+        records(no_bn=SEVEN, input_bn=[v + 0.005 for v in SEVEN], pre_act=[v + 0.01 for v in SEVEN])
+    )
+    assert any("(input BN alone, input_bn: +0.50 points)" in line for line in closing(found))
+
+
+def test_a_smoke_run_is_labelled() -> None:
+    """On the shipped sample nothing is concluded about placements."""
+    sample = ["data.dataset=fashion_mnist_sample", "data.validation_size=500"]
+    (found,) = compare([record(overrides=sample), record("pre_act", overrides=sample)])
+    assert found.smoke
+    assert "This is a smoke run on the shipped sample" in closing(found)[-1]
+
+
+def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Comparison) -> None:
+    """Strict JSON with the keys of the contract, and null where there is nothing."""
+    content = json.loads(formats.to_json([comparison]), parse_constant=pytest.fail)
+    assert content["schema_version"] == 1
+    (protocol,) = content["protocols"]
+    assert (protocol["metric"], protocol["baseline"], protocol["margin"]) == (
+        "test_accuracy",
+        "no_bn",
+        0.003,
+    )
+    assert set(protocol["protocol"]) == {"data", "training"}
+    by_name = {e["name"]: e for e in protocol["experiments"]}
+    assert by_name["pre_act"]["placement"] == "before_activation"
+    assert by_name["pre_act"]["metric"]["values"]["3"] == 0.879 + 0.01
+    assert by_name["pre_act"]["parameters"]["total"] == 270_946
+    assert by_name["no_bn"]["epoch_seconds"]["ratio_to_baseline"] is None
+    contrast = next(c for c in protocol["contrasts"] if c["experiment"] == "pre_act")
+    outcome = [contrast[key] for key in ("pairs", "wins", "ties", "losses", "verdict")]
+    assert outcome == [7, 7, 0, 0, "better"]
+    assert contrast["p_value"] == 2 / 2**7
+    assert contrast["seeds_needed"] is None
+    assert contrast["differs_in"] == ["model.batch_norm.input", "model.batch_norm.placement"]
+
+
+def test_csv_has_one_row_for_each_run() -> None:
+    """ISO dates, plain numbers, and empty cells for what a diverged run lacks."""
+    found = compare(records(no_bn=[0.88, None]))
+    first, second = csv.DictReader(io.StringIO(formats.to_csv(found)))
+    assert first["started_at"] == "2026-11-23T10:00:00+00:00"
+    assert (first["seed"], first["test_accuracy"], first["status"]) == ("0", "0.88", "completed")
+    assert (second["seed"], second["test_accuracy"], second["status"]) == ("1", "", "diverged")
+
+
+def test_markdown_and_latex_hold_the_same_cells(comparison: Comparison) -> None:
+    """Escaped for their medium, with booktabs rules in LaTeX."""
+    assert "| pre\\_act | before\\_activation | 7 | 89.10 ± 0.13 |" in formats.to_markdown(
+        [comparison]
+    )
+    latex = formats.to_latex([comparison])
+    assert "pre\\_act & before\\_activation & 7 & 89.10 \\(\\pm\\) 0.13 &" in latex
+    assert latex.count("\\toprule") == latex.count("\\bottomrule") == 2
+
+
+def test_readme_table_header_is_the_programs(comparison: Comparison) -> None:
+    """The README shows a table that the program made."""
+    readme = (ROOT / "README.md").read_text()
+    header = next(
+        line for line in formats.to_markdown([comparison]).splitlines() if line.startswith("|")
+    )
+    assert header in readme.splitlines()

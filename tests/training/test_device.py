@@ -1,0 +1,26 @@
+"""Which device is chosen, given the devices that are there."""
+
+import pytest
+
+from bnbench.errors import EnvironmentFault
+from bnbench.training.device import Request, select
+
+
+@pytest.mark.parametrize(
+    ("request_", "gpus", "chosen"),
+    [
+        ("auto", [], "CPU:0"),
+        ("auto", ["/physical_device:GPU:0"], "GPU:0"),
+        ("cpu", ["/physical_device:GPU:0"], "CPU:0"),
+        ("gpu", ["/physical_device:GPU:0", "/physical_device:GPU:1"], "GPU:0"),
+    ],
+)
+def test_device_for_a_request(request_: Request, gpus: list[str], chosen: str) -> None:
+    """`auto` takes a GPU where there is one; a request is followed."""
+    assert select(request_, gpus) == chosen
+
+
+def test_an_absent_gpu_is_refused_by_name() -> None:
+    """Asking for a GPU where there is none says what is there and what to do."""
+    with pytest.raises(EnvironmentFault, match=r"--device gpu: .* only the CPU; use --device cpu"):
+        select("gpu", [])

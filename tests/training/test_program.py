@@ -1,0 +1,228 @@
+"""The compiled epoch: equal to Keras, equal from run to run, and paired over the placements."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnbench.experiments.architecture import Dense, build
+from bnbench.experiments.config import Config, parse_config
+from tests.conftest import PLACEMENTS, dataset_of, tiny_settings, write_data
+
+Make = Callable[..., Config]
+
+
+@pytest.fixture(autouse=True)
+def _started(keras: Any) -> None:
+    """All of these train in this process."""
+
+
+def program_for(config: Config) -> Any:
+    from bnbench.training.program import DeviceData, TrainingProgram
+
+    return TrainingProgram(config, DeviceData.place(dataset_of(config), "CPU:0"), jobs=1)
+
+
+def placed(make: Make, placement: str, *overrides: str) -> Config:
+    return make(
+        f"model.batch_norm.placement={placement}",
+        f"model.batch_norm.input={'false' if placement == 'none' else 'true'}",
+        *overrides,
+    )
+
+
+def test_same_seed_starts_all_placements_from_the_same_kernels(tiny: Make) -> None:
+    """Before training the kernels are bitwise equal across placements, and differ by seed."""
+    kernels: dict[int, list[list[np.ndarray]]] = {0: [], 1: []}
+    for placement in PLACEMENTS:
+        program = program_for(placed(tiny, placement))
+        for seed, found in kernels.items():
+            program.reset(seed)
+            found.append([v.numpy() for v in program.model.variables if v.name == "kernel"])
+    for first, *others in kernels.values():
+        for other in others:
+            assert all(map(np.array_equal, first, other))
+    assert not any(map(np.array_equal, kernels[0][0], kernels[1][0]))
+
+
+def test_batch_order_depends_on_seed_and_epoch_alone() -> None:
+    """A permutation of all rows, the same at every call, another in the next epoch and seed."""
+    from bnbench.training.program import batch_order
+
+    order = batch_order(3, 1, 100)
+    assert sorted(order) == list(range(100))
+    assert np.array_equal(order, batch_order(3, 1, 100))
+    assert not np.array_equal(order, batch_order(3, 2, 100))
+    assert not np.array_equal(order, batch_order(4, 1, 100))
+
+
+def test_seeded_fit_repeats_its_batch_order_which_is_why_we_own_it(keras: Any) -> None:
+    """A seeded `fit(shuffle=True)` visits the batches of every epoch in the same order."""
+    visited: list[float] = []
+
+    class Watched(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            import tensorflow as tf
+
+            tf.py_function(lambda row: visited.append(float(row[0, 0])), [x], [])
+            return x
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((1,)), Watched(), keras.layers.Dense(1)])
+    model.compile(loss="mse", optimizer="sgd")
+    rows = np.arange(40, dtype=np.float32).reshape(-1, 1)
+    model.fit(rows, rows, batch_size=1, epochs=2, shuffle=True, verbose=0)
+    assert sorted(visited[:40]) == list(range(40))
+    assert visited[:40] == visited[40:]
+
+
+@pytest.mark.parametrize("rows", [106, 110], ids=["whole batches", "a smaller last batch"])
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_an_epoch_equals_model_fit(placement: str, rows: int, tmp_path: Path, keras: Any) -> None:
+    """On one batch order, weights, moving statistics, loss and accuracy are those of `fit`."""
+    write_data(tmp_path / "data.npz", rows)
+    config = parse_config(
+        "name: tiny",
+        "tiny.yaml",
+        [
+            *tiny_settings(tmp_path / "data.npz"),
+            f"model.batch_norm.placement={placement}",
+            f"model.batch_norm.input={'false' if placement == 'none' else 'true'}",
+            "training.learning_rate=0.1",
+        ],
+    )
+    from bnbench.training import model as models
+    from bnbench.training.program import batch_order
+
+    program = program_for(config)
+    program.reset(5)
+    data = program.data.dataset
+    peer = models.build(build(config.model, data.feature_shape, data.classes), data.features)
+    peer.set_weights(program.model.get_weights())
+    peer.compile(
+        optimizer=keras.optimizers.SGD(0.1),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    order = batch_order(5, 0, len(data.x_train))
+    fit = peer.fit(
+        data.x_train[order] / np.float32(255),
+        data.y_train[order],
+        batch_size=32,
+        shuffle=False,
+        verbose=0,
+    ).history
+
+    loss, accuracy = program.train_epoch(5, 0)
+
+    for ours, theirs in zip(program.model.get_weights(), peer.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-6)
+    assert loss == pytest.approx(fit["loss"][0], rel=1e-5)
+    assert accuracy == pytest.approx(fit["accuracy"][0])
+    evaluated = peer.evaluate(data.x_val / np.float32(255), data.y_val, verbose=0)
+    assert program.evaluate(program.data.validation) == pytest.approx(evaluated, rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "adamw"])
+def test_a_reset_program_repeats_a_run_bit_for_bit(optimizer: str, tiny: Make) -> None:
+    """The same seed gives the same weights after another seed was trained; others differ."""
+    config = placed(tiny, "before_activation", f"training.optimizer={optimizer}")
+    program = program_for(config)
+    first, other, again = (program.run(seed) for seed in (0, 1, 0))
+    assert first.weights_sha256 == again.weights_sha256
+    assert first.weights_sha256 != other.weights_sha256
+    assert first.history.loss == again.history.loss
+    assert first.test_accuracy == again.test_accuracy
+
+
+def test_a_program_that_is_compiled_anew_repeats_a_run_bit_for_bit(tiny: Make) -> None:
+    """Nothing of a run depends on what its process did before."""
+    config = placed(tiny, "before_activation")
+    first, again = (program_for(config).run(0) for _ in range(2))
+    assert first.weights_sha256 == again.weights_sha256
+
+
+def test_compile_time_is_counted_once_and_apart(tiny: Make) -> None:
+    """The first run of a program carries the compile time, and its epochs do not."""
+    program = program_for(tiny())
+    first, second = program.run(0), program.run(1)
+    assert first.compile_seconds > max(first.history.epoch_seconds)
+    assert second.compile_seconds == 0
+
+
+def test_a_hidden_bias_before_batch_norm_has_no_effect(tiny: Make) -> None:
+    """With and without it the predictions agree, as BN takes it out again; it stays at zero."""
+    dropped = program_for(placed(tiny, "before_activation"))
+    kept = program_for(placed(tiny, "before_activation", "model.use_bias=true"))
+    records = [program.run(0) for program in (dropped, kept)]
+    assert records[0].test_accuracy == records[1].test_accuracy
+    assert records[0].test_loss == pytest.approx(records[1].test_loss, rel=1e-4)
+    for layer in ("hidden_1", "hidden_2"):
+        assert np.abs(kept.model.get_layer(layer).bias.numpy()).max() < 1e-6
+
+
+def test_a_network_with_batch_norm_learns_the_sample() -> None:
+    """A few epochs on real images bring the accuracy far above the 10 % of chance."""
+    config = parse_config(
+        "name: sample",
+        "sample.yaml",
+        [
+            "data.dataset=fashion_mnist_sample",
+            "data.validation_size=500",
+            "model.batch_norm.placement=before_activation",
+            "training.epochs=5",
+        ],
+    )
+    record = program_for(config).run(0)
+    assert record.test_accuracy > 0.7
+    assert len(record.history.val_accuracy) == 5
+
+
+def test_a_diverging_run_stops_and_is_recorded_as_such(tiny: Make) -> None:
+    """The history ends where the loss broke off, test values are absent, the JSON is strict."""
+    record = program_for(tiny("training.learning_rate=1e30", "training.epochs=9")).run(0)
+    assert record.status == "diverged"
+    assert len(record.history.loss) < 9
+    assert (record.test_loss, record.test_accuracy) == (None, None)
+    assert "NaN" not in record.to_json()
+
+
+def test_a_stopped_run_leaves_no_record(tiny: Make) -> None:
+    """Asked to stop after the first epoch, a run returns None before the second."""
+    asked: Iterator[bool] = iter([False, True])
+    assert program_for(tiny()).run(0, stopping=lambda: next(asked)) is None
+
+
+def test_kernels_come_from_seed_and_layer_name(tiny: Make) -> None:
+    """Layers of one shape but other names start from other kernels."""
+    from bnbench.training.model import seeded_kernel
+
+    layers = [
+        Dense(
+            name=name,
+            output_shape=(6,),
+            inputs=6,
+            activation="elu",
+            use_bias=True,
+            kernel_initializer="he_normal",
+        )
+        for name in ("hidden_1", "hidden_2")
+    ]
+    first, second = (np.asarray(seeded_kernel(layer, 0)) for layer in layers)
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, np.asarray(seeded_kernel(layers[0], 0)))
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains(tmp_path: Path) -> None:
+    """Where there is a GPU, a run on it completes and its record says so."""
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        pytest.skip("TensorFlow sees no GPU here")
+    from tests.conftest import bnbench
+
+    done = bnbench("run", "configs/smoke.yaml", "--device", "gpu", "--runs-dir", tmp_path)
+    assert done.returncode == 0
