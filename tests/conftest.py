@@ -29,7 +29,7 @@ def keras() -> Any:
     """Keras on a TensorFlow that was set up as `bnbench run` sets it up."""
     from bnbench.training import device
 
-    device.start("cpu", jobs=2)
+    device.start("cpu")
     import keras
 
     return keras

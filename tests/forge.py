@@ -107,9 +107,10 @@ def _serve() -> None:
     from bnbench.__main__ import main
     from bnbench.show import terminal
     from bnbench.training import plan, program
-    from bnbench.training.engines import threads
+    from bnbench.training.engines import processes
 
-    assert all((keras, scipy.stats, tensorflow, terminal, plan, program, threads))
+    assert all((keras, scipy.stats, tensorflow, terminal, plan, program))
+    processes.default_method = "fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _answer("ready")
     for line in sys.stdin:

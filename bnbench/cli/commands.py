@@ -4,15 +4,15 @@ import gc
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnbench import __version__, interruption
+from bnbench import __version__
 from bnbench.cli import options
 from bnbench.cli.options import (
     AllPairs,
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from bnbench.evidence.records import RunRecord
     from bnbench.evidence.store import RecordStore
     from bnbench.experiments.config import Config
-    from bnbench.training.engines.threads import Event
+    from bnbench.training.engines.engine import RunEnded, RunFailed
     from bnbench.training.plan import Trial
-    from bnbench.training.program import TrainingProgram
 
 app = typer.Typer(
     help="Compare where Batch Normalization stands in an MLP: many paired seeds, intervals, "
@@ -118,19 +117,20 @@ def run(
     _announce(planned, experiments, store)
     for record in planned.recorded:
         export(record)
-    records, failures = list(planned.recorded), []
+    records = list(planned.recorded)
+    failures: list[RunFailed] = []
     if planned.missing:
 
-        def keep(program: "TrainingProgram", record: "RunRecord") -> None:
-            if save_models:
-                model = store.model_path(record.config, record.seed)
-                write_atomically(model, program.model.save)
+        def keep(event: "RunEnded") -> None:
+            model, record = event.model, event.record
+            if model is not None:
+                path = store.model_path(record.config, record.seed)
+                write_atomically(path, lambda temporary: temporary.write_bytes(model))
             store.write(record)
             export(record)
+            records.append(record)
 
-        made = _train(planned.missing, datasets, keep, device, jobs)
-        records += [event.record for event in made if event.record]
-        failures = [event for event in made if event.failure]
+        failures = _train(planned.missing, datasets, keep, device, jobs, save_models)
     _show_comparison_of(records)
     _report_trouble(records, failures)
 
@@ -360,40 +360,31 @@ def _announce(planned: Any, configs: Sequence["Config"], store: "RecordStore") -
 def _train(
     trials: Sequence["Trial"],
     datasets: dict["Config", "Dataset"],
-    keep: Callable[["TrainingProgram", "RunRecord"], None],
+    keep: Callable[["RunEnded"], None],
     requested: Device,
     jobs: int | None,
-) -> list["Event"]:
+    models: bool,
+) -> list["RunFailed"]:
     from bnbench.show import terminal
     from bnbench.show.progress import RunProgress
-    from bnbench.training import device
-    from bnbench.training.engines import threads
+    from bnbench.training.engines.engine import RunEnded, RunFailed
+    from bnbench.training.engines.processes import Processes
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jobs = jobs or cores or 1
+    engine = Processes(requested.value, jobs or cores or 1)
     terminal.notice("Loading TensorFlow …")
-    with interruption.held_back():  # TensorFlow's native parts abort when one comes into an import
-        chosen = device.start(requested.value, jobs)
-        from bnbench.training.program import DeviceData
-
-    placed = {d: DeviceData.place(d, chosen) for d in set(datasets.values())}
-
-    ended: list[Event] = []
-    with RunProgress(trials) as progress:
-
-        def report(event: "Event") -> None:
+    failures = []
+    with (
+        RunProgress(trials) as progress,
+        closing(engine.make(trials, datasets, models=models)) as events,
+    ):
+        for event in events:
+            if isinstance(event, RunEnded):
+                keep(event)
+            elif isinstance(event, RunFailed):
+                failures.append(event)
             progress.update(event)
-            if event.ended:
-                ended.append(event)
-
-        threads.Workers(
-            trials=trials,
-            data={config: placed[dataset] for config, dataset in datasets.items()},
-            keep=keep,
-            report=report,
-            jobs=1 if chosen.startswith("GPU") else jobs,
-        ).run()
-    return ended
+    return failures
 
 
 def _show_comparison_of(records: Sequence["RunRecord"]) -> None:
@@ -403,13 +394,13 @@ def _show_comparison_of(records: Sequence["RunRecord"]) -> None:
     terminal.show_comparisons(tuning.compare_all(records), sys.stdout)
 
 
-def _report_trouble(records: Sequence["RunRecord"], failures: Sequence["Event"]) -> None:
+def _report_trouble(records: Sequence["RunRecord"], failures: Sequence["RunFailed"]) -> None:
     from bnbench.show import terminal
 
     for event in failures:
         terminal.notice(f"failed: {event.trial}: {event.reason}", "red")
-        if options.debugging and event.failure:
-            terminal.notice("".join(traceback.format_exception(event.failure)))
+        if options.debugging and event.details:
+            terminal.notice(event.details)
     diverged = [record for record in records if not record.completed]
     if failures or diverged:
         raise CheckFailed(f"{count(len(failures), 'run')} failed, {len(diverged)} diverged")

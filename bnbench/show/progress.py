@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bnbench.show.terminal import console, notice
 from bnbench.text import percent, seconds
-from bnbench.training.engines.threads import Event
+from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.plan import Trial
 
 
@@ -46,26 +46,30 @@ class RunProgress:
         self._bar.stop()
 
     def update(self, event: Event) -> None:
-        """Take in what a worker tells; called from any thread, one at a time."""
-        if event.ended:
+        """Take in what an engine tells."""
+        if isinstance(event, EpochEnded):
+            self._epochs[event.trial] = event.epochs_done
+        else:
             self._finished += 1
             self._epochs[event.trial] = event.trial.config.training.epochs
-        else:
-            self._epochs[event.trial] = event.epochs_done
         description = f"{self._finished}/{self._runs} runs"
         self._bar.update(self._task, description=description, completed=sum(self._epochs.values()))
-        if event.ended and (event.troubled or not self._console.is_terminal):
+        if isinstance(event, EpochEnded):
+            return
+        troubled = isinstance(event, RunFailed) or not event.record.completed
+        if troubled or not self._console.is_terminal:
             notice(f"[{self._finished}/{self._runs}] {_outcome(event)}")
 
 
-def _outcome(event: Event) -> str:
-    if event.failure:
+def _outcome(event: RunEnded | RunFailed) -> str:
+    if isinstance(event, RunFailed):
         return f"{event.trial}: failed: {event.reason}"
     record = event.record
-    if record is None or record.test_accuracy is None:
-        return f"{event.trial}: diverged in epoch {event.epochs_done + 1}"
-    mean = seconds(sum(record.history.epoch_seconds) / event.epochs_done)
+    epochs_done = len(record.history.loss)
+    if record.test_accuracy is None:
+        return f"{event.trial}: diverged in epoch {epochs_done + 1}"
+    mean = seconds(sum(record.history.epoch_seconds) / epochs_done)
     return (
         f"{event.trial}: test accuracy {percent(record.test_accuracy)} %, "
-        f"{event.epochs_done} epochs of {mean} s"
+        f"{epochs_done} epochs of {mean} s"
     )

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bnbench.training.engines.threads import Event
 
 from bnbench.cli import commands, options
 from bnbench.errors import CheckFailed
-from bnbench.training.engines.threads import Event
 from bnbench.training.plan import Trial
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from bnbench.training.engines.threads import Workers
 
 from bnbench import interruption
 from bnbench.errors import Interrupted
 from bnbench.evidence.store import RecordStore
-from bnbench.training.engines.threads import Workers
 from bnbench.training.plan import interleave
 from tests.conftest import ROOT, bnbench
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import pytest
+from bnbench.training.engines.threads import Event, Workers
 
 from bnbench.datasets.dataset import batch_faults
 from bnbench.errors import InputError
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
-from bnbench.training.engines.threads import Event, Workers
 from bnbench.training.plan import Trial, interleave, plan
 from tests.conftest import dataset_of, record
 
