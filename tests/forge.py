@@ -159,6 +159,7 @@ def _become(request: dict[str, Any]) -> None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         os.dup2(handle, descriptor)
         os.close(handle)
+    os.setsid()  # a signal to this `bnbench` and its workers, as from a terminal, reaches no other
     os.chdir(request["cwd"])
     os.environ |= {"COLUMNS": "100", "NO_COLOR": "1"} | FAST | request["environment"]
     sys.argv = ["bnbench", *request["arguments"]]

@@ -71,6 +71,7 @@ class _Staff:
     most: int
     workers: list[_Worker] = field(default_factory=list)
     repeated: set[Trial] = field(default_factory=set)
+    stillborn: int = 0
 
     def work(self) -> Iterator[Event]:
         """Yield events until no run is waiting or under way."""
@@ -132,8 +133,8 @@ class _Staff:
         worker.connection.close()
         self.workers.remove(worker)
         cause = self.launcher.cause(worker.number)
-        if not worker.ready and not any(other.ready for other in self.workers):
-            raise EnvironmentFault(f"TensorFlow cannot be started: its process {cause}")
+        if not worker.ready:
+            self._count_stillborn(cause)
         trial = worker.trial
         if trial and trial in self.repeated:
             yield RunFailed(trial, f"its process {cause}, and so did another before")
@@ -141,6 +142,14 @@ class _Staff:
             self.repeated.add(trial)
             self.waiting.insert(0, trial)
         self._occupy()
+
+    def _count_stillborn(self, cause: str) -> None:
+        """Make do with the workers there are, once more than one has ended before it was ready."""
+        self.stillborn += 1
+        if self.stillborn > 1:
+            self.most = self.jobs = len(self.workers)
+        if self.most == 0:
+            raise EnvironmentFault(f"TensorFlow cannot be started: its process {cause}")
 
 
 def next_trial(waiting: Sequence[Trial], compiled: set[Config], elsewhere: set[Config]) -> Trial:
