@@ -20,14 +20,19 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def fixed(value: float) -> str:
+    """Return a number with two decimals."""
+    return f"{value:.2f}"
+
+
+def signed(value: float) -> str:
+    """Return a number with its sign and two decimals."""
+    return f"{value:+.2f}".replace("-0.00", "+0.00")
+
+
 def percent(share: float) -> str:
     """Return a share of 1 in per cent with two decimals."""
-    return f"{100 * share:.2f}"
-
-
-def points(difference: float) -> str:
-    """Return a difference of shares in percentage points, with its sign and two decimals."""
-    return f"{100 * difference:+.2f}".replace("-0.00", "+0.00")
+    return fixed(100 * share)
 
 
 def seconds(time: float) -> str:

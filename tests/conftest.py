@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from bnbench.datasets.dataset import Dataset, load
+from bnbench.evidence import comparison
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.question import Question
 from bnbench.evidence.records import Environment, History, Parameters, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.architecture import build, count_parameters
@@ -167,6 +170,11 @@ def records(**accuracies: Sequence[float | None]) -> list[RunRecord]:
         for name, values in accuracies.items()
         for seed, value in enumerate(values)
     ]
+
+
+def compare(records: Iterable[RunRecord], **question: Any) -> list[Comparison]:
+    """Compare records, asking the question that the arguments make."""
+    return comparison.compare(records, Question(**question))
 
 
 @pytest.fixture

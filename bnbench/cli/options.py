@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from bnbench.evidence.metrics import METRICS
+
 _MOST_COMPLETIONS = 500
 _DEEPEST_FOLDER = 4
 
@@ -24,11 +26,7 @@ class Device(StrEnum):
     GPU = "gpu"
 
 
-class Metric(StrEnum):
-    """What to compare."""
-
-    TEST_ACCURACY = "test_accuracy"
-    VAL_ACCURACY = "val_accuracy"
+Metric = StrEnum("Metric", {name.upper(): name for name in METRICS})  # type: ignore[misc]
 
 
 class Plot(StrEnum):
@@ -117,6 +115,41 @@ Set = Annotated[
         metavar="KEY=VALUE",
         help="Override a config key; repeatable. Several values, as in KEY=1,2, make a sweep.",
     ),
+]
+Seeds = Annotated[
+    str | None, typer.Option(help="A count, or a list such as 0,1,5.", show_default="config")
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to train.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
+]
+Smoke = Annotated[bool, typer.Option("--smoke", help="One seed, one epoch, the shipped sample.")]
+Force = Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")]
+SaveModels = Annotated[
+    bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", help="Folder to write the runs to for TensorBoard, too."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")]
+FormatOption = Annotated[Format, typer.Option(help="How to write it.")]
+Output = Annotated[Path | None, typer.Option(help="File to write it to.")]
+PlotFile = Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")]
+ReportFile = Annotated[Path, typer.Option(help="HTML file to write.")]
+Plots = Annotated[
+    list[Plot] | None, typer.Option(help="Draw this alone; repeatable.", show_default="all")
+]
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="Protocol to draw: its id, or tuned.", show_default="the newest"),
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option(metavar="PERCENT", help="Exit 1 if any experiment's mean is below it."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 1 on an unclean comparison or a damaged record.")
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.files import faults_named, temporary_path, write_text
+from bnbench.files import faults_named, temporary_path, write_atomically, write_text
 from bnbench.text import visible
 
 _ABANDONED_AFTER_SECONDS = 60.0
@@ -64,6 +64,11 @@ class RecordStore:
         path = self.path(record.config, record.seed)
         write_text(path, record.to_json())
         return path
+
+    def write_model(self, record: RunRecord, model: bytes) -> None:
+        """Put the run's trained model beside where its record will be."""
+        path = self.model_path(record.config, record.seed)
+        write_atomically(path, lambda temporary: temporary.write_bytes(model))
 
     def read_all(self) -> tuple[list[RunRecord], list[str]]:
         """Return all records in the order of their paths, and a warning for every other file."""

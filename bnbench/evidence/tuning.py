@@ -1,94 +1,71 @@
-"""Sweeps to a comparison: of each experiment the values that did best on the validation data."""
+"""Of each swept experiment the values that did best on the validation data."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from bnbench.evidence.comparison import (
-    Comparison,
-    Experiment,
-    Metric,
-    Tuning,
-    apart,
-    compare,
-    group,
-    hold_against,
-)
+from bnbench.evidence.experiment import Experiment, group
+from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import base_name, short_key, swept_values
+from bnbench.experiments.sweep import base_name, swept_values
 
-Candidates = list[Experiment]  # what one config was swept to, in the order of the values
+CHOSEN_BY = METRICS["val_accuracy"]
 
 
-def compare_all(
-    records: Sequence[RunRecord],
-    *,
-    names: Sequence[str] = (),
-    baseline: str | None = None,
-    metric: Metric = "test_accuracy",
-    margin: float = 0.003,
-    all_pairs: bool = False,
-) -> list[Comparison]:
-    """Return what `comparison.compare` does, then a comparison of the tuned for each sweep.
+@dataclass(frozen=True)
+class Candidates:
+    """What one config was swept to, in the order of the values, and the one that did best."""
 
-    A sweep is made of experiments in which the same settings were swept and that share data and all
-    other training settings. Each config stands in it with the values whose validation accuracy
-    after the last epoch is highest in the mean over the seeds that all its values completed, and
-    values with a smaller share of diverged runs come first. The tuned are compared by their test
-    accuracy, whatever the metric.
+    name: str
+    experiments: tuple[Experiment, ...]
+    best: Experiment
+
+    @property
+    def grid(self) -> tuple[Any, ...]:
+        """The values that were tried, in their order."""
+        return tuple(tuple(swept_values(e.config).values()) for e in self.experiments)
+
+    def ends(self) -> dict[str, tuple[float, str]]:
+        """Return the settings whose best value is the smallest or the largest of several tried."""
+        found = {}
+        for key, value in swept_values(self.best.config).items():
+            tried = {swept_values(e.config)[key] for e in self.experiments}
+            if _is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
+                found[key] = (value, "smallest" if value == min(tried) else "largest")
+        return found
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the experiments of a comparison were chosen, for each config of the sweep.
+
+    ``keys`` are the dotted keys of the settings that were swept.
     """
-    protocols = compare(
-        records,
-        names=names,
-        baseline=baseline,
-        metric=metric,
-        margin=margin,
-        all_pairs=all_pairs,
-    )
-    wanted = [*names, baseline] if names else ()
-    tuned = (
-        _tune(chosen, names, baseline, margin, all_pairs)
-        for chosen in apart(records, wanted, lambda record: _sweep(record.config))
-    )
-    return [*protocols, *(comparison for comparison in tuned if comparison)]
+
+    keys: tuple[str, ...]
+    candidates: tuple[Candidates, ...]
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """The records of the chosen experiments."""
+        return [r for one in self.candidates for r in one.best.records.values()]
+
+    @property
+    def even(self) -> bool:
+        """Whether all configs were tuned over the same values."""
+        return len({one.grid for one in self.candidates}) == 1
 
 
-def _tune(
-    records: Sequence[RunRecord],
-    names: Sequence[str],
-    baseline: str | None,
-    margin: float,
-    all_pairs: bool,
-) -> Comparison | None:
-    by_config: dict[str, Candidates] = {}
-    for experiment in group(records, "val_accuracy")[0]:
-        by_config.setdefault(_origin(experiment.config), []).append(experiment)
-    for candidates in by_config.values():
-        candidates.sort(key=_order)
-    if max(map(len, by_config.values())) < 2:
-        return None
-    best = {origin: _best(candidates) for origin, candidates in by_config.items()}
-    return hold_against(
-        [record for e in best.values() for record in e.records.values()],
-        names,
-        baseline,
-        ("test_accuracy", margin),
-        all_pairs,
-        Tuning(
-            keys=tuple(swept_values(records[0].config)),
-            candidates=tuple(e for origin in sorted(by_config) for e in by_config[origin]),
-            chosen=frozenset(e.label for e in best.values()),
-            warnings=tuple(_warnings(by_config, best)),
-        ),
-    )
+def sweep_key(config: Config) -> str | None:
+    """Return what the experiments of one sweep share, or None where nothing was swept.
 
-
-def _sweep(config: Config) -> str | None:
-    """Return what the experiments of one sweep share, or None where nothing was swept."""
+    That is which settings were swept, data, and all other training settings.
+    """
     return _shared(config) if base_name(config) != config.name else None
 
 
@@ -103,6 +80,29 @@ def _shared(config: Config) -> str | None:
         if key not in swept and not key.startswith("model.")
     }
     return json.dumps([sorted(swept), shared])
+
+
+def tune(records: Sequence[RunRecord]) -> Tuning | None:
+    """Choose, for each config of one sweep, the values with the best validation accuracy.
+
+    What counts is the mean after the last epoch over the seeds that all values of the config
+    completed; values with a smaller share of diverged runs come first. None where no config has
+    two values to choose from.
+    """
+    by_config: dict[str, list[Experiment]] = {}
+    for experiment in group(records, CHOSEN_BY):
+        by_config.setdefault(_origin(experiment.config), []).append(experiment)
+    if max(map(len, by_config.values())) < 2:
+        return None
+    return Tuning(
+        keys=tuple(swept_values(records[0].config)),
+        candidates=tuple(_candidates(found) for _, found in sorted(by_config.items())),
+    )
+
+
+def _candidates(found: Iterable[Experiment]) -> Candidates:
+    experiments = tuple(sorted(found, key=_order))
+    return Candidates(base_name(experiments[0].config), experiments, _best(experiments))
 
 
 def _origin(config: Config) -> str:
@@ -122,7 +122,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _best(candidates: Candidates) -> Experiment:
+def _best(candidates: Sequence[Experiment]) -> Experiment:
     common = set.intersection(*(set(candidate.values) for candidate in candidates))
 
     def merit(candidate: Experiment) -> tuple[float, float]:
@@ -131,20 +131,3 @@ def _best(candidates: Candidates) -> Experiment:
         return survived, float(np.mean(values)) if values else 0.0
 
     return max(candidates, key=merit)
-
-
-def _warnings(by_config: dict[str, Candidates], best: dict[str, Experiment]) -> Iterator[str]:
-    grids = [[_order(candidate) for candidate in found] for found in by_config.values()]
-    if any(grid != grids[0] for grid in grids):
-        yield "not all experiments were tuned over the same values"
-    for origin, candidates in by_config.items():
-        chosen = swept_values(best[origin].config)
-        for key, value in chosen.items():
-            tried = {swept_values(candidate.config)[key] for candidate in candidates}
-            if not _is_number(value) or len(tried) < 2 or value not in (min(tried), max(tried)):
-                continue
-            end = "smallest" if value == min(tried) else "largest"
-            yield (
-                f"{base_name(best[origin].config)} does best at the {end} {short_key(key)} that "
-                f"was tried, {value:g}; beyond it may be better"
-            )

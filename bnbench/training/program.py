@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 import keras
 import numpy as np
@@ -223,7 +223,8 @@ def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
             return keras.optimizers.Adam(rate)
         case "adamw":
             return keras.optimizers.AdamW(rate)
-    raise ValueError(f"no optimizer {training.optimizer}")
+        case other:
+            assert_never(other)
 
 
 def _compiled_epoch(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> Any:

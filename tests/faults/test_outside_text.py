@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.evidence.comparison import compare
 from bnbench.show import formats
-from tests.conftest import ROOT, bnbench, record
+from tests.conftest import ROOT, bnbench, compare, record
 
 EVIL = "[/x][link=http://evil]\x1b]0;title\x07\x1b[31m\x9b31m\u202e\u2066\u200b[bold]"
 SHOWN = r"[/x][link=http://evil]\x1b]0;title\x07\x1b[31m\x9b31m\u202e\u2066\u200b[bold]"

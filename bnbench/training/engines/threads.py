@@ -2,127 +2,99 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from bnbench.errors import BnbenchError, Interrupted
-from bnbench.evidence.records import RunRecord
+from bnbench import interruption
+from bnbench.datasets.dataset import Dataset
 from bnbench.experiments.config import Config
+from bnbench.training import device
+from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.plan import Trial
-
-if TYPE_CHECKING:
-    from bnbench.training.program import DeviceData, TrainingProgram
-
-
-@dataclass(frozen=True)
-class Event:
-    """What a worker tells: a run's epoch ended, or the run itself (``record`` or ``failure``)."""
-
-    trial: Trial
-    epochs_done: int
-    record: RunRecord | None = None
-    failure: Exception | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether this is the last that is heard of the run."""
-        return self.record is not None or self.failure is not None
-
-    @property
-    def troubled(self) -> bool:
-        """Whether the run diverged or failed."""
-        return self.failure is not None or (self.record is not None and not self.record.completed)
-
-    @property
-    def reason(self) -> str:
-        """Why the run failed, in one line."""
-        first_line = (str(self.failure).strip().splitlines() or [""])[0]
-        return f"{type(self.failure).__name__}: {first_line}".removesuffix(": ")
 
 
 @dataclass
-class Workers:
-    """Threads that make the planned runs, one run to a core, each with programs of its own."""
+class Threads:
+    """Threads that make runs, one run to a core, each with programs of its own."""
 
-    trials: Sequence[Trial]
-    data: Mapping[Config, "DeviceData"]
-    keep: Callable[["TrainingProgram", RunRecord], None]
-    report: Callable[[Event], None]
+    request: device.Request
     jobs: int
-    _reporting: threading.Lock = field(default_factory=threading.Lock)
+    _events: "queue.SimpleQueue[Event | None]" = field(default_factory=queue.SimpleQueue)
     _stop: threading.Event = field(default_factory=threading.Event)
-    _fault: Exception | None = None
 
-    def run(self) -> None:
-        """Make all runs and return when the last has ended.
-
-        Raises the `BnbenchError` of a record that could not be kept. On that and when
-        `Interrupted` the runs under way are dropped within one epoch; a second does not wait.
-        """
+    def make(
+        self, trials: Sequence[Trial], data: Mapping[Config, Dataset], *, models: bool = False
+    ) -> Iterator[Event]:
+        with interruption.held_back():  # TensorFlow aborts when one comes into an import
+            chosen = device.start(self.request, self.jobs)
+            from bnbench.training.program import DeviceData
+        placed = {d: DeviceData.place(d, chosen) for d in set(data.values())}
+        on_device = {config: placed[dataset] for config, dataset in data.items()}
         waiting: queue.SimpleQueue[Trial] = queue.SimpleQueue()
-        for trial in self.trials:
+        for trial in trials:
             waiting.put(trial)
-        ends: list[threading.Event] = []
+        workers = min(1 if chosen.startswith("GPU") else self.jobs, len(trials))
+        for _ in range(workers):
+            arguments = (waiting, on_device, models)
+            threading.Thread(target=self._work, args=arguments, daemon=True).start()
         try:
-            for _ in range(min(self.jobs, len(self.trials))):
-                ended = threading.Event()
-                threading.Thread(target=self._work, args=(waiting, ended), daemon=True).start()
-                ends.append(ended)
-            _wait_for_all(ends)
-        except Interrupted:
+            while workers:
+                event = _next(self._events)
+                if event is None:
+                    workers -= 1
+                else:
+                    yield event
+        finally:
             self._stop.set()
-            _wait_for_all(ends)
-            raise
-        if self._fault:
-            raise self._fault
+            while workers:
+                workers -= _next(self._events) is None
 
-    def _work(self, waiting: queue.SimpleQueue[Trial], ended: threading.Event) -> None:
-        programs: dict[Config, TrainingProgram] = {}
+    def _work(self, waiting: Any, data: Any, models: bool) -> None:
+        programs: dict[Config, Any] = {}
         try:
             while not self._stop.is_set():
-                self._attempt(waiting.get_nowait(), programs)
+                trial = waiting.get_nowait()
+                try:
+                    self._run(trial, programs, data, models)
+                except Exception as failure:
+                    programs.pop(trial.config, None)
+                    line = (str(failure).strip().splitlines() or [""])[0]
+                    reason = f"{type(failure).__name__}: {line}".removesuffix(": ")
+                    self._events.put(RunFailed(trial, reason))
         except queue.Empty:
             pass
-        except Exception as fault:
-            self._fault = self._fault or fault
-            self._stop.set()
         finally:
-            ended.set()
+            self._events.put(None)
 
-    def _attempt(self, trial: Trial, programs: dict[Config, "TrainingProgram"]) -> None:
-        try:
-            self._make(trial, programs)
-        except BnbenchError:
-            raise
-        except Exception as failure:
-            programs.pop(trial.config, None)
-            self._tell(Event(trial, 0, failure=failure))
-
-    def _make(self, trial: Trial, programs: dict[Config, "TrainingProgram"]) -> None:
+    def _run(self, trial: Trial, programs: dict[Config, Any], data: Any, models: bool) -> None:
         from bnbench.training.program import TrainingProgram
 
         if trial.config not in programs:
-            data = self.data[trial.config]
-            programs[trial.config] = TrainingProgram(trial.config, data, self.jobs)
+            programs[trial.config] = TrainingProgram(trial.config, data[trial.config], self.jobs)
         program = programs[trial.config]
         record = program.run(
             trial.seed,
             self._stop.is_set,
-            lambda epoch: self._tell(Event(trial, epoch + 1)),
+            lambda epoch: self._events.put(EpochEnded(trial, epoch + 1)),
         )
         if record:
-            self.keep(program, record)
-            self._tell(Event(trial, len(record.history.loss), record=record))
-
-    def _tell(self, event: Event) -> None:
-        with self._reporting:
-            self.report(event)
+            self._events.put(RunEnded(trial, record, _saved(program.model) if models else None))
 
 
-def _wait_for_all(ends: Iterable[threading.Event]) -> None:
-    # An interrupted join would take its thread for ended, up to Python 3.12; and a signal that
-    # comes just before a wait without a limit is seen only after it.
-    for ended in ends:
-        while not ended.wait(0.2):
+def _saved(model: Any) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def _next(events: Any) -> Event | None:
+    while True:
+        try:
+            event: Event | None = events.get(timeout=0.2)  # so that signals are seen
+            return event
+        except queue.Empty:
             pass

@@ -1,0 +1,62 @@
+"""What makes a command end with exit code 1, and which comparison a command is about."""
+
+import math
+from collections.abc import Iterator
+
+from bnbench.api import Study
+from bnbench.cli import options
+from bnbench.errors import CheckFailed, InputError
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.experiment import Experiment
+from bnbench.show import terminal
+from bnbench.show.remarks import confound, named
+from bnbench.text import count
+
+
+def check_runs(study: Study) -> None:
+    """Raise `CheckFailed` where a run failed or diverged; tell of each that failed."""
+    for failure in study.failures:
+        terminal.notice(f"failed: {failure.trial}: {failure.reason}", "red")
+        if options.debugging and failure.details:
+            terminal.notice(failure.details)
+    diverged = [record for record in study.records if not record.completed]
+    if study.failures or diverged:
+        raise CheckFailed(f"{count(len(study.failures), 'run')} failed, {len(diverged)} diverged")
+
+
+def check_comparisons(study: Study, fail_under: float | None, strict: bool) -> None:
+    """Raise `CheckFailed` for means below ``fail_under`` per cent, and for what is not clean."""
+    failed = []
+    for comparison in study.comparisons:
+        if fail_under is not None:
+            failed += [
+                f"{e.label}: mean below {fail_under:g} %"
+                for e in comparison.experiments
+                if _mean(e) < fail_under
+            ]
+        if strict:
+            failed += _unclean(comparison)
+    failed += study.warnings if strict else ()
+    if failed:
+        raise CheckFailed("\n".join(failed))
+
+
+def _mean(experiment: Experiment) -> float:
+    return -math.inf if experiment.mean is None else experiment.metric.scale * experiment.mean
+
+
+def _unclean(comparison: Comparison) -> Iterator[str]:
+    for contrast in comparison.contrasts:
+        if not contrast.clean:
+            yield f"{named(contrast)}: {confound(contrast)}"
+
+
+def chosen(study: Study, protocol: str | None) -> Comparison:
+    """Return the comparison of this protocol id, the tuned one, or the newest."""
+    ids = ["tuned" if c.tuning else c.config.protocol_id for c in study.comparisons]
+    wanted = ids[0] if protocol is None else protocol
+    if wanted not in ids:
+        raise InputError(
+            f"--protocol: none named {wanted}; there are: {', '.join(dict.fromkeys(ids))}"
+        )
+    return study.comparisons[ids.index(wanted)]
