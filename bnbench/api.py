@@ -178,7 +178,8 @@ def compare(
     )
     records, warnings = RecordStore(Path(runs_dir)).read_all()
     if not records:
-        raise InputError(f"{runs_dir}: no records here; make some with: bnbench run CONFIG...")
+        nothing = f"{runs_dir}: no records here; make some with: bnbench run CONFIG..."
+        raise InputError("\n".join([nothing, *warnings]))
     return Study(tuple(compare_records(records, question)), tuple(records), tuple(warnings))
 
 

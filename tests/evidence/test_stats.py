@@ -295,7 +295,7 @@ def test_all_zero_differences_are_equivalent():
 
 
 def test_what_few_pairs_cannot_tell_is_absent():
-    """No pair has no mean, one no deviation, and under six there is no verdict but how many it takes."""
+    """No pair has no mean, one no deviation, under six no verdict: the number it takes is."""
     none, one, four = judge([Pairs([]), Pairs([0.25]), Pairs([0.25, 0.5, 0.0, -0.25])], 0.1)
     assert (none.mean_difference, none.probability_of_improvement) == (None, None)
     assert none.pairs_required == 6

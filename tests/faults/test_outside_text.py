@@ -115,7 +115,7 @@ def test_a_record_cannot_bear_a_hostile_name(name: str, runs: Callable[..., Path
     done = bnbench("compare", "--runs-dir", folder)
     assert done.returncode == 2
     assert_harmless(done.stderr)
-    warning = f"warning: {path}: skipped: not a run record: config.name: expected 1 to 64"
+    warning = f"\n{path}: skipped: not a run record: config.name: expected 1 to 64"
     assert warning in done.stderr
 
 

@@ -120,7 +120,7 @@ def _fault(act: Act, store: RecordStore) -> str | None:
 END_THERE = """
 import os, sys
 from pathlib import Path
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
 from tests.faults import test_writes
 
 def end_at(operation, act, failing):
@@ -176,7 +176,7 @@ WRITE_ALL = """
 import sys
 from pathlib import Path
 from bnbench.errors import EnvironmentFault
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
 from tests.conftest import record
 
 store = RecordStore(Path(sys.argv[1]))

@@ -14,6 +14,7 @@ from bnbench.show import formats, grids
 from bnbench.show.grids import Grid
 from bnbench.show.remarks import remarks
 from bnbench.show.sentences import closing
+from bnbench.show.terminal import rendered
 from tests.conftest import CONFIGS, ROOT, compare, record, records
 
 SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
@@ -35,7 +36,7 @@ def shown(grid: Grid, width: int, terminal: bool = True) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, markup=False
     )
-    console.print(terminal.rendered(grid, console))
+    console.print(rendered(grid, console))
     lines = console.file.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
