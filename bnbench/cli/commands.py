@@ -101,7 +101,6 @@ def run(
 ) -> None:
     """Train every config's missing seeds, then compare what was run."""
     from bnbench.evidence.store import RecordStore
-    from bnbench.files import write_atomically
     from bnbench.show import terminal
     from bnbench.training import plan
 
@@ -122,10 +121,7 @@ def run(
     if planned.missing:
 
         def keep(program: "TrainingProgram", record: "RunRecord") -> None:
-            if save_models:
-                model = store.model_path(record.config, record.seed)
-                write_atomically(model, program.model.save)
-            store.write(record)
+            store.keep(record, _saved(program) if save_models else None)
             export(record)
 
         made = _train(planned.missing, datasets, keep, device, jobs)
@@ -133,6 +129,15 @@ def run(
         failures = [event for event in made if event.failure]
     _show_comparison_of(records)
     _report_trouble(records, failures)
+
+
+def _saved(program: "TrainingProgram") -> bytes:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        program.model.save(path)
+        return path.read_bytes()
 
 
 @app.command()
@@ -299,8 +304,7 @@ def _load(paths: Sequence[Path], overrides: Sequence[str]) -> list["Config"]:
             for config in load_experiments(path, overrides):
                 rows = describe(config.data.dataset)[2]
                 faults += [f"{path}: {fault}" for fault in batch_faults(config, rows)]
-                if configs.setdefault(config.name, config) != config:
-                    faults.append(f"{path}: name: another config is named {config.name} too")
+                configs.setdefault(config.experiment_id + config.name, config)
         except InputError as error:
             faults.append(str(error))
     if faults:

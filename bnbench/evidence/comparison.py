@@ -13,7 +13,7 @@ from bnbench.errors import InputError
 from bnbench.evidence import stats
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import base_name
+from bnbench.experiments.sweep import label
 
 Metric = Literal["test_accuracy", "val_accuracy"]
 PLACEMENT = "model.batch_norm.placement"
@@ -242,17 +242,17 @@ def apart(
     groups: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
         if (not names or _is_named(record.config, names)) and (own := key(record)) is not None:
-            groups.setdefault((own, record.environment.data_sha256), []).append(record)
+            groups.setdefault((own, record.data.sha256), []).append(record)
     return sorted(groups.values(), key=lambda rs: max(r.started_at for r in rs))[::-1]
 
 
 def _is_named(config: Config, names: Collection[str | None]) -> bool:
     """Whether one of the names is the experiment's, or that of the config it was swept from."""
-    return config.name in names or base_name(config) in names
+    return config.name in names or label(config) in names
 
 
 def _check_names(wanted: Iterable[str], records: Sequence[RunRecord]) -> None:
-    known = sorted({name for r in records for name in (r.experiment, base_name(r.config))})
+    known = sorted({name for r in records for name in (r.experiment, label(r.config))})
     for name in wanted:
         if name not in known:
             listed = ", ".join(known) or "none, as no run has been recorded"
@@ -314,21 +314,22 @@ def group(records: Iterable[RunRecord], metric: Metric) -> tuple[list[Experiment
         by_seed = groups.setdefault((record.experiment, record.experiment_id), {})
         if by_seed.setdefault(record.seed, record) is not record:
             warnings.append(f"{record.experiment} seed {record.seed} is recorded twice; one counts")
-    names = [name for name, _ in groups]
+    labels = {key: label(next(iter(found.values())).config) for key, found in groups.items()}
+    names = list(labels.values())
     experiments = [
         Experiment(
-            name if names.count(name) == 1 else f"{name}-{identity}",
+            labels[key] if names.count(labels[key]) == 1 else f"{labels[key]}-{key[1]}",
             dict(sorted(by_seed.items())),
             metric,
         )
-        for (name, identity), by_seed in groups.items()
+        for key, by_seed in groups.items()
     ]
     return experiments, warnings
 
 
 def _position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
     norm = config.model.batch_norm
-    own = [name for name in (config.name, base_name(config)) if name in names]
+    own = [name for name in (label(config), config.name) if name in names]
     given = names.index(own[0]) if own else len(names)
     return (
         given,

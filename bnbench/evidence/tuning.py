@@ -19,7 +19,7 @@ from bnbench.evidence.comparison import (
 )
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import base_name, short_key, swept_values
+from bnbench.experiments.sweep import short_key, swept_values
 
 Candidates = list[Experiment]  # what one config was swept to, in the order of the values
 
@@ -89,7 +89,7 @@ def _tune(
 
 def _sweep(config: Config) -> str | None:
     """Return what the experiments of one sweep share, or None where nothing was swept."""
-    return _shared(config) if base_name(config) != config.name else None
+    return _shared(config) if config.swept else None
 
 
 @lru_cache(maxsize=1024)  # thousands of records share a few configs
@@ -108,7 +108,7 @@ def _shared(config: Config) -> str | None:
 def _origin(config: Config) -> str:
     """Return what the values of one config share: its name and what was not swept."""
     swept = swept_values(config)
-    return base_name(config) + json.dumps(
+    return config.name + json.dumps(
         {key: value for key, value in config.settings().items() if key not in swept}
     )
 
@@ -145,6 +145,6 @@ def _warnings(by_config: dict[str, Candidates], best: dict[str, Experiment]) -> 
                 continue
             end = "smallest" if value == min(tried) else "largest"
             yield (
-                f"{base_name(best[origin].config)} does best at the {end} {short_key(key)} that "
+                f"{best[origin].config.name} does best at the {end} {short_key(key)} that "
                 f"was tried, {value:g}; beyond it may be better"
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 from bnbench.evidence.comparison import Comparison, Experiment, ExperimentContrast, Tuning
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.sweep import base_name, swept_values
+from bnbench.experiments.sweep import swept_values
 from bnbench.show import grids
 from bnbench.show.grids import Grid
 from bnbench.show.sentences import closing, title
@@ -32,7 +32,7 @@ def _tuned(comparison: Comparison, tuning: Tuning) -> dict[str, Any]:
     candidates = [
         {
             "name": candidate.label,
-            "config": base_name(candidate.config),
+            "config": candidate.config.name,
             "values": swept_values(candidate.config),
             "chosen": candidate.label in tuning.chosen,
             "diverged": candidate.diverged,
@@ -50,7 +50,7 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
 def _body(comparison: Comparison) -> dict[str, Any]:
     return {
         "protocol": comparison.protocol,
-        "data_sha256": comparison.baseline.newest.environment.data_sha256,
+        "data_sha256": comparison.baseline.newest.data.sha256,
         "metric": comparison.metric,
         "baseline": comparison.baseline.label,
         "margin": comparison.margin,
@@ -140,7 +140,7 @@ _CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "processor": lambda r: r.environment.processor,
     "jobs": lambda r: r.environment.jobs,
     "tensorflow": lambda r: r.environment.tensorflow,
-    "data_sha256": lambda r: r.environment.data_sha256,
+    "data_sha256": lambda r: r.data.sha256,
     "weights_sha256": lambda r: r.weights_sha256,
 }
 

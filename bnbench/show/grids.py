@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
-from bnbench.experiments.sweep import base_name, short_key, swept_values
+from bnbench.experiments.sweep import short_key, swept_values
 from bnbench.text import percent, points, seconds, visible
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def candidates(tuning: "Tuning") -> Grid:
         ),
         tuple(
             (
-                base_name(candidate.config),
+                candidate.config.name,
                 *(_value(swept_values(candidate.config)[key]) for key in tuning.keys),
                 _seeds(candidate),
                 _with_interval(percent, candidate.mean, candidate.ci95),

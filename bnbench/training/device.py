@@ -5,10 +5,21 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from bnbench.errors import EnvironmentFault
+
+# The kernel's flag of each set of vector instructions, the widest first, with its name.
+_VECTORS = {
+    "avx512f": "avx512",
+    "avx2": "avx2",
+    "avx": "avx",
+    "sse4_2": "sse4.2",
+    "sve": "sve",
+    "asimd": "neon",
+}
 
 Request = Literal["auto", "cpu", "gpu"]
 
@@ -60,12 +71,36 @@ def start(request: Request, jobs: int) -> str:
 
 def processor() -> str:
     """Return the processor's name as the system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def instruction_set() -> str:
+    """Return the widest vector instructions of the processor, such as ``avx2``.
+
+    Numbers depend on them: sums are added up in another order. Where the system does not tell, it
+    is the name of the machine's type, such as ``arm64``.
+    """
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    found = (name for flag, name in _VECTORS.items() if flag in flags)
+    return next(found, platform.machine())
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _cpuinfo(key: str) -> str:
+    """Return what the kernel tells of the first core, or nothing where it does not."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == key:
+                return value.strip()
+    return ""
 
 
 @contextmanager

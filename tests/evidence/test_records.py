@@ -6,7 +6,8 @@ import os
 import pytest
 
 from bnbench.errors import EnvironmentFault
-from bnbench.evidence.store import DamagedRecord, RecordStore, read_record
+from bnbench.evidence.reading import DamagedRecord, read_record
+from bnbench.evidence.store import RecordStore
 from tests.conftest import record
 
 

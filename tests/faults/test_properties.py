@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bnbench.evidence.comparison import compare
-from bnbench.evidence.store import DamagedRecord, RecordStore, read_record
+from bnbench.evidence.reading import DamagedRecord, read_record
+from bnbench.evidence.store import RecordStore
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config
 from bnbench.show import formats

@@ -79,7 +79,7 @@ def test_a_read_only_folder() -> None:
     with folder_for_all() as folder:
         store = RecordStore(folder / "runs")
         store.prepare()
-        home = store.write(record()).parent
+        home = store.keep(record()).parent
         store.folder.chmod(0o555)
         home.chmod(0o555)
         before = contents(folder)
@@ -100,10 +100,10 @@ def test_records_and_folders_without_permission() -> None:
     with folder_for_all() as folder:
         store = RecordStore(folder / "runs")
         store.prepare()
-        store.write(record())
-        secret = store.write(record(seed=1))
+        store.keep(record())
+        secret = store.keep(record(seed=1))
         secret.chmod(0)
-        closed = store.write(record("pre_act")).parent
+        closed = store.keep(record("pre_act")).parent
         closed.chmod(0)
         done = without_tensorflow("compare", "--runs-dir", store.folder, as_ordinary_user=True)
         closed.chmod(0o755)

@@ -33,15 +33,15 @@ Act = Callable[[RecordStore], object]
 
 
 def new_run(store: RecordStore) -> None:
-    store.write(record(seed=1))
+    store.keep(record(seed=1))
 
 
 def repeated_run(store: RecordStore) -> None:
-    store.write(record(seed=0, accuracy=0.5))
+    store.keep(record(seed=0, accuracy=0.5))
 
 
 def other_experiment(store: RecordStore) -> None:
-    store.write(record("pre_act"))
+    store.keep(record("pre_act"))
 
 
 def preparation(store: RecordStore) -> None:
@@ -57,7 +57,7 @@ def whole_states(tmp_path: Path, act: Act) -> tuple[RecordStore, list[dict[str, 
     for place in ("wanted", "runs"):
         store = RecordStore(tmp_path / place)
         store.prepare()
-        store.write(record())
+        store.keep(record())
         if place == "wanted":
             act(store)
         states.append(contents(store.folder))
@@ -120,7 +120,7 @@ def _fault(act: Act, store: RecordStore) -> str | None:
 END_THERE = """
 import os, sys
 from pathlib import Path
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
 from tests.faults import test_writes
 
 def end_at(operation, act, failing):
@@ -176,13 +176,13 @@ WRITE_ALL = """
 import sys
 from pathlib import Path
 from bnbench.errors import EnvironmentFault
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
 from tests.conftest import record
 
 store = RecordStore(Path(sys.argv[1]))
 try:
     for seed in range(int(sys.argv[2])):
-        store.write(record(seed=seed))
+        store.keep(record(seed=seed))
 except EnvironmentFault as fault:
     sys.exit(str(fault))
 """
