@@ -34,7 +34,7 @@ SAMPLE_TRAINING_ROWS = 2_000
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 ADVICE = (
     "To get it: on Debian and Ubuntu `apt-get install dataset-fashion-mnist`; elsewhere put the "
-    f"four files ({', '.join(FILES)}) into a folder and pass --data-dir FOLDER."
+    f"four files ({', '.join(FILES)}) into a folder and name it in BNBENCH_DATA_DIR."
 )
 BASE_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 SOCKET_SECONDS = 30.0  # silence after which an attempt is given up
@@ -181,7 +181,7 @@ def _not_in_required(folder: Path, found: dict[str, Found]) -> str:
     missing = [name for name, file in found.items() if not file.path and not file.problems]
     if missing:
         lines.append(f"{folder}: lacks {', '.join(missing)}")
-    lines.append("Put the original files there, or set neither --data-dir nor BNBENCH_DATA_DIR.")
+    lines.append("Put the original files there, or choose no folder (BNBENCH_DATA_DIR unset).")
     return "\n".join(lines)
 
 

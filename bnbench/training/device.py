@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bnbench.errors import EnvironmentFault
 
@@ -31,8 +31,8 @@ def select(request: Request, gpus: Sequence[str]) -> str:
     """
     if request == "gpu" and not gpus:
         raise EnvironmentFault(
-            "--device gpu: TensorFlow sees no GPU here, only the CPU; "
-            "use --device cpu, or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
+            "device gpu: TensorFlow sees no GPU here, only the CPU; take the device cpu, "
+            "or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
         )
     return "CPU:0" if request == "cpu" or not gpus else "GPU:0"
 
@@ -42,16 +42,13 @@ def start(request: Request, jobs: int) -> str:
 
     One thread to an operation, so that a result does not depend on how many runs share the
     machine. Whatever environment and ``keras.json`` say, Keras computes in float32 on TensorFlow.
-    Raises `EnvironmentFault` where a GPU is asked for and absent.
+    Raises `EnvironmentFault` where they cannot be started, or a GPU is asked for and absent.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _standard_error_muted():
-        with _without_keras_json():
-            import keras
-        import tensorflow as tf
-
+        keras, tf = _imported()
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
@@ -67,6 +64,20 @@ def start(request: Request, jobs: int) -> str:
             tf.config.set_visible_devices([], "GPU")
         tf.config.list_logical_devices()
     return device
+
+
+def _imported() -> tuple[Any, Any]:
+    try:
+        with _without_keras_json():
+            import keras
+        import tensorflow
+    except Exception as error:  # of any kind where memory, a library or a part of them is lacking
+        reason = " ".join(str(error).split())[:200]
+        raise EnvironmentFault(
+            f"TensorFlow cannot be imported: {type(error).__name__}: {reason}".removesuffix(": ")
+            + "; it needs about 2 GB of address space (ulimit -v), and all its parts installed"
+        ) from error
+    return keras, tensorflow
 
 
 def processor() -> str:

@@ -22,5 +22,5 @@ def test_device_for_a_request(request_: Request, gpus: list[str], chosen: str) -
 
 def test_an_absent_gpu_is_refused_by_name() -> None:
     """Asking for a GPU where there is none says what is there and what to do."""
-    with pytest.raises(EnvironmentFault, match=r"--device gpu: .* only the CPU; use --device cpu"):
+    with pytest.raises(EnvironmentFault, match=r"device gpu: .* only the CPU; take the device cpu"):
         select("gpu", [])
