@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _UNLIMITED = 1 << 62
+_LIMITS = {"Max address space": "VmSize", "Max data size": "VmData"}  # with what is taken of each
 _V2 = ("memory.max", "memory.current", "inactive_file")  # limit, usage, and what gives way at once
 _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
@@ -14,7 +15,12 @@ def available(root: Path = Path("/")) -> int:
 
     ``root`` is the folder that holds ``proc`` and ``sys``. A limit that cannot be read is none.
     """
-    return min(shared(root), *_left_by_process_limits(root))
+    return min([shared(root), *_left_by_limits(root).values()])
+
+
+def address_space(root: Path = Path("/")) -> int:
+    """Return the bytes of address space that this process may still map, libraries included."""
+    return _left_by_limits(root).get("Max address space", _UNLIMITED)
 
 
 def shared(root: Path = Path("/")) -> int:
@@ -58,14 +64,15 @@ def _left_by_cgroup(top: Path, path: str, limit: str, usage: str, cache: str) ->
             return
 
 
-def _left_by_process_limits(root: Path) -> Iterator[int]:
-    yield _UNLIMITED
-    used = _values(root / "proc/self/status", ":")
+def _left_by_limits(root: Path) -> dict[str, int]:
+    taken = _values(root / "proc/self/status", ":")
+    left = {}
     for line in _lines(root / "proc/self/limits"):
-        for name, taken in (("Max address space", "VmSize"), ("Max data size", "VmData")):
+        for name, counter in _LIMITS.items():
             soft = line.removeprefix(name).split()[:1]
             if line.startswith(name) and soft[0].isdecimal():
-                yield max(0, int(soft[0]) - 1024 * used.get(taken, 0))
+                left[name] = max(0, int(soft[0]) - 1024 * taken.get(counter, 0))
+    return left
 
 
 def _number(path: Path) -> int | None:

@@ -87,6 +87,16 @@ def test_limits_of_this_process_bind_it_alone(limits: str, mebibytes: int, tmp_p
     assert memory.shared(root) == 8000 * MIB
 
 
+def test_address_space_is_told_apart(tmp_path: Path) -> None:
+    """Mapped libraries count against its limit, not against that of data."""
+    files = {"proc/self/limits": f"Max data size {MIB} {MIB} bytes\n"}
+    status = {"proc/self/status": "VmSize:\t  102400 kB\n"}
+    root = machine(tmp_path, **files, **status)
+    assert memory.address_space(root) == 1 << 62
+    files = {"proc/self/limits": f"Max address space {900 * MIB} unlimited bytes\n"}
+    assert memory.address_space(machine(tmp_path, **files, **status)) == 800 * MIB
+
+
 def test_where_nothing_can_be_read_the_machine_s_memory_counts(tmp_path: Path) -> None:
     """Other systems have no such files."""
     assert 1 << 28 < memory.available(tmp_path) <= 1 << 62

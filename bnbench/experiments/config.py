@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,6 +36,9 @@ Placement = Literal["none", "before_activation", "after_activation"]
 
 _DATASETS = ("fashion_mnist", "fashion_mnist_sample")
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_LEAST_FLOAT32 = 2.0**-126  # smaller ones are taken for 0
+_LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32; what lies between is rounded
+_MOST_PARAMETERS = 2**36  # 256 GiB, many times over to train
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(10))}
 
 
@@ -66,7 +70,24 @@ def _without_sign(zero: float) -> float:
     return zero + 0.0  # -0.0 would give another id
 
 
-Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_without_sign)]
+def _check_float32(value: float) -> float:
+    _expect(
+        value == 0 or not abs(value) < _LEAST_FLOAT32,
+        f"a number that float32 can tell from 0, so {_LEAST_FLOAT32:.3g} or more",
+    )
+    _expect(
+        not _LARGEST_BELOW_ONE < value < 1,
+        f"at most {_LARGEST_BELOW_ONE}, as float32 takes it for 1",
+    )
+    return value
+
+
+Number = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(_without_sign),
+    AfterValidator(_check_float32),
+]
 Units = Annotated[int, Field(ge=1, le=65536)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -132,6 +153,16 @@ class ModelConfig(_Section):
     batch_norm: BatchNormConfig = Field(
         default=BatchNormConfig(), description="Batch Normalization: where, and how"
     )
+
+    @field_validator("hidden_units")
+    @classmethod
+    def _within_reason(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        count = sum(inputs * units for inputs, units in pairwise(value))
+        _expect(
+            count <= _MOST_PARAMETERS,
+            f"at most {_MOST_PARAMETERS:,} parameters between the hidden layers, not {count:,}",
+        )
+        return value
 
     @field_validator("activation")
     @classmethod

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from bnbench import memory
 from bnbench.errors import EnvironmentFault
 
 # The kernel's flag of each set of vector instructions, the widest first, with its name.
@@ -20,6 +21,8 @@ _VECTORS = {
     "sve": "sve",
     "asimd": "neon",
 }
+
+_ADDRESS_SPACE = 1_500_000_000  # that importing and starting TensorFlow takes
 
 Request = Literal["auto", "cpu", "gpu"]
 
@@ -67,15 +70,21 @@ def start(request: Request, jobs: int) -> str:
 
 
 def _imported() -> tuple[Any, Any]:
+    left = memory.address_space()
+    if left < _ADDRESS_SPACE:  # it would end the process without a word
+        raise EnvironmentFault(
+            f"TensorFlow needs about {_ADDRESS_SPACE / 1e9} GB of address space to start, "
+            f"{left / 1e9:.1f} GB are left; raise the limit of this process (ulimit -v)"
+        )
     try:
         with _without_keras_json():
             import keras
         import tensorflow
-    except Exception as error:  # of any kind where memory, a library or a part of them is lacking
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:  # of any kind, where memory or one of its parts is lacking
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise EnvironmentFault(
-            f"TensorFlow cannot be imported: {type(error).__name__}: {reason}".removesuffix(": ")
-            + "; it needs about 2 GB of address space (ulimit -v), and all its parts installed"
+            f"TensorFlow cannot be imported: {reason.removesuffix(': ')}; it needs all its parts "
+            "installed, and memory"
         ) from error
     return keras, tensorflow
 

@@ -122,7 +122,7 @@ def test_a_path_with_control_codes() -> None:
 LOAD_ALL = """
 import json, sys, time
 from pathlib import Path
-from bnbench.config import load_config
+from bnbench.experiments.config import load_config
 from bnbench.errors import InputError
 
 slowest = (0.0, "")

@@ -140,7 +140,7 @@ def test_no_gpu(forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path) ->
 def test_too_little_address_space_for_tensorflow(
     kibibytes: int, tiny_yaml: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Where a library cannot be loaded, or Python runs out of memory: 3 and one line."""
+    """Where a library cannot be loaded, or would end the process: 3 and one line."""
     command = f"ulimit -v {kibibytes}; {PROGRAM} run {tiny_yaml()} --jobs 1"
     done = shell(f"{command} --runs-dir {tmp_path / 'runs'}")
     assert done.returncode == 3, done.stderr
