@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -191,8 +192,13 @@ def _markdown_grid(grid: Grid) -> str:
     return "\n".join([f"**{_md(grid.title)}**", "", header, line(rules), *rows])
 
 
+# What GitHub makes links of, escaped or not: addresses, @names and numbers of issues.
+_LINKED = re.compile(r"@|:(?=//)|www(?=\.)|#(?=\d)", re.IGNORECASE)
+
+
 def _md(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#~$&!" else c for c in visible(text))
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]<>|#~$&!" else c for c in visible(text))
+    return _LINKED.sub(r"\g<0><!-- -->", escaped)
 
 
 def to_latex(comparisons: Iterable[Comparison]) -> str:
@@ -231,13 +237,17 @@ _TEX = {
     "±": r"\(\pm\)",
     "×": r"\(\times\)",
     "–": "--",
+    "−": r"\(-\)",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 } | {c: f"\\{c}" for c in "&%$#_{}"}
 
 
+_MINUS = re.compile(r"(?<![\w-])-(?=\.?\d)")  # not the hyphen of a word or a date
+
+
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in visible(text))
+    return "".join(_TEX.get(c, c) for c in _MINUS.sub("−", visible(text)))
 
 
 def _document(
