@@ -4,7 +4,14 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from bnbench.experiments.config import Activation, Config, Initializer, Optimizer, Placement
+from bnbench.experiments.config import (
+    Activation,
+    Config,
+    Initializer,
+    Optimizer,
+    Placement,
+    setting_keys,
+)
 
 _FIRST = "abcXYZ019"
 _FORBIDDEN = ("con", "prn", "aux", "nul", "com", "lpt")
@@ -75,5 +82,6 @@ def configs(draw: st.DrawFn, most_layers: int = 6, most_units: int = 65536) -> C
             "seeds": draw(
                 st.integers(1, 10_000) | st.lists(seed, min_size=1, max_size=9, unique=True)
             ),
+            "swept": draw(st.lists(st.sampled_from(setting_keys()), max_size=3, unique=True)),
         }
     )

@@ -21,7 +21,7 @@ class DamagedRecord(Exception):
         super().__init__(f"{visible(where)}: skipped: {reason}")
 
 
-def read_record(path: Path) -> RunRecord:
+def read_record(path: Path | str) -> RunRecord:
     """Return the record in the file ``path``; raises `DamagedRecord`."""
     try:
         state = os.stat(path)

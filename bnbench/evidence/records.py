@@ -5,7 +5,7 @@ import json
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from bnbench.experiments.config import Config, Seed
 
@@ -20,6 +20,22 @@ Rows = Annotated[int, Field(ge=1, le=2**40)]
 Scale = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Array = np.ndarray[Any, np.dtype[Any]]
 RunKey = tuple[str, str, int]
+
+_MOST_CONFIGS = 1024
+_configs: dict[str, Config] = {}
+
+
+def _one_of_equal(value: Any, check: ValidatorFunctionWrapHandler) -> Config:
+    """Check a config once and give one object for all that are equal: they are few, runs many."""
+    if isinstance(value, Config):
+        return value
+    text = repr(value)
+    if text not in _configs:
+        config: Config = check(value)
+        if len(_configs) >= _MOST_CONFIGS:
+            _configs.clear()
+        _configs[text] = config
+    return _configs[text]
 
 
 class _Part(BaseModel):
@@ -100,7 +116,7 @@ class RunRecord(_Part):
     swept: dict[str, Any]
     status: Literal["completed", "diverged"]
     training_version: Annotated[int, Field(ge=1)]
-    config: Config
+    config: Annotated[Config, WrapValidator(_one_of_equal)]
     parameters: Parameters
     history: History
     compile_seconds: Seconds

@@ -35,7 +35,7 @@ class RecordStore:
 
     def path(self, config: Config, seed: int) -> Path:
         """Return where the record of this run is, or will be."""
-        return self._place((config.name, config.experiment_id, seed))
+        return Path(self._place((config.name, config.experiment_id, seed)))
 
     def model_path(self, config: Config, seed: int) -> Path:
         """Return where the run's trained model is, if it was saved."""
@@ -72,8 +72,8 @@ class RecordStore:
 
         Raises `DamagedRecord` where what is there is none, or is that of another run.
         """
-        path = self.path(config, seed)
-        return self._read(path) if os.path.lexists(path) else None
+        place = self._place((config.name, config.experiment_id, seed))
+        return self._read(place) if os.path.lexists(place) else None
 
     def packed(self) -> Packed:
         """Return what the packed files in the folder hold."""
@@ -87,7 +87,7 @@ class RecordStore:
         record stands beside a model of other weights. Returns the record's path; raises
         `EnvironmentFault`, with the old record still in its place.
         """
-        path = self._place(record.key)
+        path = Path(self._place(record.key))
         model_path = path.with_suffix(".keras")
         with ExitStack() as files:
 
@@ -123,11 +123,12 @@ class RecordStore:
                 warnings.append(str(DamagedRecord(in_packs.places[key], visible(reason))))
         return [records[key] for key in sorted(records)], warnings
 
-    def _place(self, key: RunKey) -> Path:
+    def _place(self, key: RunKey) -> str:
+        # Text, as the paths of ten thousand records take half a second to make.
         name, experiment_id, seed = key
-        return self.folder / f"{name}-{experiment_id}" / f"seed-{seed:04d}.json"
+        return os.path.join(self.folder, f"{name}-{experiment_id}", f"seed-{seed:04d}.json")
 
-    def _read(self, path: Path) -> RunRecord:
+    def _read(self, path: str) -> RunRecord:
         record = read_record(path)
         place = self._place(record.key)
         if path != place:
@@ -140,16 +141,16 @@ class RecordStore:
             if _RUN_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 yield Path(entry)
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self) -> Iterator[str]:
         """Yield what should be a record, in the folder and one level down."""
         with faults_named(self.folder, "read"):
             for entry in _listing(self.folder):
                 if os.path.isdir(entry) and os.access(entry, os.R_OK | os.X_OK):
                     inside = _listing(entry.path)
                     of_runs = _RUN_FOLDER.fullmatch(entry.name) is not None
-                    yield from (Path(e) for e in inside if not _is_no_record(e, of_runs))
+                    yield from (e.path for e in inside if not _is_no_record(e, of_runs))
                 elif entry.name != "README.md" and not packed.is_packed(entry):
-                    yield Path(entry)
+                    yield entry.path
 
 
 def _listing(folder: str | Path) -> list[os.DirEntry[str]]:
