@@ -54,8 +54,7 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
             for config in _experiments(source, _overrides(settings)):
                 rows = dataset.describe(config.data.dataset)[2]
                 faults += [f"{where}: {fault}" for fault in dataset.batch_faults(config, rows)]
-                if configs.setdefault(config.name, config) != config:
-                    faults.append(f"{where}: name: another config is named {config.name} too")
+                configs.setdefault(f"{config.name}-{config.experiment_id}", config)
         except InputError as error:
             faults.append(str(error))
     if faults:
@@ -279,11 +278,9 @@ class Task:
         return found
 
     def keep(self, ended: RunEnded) -> None:
-        """Write the model, where there is one, and then the record, which says that it is there."""
+        """Put record and model in their place."""
         record = ended.record
-        if ended.model is not None:
-            self.store.write_model(record, ended.model)
-        self.store.write(record)
+        self.store.keep(record, ended.model)
         self.export(record)
 
 

@@ -53,10 +53,8 @@ def _unclean(comparison: Comparison) -> Iterator[str]:
 
 def chosen(study: Study, protocol: str | None) -> Comparison:
     """Return the comparison of this protocol id, the tuned one, or the newest."""
-    ids = ["tuned" if c.tuning else c.config.protocol_id for c in study.comparisons]
-    wanted = ids[0] if protocol is None else protocol
-    if wanted not in ids:
-        raise InputError(
-            f"--protocol: none named {wanted}; there are: {', '.join(dict.fromkeys(ids))}"
-        )
-    return study.comparisons[ids.index(wanted)]
+    references = [comparison.reference for comparison in study.comparisons]
+    wanted = references[0] if protocol is None else protocol
+    if wanted not in references:
+        raise InputError(f"--protocol: none named {wanted}; there are: {', '.join(references)}")
+    return study.comparisons[references.index(wanted)]

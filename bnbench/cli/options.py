@@ -1,19 +1,13 @@
-"""The options that commands share: their types, their help, and what a shell completes them to."""
+"""The options that commands share: their types, and their help."""
 
-import os
-import re
-from collections.abc import Iterator
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bnbench.cli.completion import complete_config, complete_experiment
 from bnbench.evidence.metrics import METRICS
-
-_MOST_COMPLETIONS = 500
-_DEEPEST_FOLDER = 4
 
 debugging = False
 
@@ -45,36 +39,6 @@ class Format(StrEnum):
     CSV = "csv"
     MARKDOWN = "markdown"
     LATEX = "latex"
-
-
-def complete_config(incomplete: str) -> Iterator[str]:
-    """Yield the YAML files whose path begins so, in folders below as well."""
-    start = Path(incomplete).parent if not incomplete.endswith("/") else Path(incomplete)
-    found = (str(path) for path in _yaml_files(start, _DEEPEST_FOLDER))
-    return islice((path for path in found if path.startswith(incomplete)), _MOST_COMPLETIONS)
-
-
-def _yaml_files(folder: Path, depth: int) -> Iterator[Path]:
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ()
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False) and depth:
-            yield from _yaml_files(folder / entry.name, depth - 1)
-        elif entry.name.endswith((".yaml", ".yml")):
-            yield folder / entry.name
-
-
-def complete_experiment(ctx: typer.Context, incomplete: str) -> Iterator[str]:
-    """Yield the names of recorded experiments that begin so and are not given yet."""
-    folder = Path(ctx.params.get("runs_dir") or "runs")
-    given = ctx.params.get("names") or ()
-    names = {
-        match[1]
-        for entry in (folder.iterdir() if folder.is_dir() else ())
-        if (match := re.fullmatch(r"(.+)-[0-9a-f]{8}", entry.name))
-    }
-    return (name for name in sorted(names) if name.startswith(incomplete) and name not in given)
 
 
 def _set_debugging(value: bool) -> None:

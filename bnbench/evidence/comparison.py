@@ -12,9 +12,9 @@ from bnbench.evidence import stats
 from bnbench.evidence.experiment import Experiment, group
 from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunRecord
-from bnbench.evidence.tuning import Tuning, sweep_key, tune
+from bnbench.evidence.tuning import Tuning, sweeps, tune
 from bnbench.experiments.config import Config, Placement
-from bnbench.experiments.sweep import base_name
+from bnbench.experiments.sweep import label
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
@@ -69,7 +69,8 @@ class ExperimentContrast:
 class Comparison:
     """All experiments of one protocol on one state of the data, held against a baseline.
 
-    With ``tuning`` they are of protocols that differ in what was tuned.
+    With ``tuning`` they are of protocols that differ in what was tuned. ``reference`` is what the
+    comparison is called by: its protocol's id or ``tuned``, with more where that is not enough.
     """
 
     question: Question
@@ -79,6 +80,7 @@ class Comparison:
     ratios: Mapping[Experiment, EpochRatio]
     baseline_was_named: bool
     tuning: Tuning | None = None
+    reference: str = ""
 
     @property
     def config(self) -> Config:
@@ -119,48 +121,90 @@ class Comparison:
 def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[Comparison]:
     """Return one comparison for each protocol among the records, then one for each sweep.
 
-    The newest come first. A sweep is made of experiments in which the same settings were swept;
-    each config stands in it with the values that `tune` chooses, and they are compared by their
-    test accuracy, whatever the metric. Raises `InputError` for a name that has no record.
+    The newest come first. Runs on other data, and of another training version, are compared apart.
+    In the comparison of a sweep each network stands with the values that `tune` chooses, and they
+    are compared by their test accuracy, whatever the metric. Raises `InputError` for a name that
+    has no record and for a baseline that may be several.
     """
     records = list(records)
     _check_names(question, records)
-    protocols = [
-        _contrasted(chosen, question)
-        for chosen in _grouped(records, question, lambda record: record.protocol_id)
-    ]
-    sweeps = map(tune, _grouped(records, question, lambda record: sweep_key(record.config)))
+    wanted = [r for r in records if not question.names or _is_named(r.config, question.wanted)]
     by_test = replace(question, metric=Question.metric)
-    tuned = [_contrasted(found.records, by_test, found) for found in sweeps if found]
-    return [*protocols, *tuned]
+    alike = _newest_first(_split(wanted, lambda r: (*_made_on(r), r.protocol_id)))
+    protocols = [_contrasted(chosen, question) for chosen in alike]
+    tuned = [
+        _contrasted(tuning.records, by_test, tuning)
+        for chosen in _newest_first(_split(wanted, _made_on))
+        for keys, members in sweeps(chosen)
+        if (tuning := tune(keys, members))
+    ]
+    return _referenced([*protocols, *tuned])
 
 
-def _grouped(
-    records: Iterable[RunRecord], question: Question, key: Callable[[RunRecord], str | None]
-) -> list[list[RunRecord]]:
-    """Return the records of equal key on equal data together, the newest group first.
+def _made_on(record: RunRecord) -> tuple[Any, ...]:
+    """Return what two runs must share for their numbers to mean the same."""
+    return record.data.sha256, record.training_version
 
-    Records that have no key, or none of the names that are asked for, are left out.
-    """
-    groups: dict[tuple[str, str], list[RunRecord]] = {}
+
+def _split(
+    records: Iterable[RunRecord], key: Callable[[RunRecord], Any]
+) -> Iterable[list[RunRecord]]:
+    groups: dict[Any, list[RunRecord]] = {}
     for record in records:
-        wanted = not question.names or _is_named(record.config, question.wanted)
-        if wanted and (own := key(record)) is not None:
-            groups.setdefault((own, record.environment.data_sha256), []).append(record)
-    return sorted(groups.values(), key=lambda rs: max(r.started_at for r in rs))[::-1]
+        groups.setdefault(key(record), []).append(record)
+    return groups.values()
 
 
-def _is_named(config: Config, names: Collection[str | None]) -> bool:
-    """Whether one of the names is the experiment's, or that of the config it was swept from."""
-    return config.name in names or base_name(config) in names
+def _newest_first(groups: Iterable[list[RunRecord]]) -> list[list[RunRecord]]:
+    return sorted(groups, key=lambda rs: max(r.started_at for r in rs))[::-1]
+
+
+def _referenced(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Give every comparison a reference of its own."""
+    plain = ["tuned" if c.tuning else c.config.protocol_id for c in comparisons]
+    found: list[Comparison] = []
+    for comparison, reference in zip(comparisons, plain, strict=True):
+        newest = comparison.baseline.newest
+        if plain.count(reference) > 1 and not comparison.tuning:
+            reference += f"@{newest.data.sha256[:8]}"
+        taken = [c.reference for c in found]
+        times = sum(t == reference or t.startswith(f"{reference}-") for t in taken)
+        found.append(replace(comparison, reference=reference + (f"-{times + 1}" if times else "")))
+    return found
+
+
+def _names_of(config: Config) -> tuple[str, ...]:
+    """Return what an experiment may be called, the most telling first."""
+    own = config.experiment_id
+    return label(config), config.name, f"{config.name}-{own}", own
+
+
+def _is_named(config: Config, names: Collection[str]) -> bool:
+    return any(name in names for name in _names_of(config))
 
 
 def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
-    known = sorted({name for r in records for name in (r.experiment, base_name(r.config))})
+    configs = {record.config for record in records}
     for name in (*question.names, *([question.baseline] if question.baseline else ())):
-        if name not in known:
+        if not any(_is_named(config, [name]) for config in configs):
+            known = sorted({own for config in configs for own in _names_of(config)[:2]})
             listed = ", ".join(known) or "none, as no run has been recorded"
             raise InputError(f"no experiment named {name}; there are: {listed}")
+
+
+def _baseline(experiments: Sequence[Experiment], reference: str | None) -> Experiment | None:
+    """Return the experiment that is called so; one whose label it is comes before all others."""
+    if reference is None:
+        return None
+    for place in range(len(_names_of(experiments[0].config))):
+        found = [e for e in experiments if reference in (e.label, _names_of(e.config)[place])]
+        exact = [e for e in found if e.label == reference]
+        if len(exact or found) > 1:
+            candidates = ", ".join(e.label for e in found)
+            raise InputError(f"baseline {reference} may be any of {candidates}: name one of them")
+        if found:
+            return (exact or found)[0]
+    return None
 
 
 def _contrasted(
@@ -169,7 +213,7 @@ def _contrasted(
     """Return the comparison of these records, taken to be of one protocol."""
     experiments = group(records, question.measure)
     experiments.sort(key=lambda e: _position(e.config, question.names))
-    named = next((e for e in experiments if _is_named(e.config, [question.baseline])), None)
+    named = _baseline(experiments, question.baseline)
     base = named or min(experiments, key=lambda e: _position(e.config, ()))
     others = [e for e in experiments if e is not base]
     pairs = [(other, base) for other in others]
@@ -193,8 +237,8 @@ def _contrasted(
 
 def _position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
     norm = config.model.batch_norm
-    own = [name for name in (config.name, base_name(config)) if name in names]
-    given = names.index(own[0]) if own else len(names)
+    own = [names.index(name) for name in _names_of(config) if name in names]
+    given = own[0] if own else len(names)
     placement = get_args(Placement).index(norm.placement)
     return given, placement, norm.input, config.name, config.experiment_id
 

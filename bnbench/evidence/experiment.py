@@ -1,6 +1,6 @@
 """One experiment's records under one protocol, by seed, and what they say together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -11,6 +11,7 @@ from bnbench.evidence import stats
 from bnbench.evidence.metrics import Metric
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
+from bnbench.experiments.sweep import label
 
 Identity = tuple[str, str]  # name and experiment id
 
@@ -93,18 +94,25 @@ def group(records: Iterable[RunRecord], metric: Metric) -> list[Experiment]:
     for record in records:
         by_seed = groups.setdefault((record.experiment, record.experiment_id), {})
         by_seed.setdefault(record.seed, record)
-    labels = _labels(list(groups))
+    labels = _labels({own: _most_swept(by_seed.values()) for own, by_seed in groups.items()})
     return [
         Experiment(label, dict(sorted(by_seed.items())), metric)
         for label, by_seed in zip(labels, groups.values(), strict=True)
     ]
 
 
-def _labels(identities: Sequence[Identity]) -> list[str]:
+def _most_swept(records: Iterable[RunRecord]) -> str:
+    """Return the label of the record that tells most: a run may be of a sweep or stand alone."""
+    return label(max((record.config for record in records), key=lambda config: len(config.swept)))
+
+
+def _labels(wanted: Mapping[Identity, str]) -> list[str]:
     """Return a label for each, unique among them whatever the names."""
-    names = [name for name, _ in identities]
-    labels = [name if names.count(name) == 1 else f"{name}-{own}" for name, own in identities]
+    texts = list(wanted.values())
+    longer = [
+        text if texts.count(text) == 1 else f"{text}-{own}" for (_, own), text in wanted.items()
+    ]
     return [
-        label if labels.count(label) == 1 else f"{name} [{own}]"  # no name has a bracket
-        for label, (name, own) in zip(labels, identities, strict=True)
+        text if longer.count(text) == 1 else f"{name} [{own}]"  # no name has a bracket
+        for text, (name, own) in zip(longer, wanted, strict=True)
     ]

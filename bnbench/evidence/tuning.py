@@ -12,9 +12,9 @@ from bnbench.evidence.experiment import Experiment, group
 from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import base_name, swept_values
 
 CHOSEN_BY = METRICS["val_accuracy"]
+Keys = tuple[str, ...]  # of the settings that were swept, dotted
 
 
 @dataclass(frozen=True)
@@ -22,32 +22,41 @@ class Candidates:
     """What one config was swept to, in the order of the values, and the one that did best."""
 
     name: str
+    keys: Keys
     experiments: tuple[Experiment, ...]
     best: Experiment
 
+    def values(self, candidate: Experiment) -> dict[str, Any]:
+        """Return a candidate's values of the settings that were swept."""
+        settings = candidate.config.settings()
+        return {key: settings[key] for key in self.keys}
+
     @property
-    def grid(self) -> tuple[Any, ...]:
+    def grid(self) -> tuple[tuple[Any, ...], ...]:
         """The values that were tried, in their order."""
-        return tuple(tuple(swept_values(e.config).values()) for e in self.experiments)
+        return tuple(tuple(self.values(e).values()) for e in self.experiments)
 
     def ends(self) -> dict[str, tuple[float, str]]:
         """Return the settings whose best value is the smallest or the largest of several tried."""
         found = {}
-        for key, value in swept_values(self.best.config).items():
-            tried = {swept_values(e.config)[key] for e in self.experiments}
+        for key, value in self.values(self.best).items():
+            tried = {self.values(e)[key] for e in self.experiments}
             if _is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
                 found[key] = (value, "smallest" if value == min(tried) else "largest")
         return found
 
+    @property
+    def short_of_seeds(self) -> bool:
+        """Whether the best was chosen over candidates that have more seeds than it."""
+        most = max(len(e.records) for e in self.experiments)
+        return len(self.best.records) < most
+
 
 @dataclass(frozen=True)
 class Tuning:
-    """How the experiments of a comparison were chosen, for each config of the sweep.
+    """How the experiments of a comparison were chosen, for each config of the sweep."""
 
-    ``keys`` are the dotted keys of the settings that were swept.
-    """
-
-    keys: tuple[str, ...]
+    keys: Keys
     candidates: tuple[Candidates, ...]
 
     @property
@@ -61,61 +70,72 @@ class Tuning:
         return len({one.grid for one in self.candidates}) == 1
 
 
-def sweep_key(config: Config) -> str | None:
-    """Return what the experiments of one sweep share, or None where nothing was swept.
+def swept_keys(config: Config) -> Keys:
+    """Return the swept settings of which each network takes its best: all but the network's own."""
+    return tuple(key for key in config.swept if not key.startswith("model."))
 
-    That is which settings were swept, data, and all other training settings.
+
+def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
+    """Return what was swept, each time with the records of all values.
+
+    The records of a sweep are those in which the same settings were swept and that share data and
+    all other training settings. A run that was made by itself belongs to a sweep of its config that
+    has, or might have had, its value.
     """
-    return _shared(config) if base_name(config) != config.name else None
+    found: dict[tuple[Keys, str], list[RunRecord]] = {}
+    alone = []
+    for record in records:
+        if keys := swept_keys(record.config):
+            found.setdefault((keys, _shared(record.config, keys)), []).append(record)
+        else:
+            alone.append(record)
+    for (keys, shared), members in found.items():
+        origins = {_origin(record.config, keys) for record in members}
+        for record in alone:
+            if _shared(record.config, keys) == shared and _origin(record.config, keys) in origins:
+                members.append(record)
+    return [(keys, members) for (keys, _), members in found.items()]
 
 
-@lru_cache(maxsize=1024)  # thousands of records share a few configs
-def _shared(config: Config) -> str | None:
-    swept = swept_values(config)
-    if not swept:
-        return None
-    shared = {
-        key: value
-        for key, value in config.settings().items()
-        if key not in swept and not key.startswith("model.")
-    }
-    return json.dumps([sorted(swept), shared])
+@lru_cache(maxsize=4096)  # thousands of records share a few configs
+def _shared(config: Config, keys: Keys) -> str:
+    """Return what the experiments of one sweep share."""
+    settings = config.settings().items()
+    rest = {k: v for k, v in settings if k not in keys and not k.startswith("model.")}
+    return json.dumps(rest)
 
 
-def tune(records: Sequence[RunRecord]) -> Tuning | None:
-    """Choose, for each config of one sweep, the values with the best validation accuracy.
+@lru_cache(maxsize=4096)
+def _origin(config: Config, keys: Keys) -> str:
+    """Return what the values of one network share: its name and what was not swept."""
+    rest = {key: value for key, value in config.settings().items() if key not in keys}
+    return config.name + json.dumps(rest)
 
-    What counts is the mean after the last epoch over the seeds that all values of the config
-    completed; values with a smaller share of diverged runs come first. None where no config has
+
+def tune(keys: Keys, records: Iterable[RunRecord]) -> Tuning | None:
+    """Choose, for each network of one sweep, the values with the best validation accuracy.
+
+    What counts is the mean after the last epoch over the seeds that all values of the network
+    completed; values with a smaller share of diverged runs come first. None where no network has
     two values to choose from.
     """
-    by_config: dict[str, list[Experiment]] = {}
+    by_network: dict[str, list[Experiment]] = {}
     for experiment in group(records, CHOSEN_BY):
-        by_config.setdefault(_origin(experiment.config), []).append(experiment)
-    if max(map(len, by_config.values())) < 2:
+        by_network.setdefault(_origin(experiment.config, keys), []).append(experiment)
+    if max(map(len, by_network.values())) < 2:
         return None
-    return Tuning(
-        keys=tuple(swept_values(records[0].config)),
-        candidates=tuple(_candidates(found) for _, found in sorted(by_config.items())),
-    )
+    chosen = tuple(_candidates(keys, found) for _, found in sorted(by_network.items()))
+    return Tuning(keys, chosen)
 
 
-def _candidates(found: Iterable[Experiment]) -> Candidates:
-    experiments = tuple(sorted(found, key=_order))
-    return Candidates(base_name(experiments[0].config), experiments, _best(experiments))
+def _candidates(keys: Keys, found: Iterable[Experiment]) -> Candidates:
+    def order(candidate: Experiment) -> list[tuple[float, str]]:
+        settings = candidate.config.settings()
+        values = [settings[key] for key in keys]
+        return [(value, "") if _is_number(value) else (0.0, str(value)) for value in values]
 
-
-def _origin(config: Config) -> str:
-    """Return what the values of one config share: its name and what was not swept."""
-    swept = swept_values(config)
-    return base_name(config) + json.dumps(
-        {key: value for key, value in config.settings().items() if key not in swept}
-    )
-
-
-def _order(candidate: Experiment) -> list[tuple[float, str]]:
-    values = swept_values(candidate.config).values()
-    return [(value, "") if _is_number(value) else (0.0, str(value)) for value in values]
+    experiments = tuple(sorted(found, key=order))
+    return Candidates(experiments[0].config.name, keys, experiments, _best(experiments))
 
 
 def _is_number(value: Any) -> bool:

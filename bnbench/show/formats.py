@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning
-from bnbench.experiments.sweep import swept_values
 from bnbench.show import grids, terminal
 from bnbench.show.grids import Grid
 from bnbench.show.remarks import incomparable, reason, remarks
@@ -41,7 +41,7 @@ def _tuned(comparison: Comparison, tuning: Tuning) -> dict[str, Any]:
         {
             "name": candidate.label,
             "config": one.name,
-            "values": swept_values(candidate.config),
+            "values": one.values(candidate),
             "chosen": candidate is one.best,
             "diverged": candidate.diverged,
             "val_accuracy": _metric(candidate),
@@ -59,7 +59,7 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
 def _body(comparison: Comparison) -> dict[str, Any]:
     return {
         "protocol": comparison.protocol,
-        "data_sha256": comparison.baseline.newest.environment.data_sha256,
+        "data_sha256": comparison.baseline.newest.data.sha256,
         "metric": comparison.question.metric,
         "baseline": comparison.baseline.label,
         "margin": comparison.question.margin_in_metric,
@@ -150,7 +150,7 @@ CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "processor": lambda r: r.environment.processor,
     "jobs": lambda r: r.environment.jobs,
     "tensorflow": lambda r: r.environment.tensorflow,
-    "data_sha256": lambda r: r.environment.data_sha256,
+    "data_sha256": lambda r: r.data.sha256,
     "weights_sha256": lambda r: r.weights_sha256,
 }
 
@@ -209,8 +209,13 @@ def _markdown_grid(grid: Grid) -> str:
     return "\n".join([f"**{_md(grid.title)}**", "", header, line(rules), *rows])
 
 
+# What GitHub makes links of, escaped or not: addresses, @names and numbers of issues.
+_LINKED = re.compile(r"@|:(?=//)|www(?=\.)|#(?=\d)", re.IGNORECASE)
+
+
 def _md(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#~$&!" else c for c in visible(text))
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]<>|#~$&!" else c for c in visible(text))
+    return _LINKED.sub(r"\g<0><!-- -->", escaped)
 
 
 def to_latex(comparisons: Iterable[Comparison]) -> str:
@@ -249,13 +254,17 @@ _TEX = {
     "±": r"\(\pm\)",
     "×": r"\(\times\)",
     "–": "--",
+    "−": r"\(-\)",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 } | {c: f"\\{c}" for c in "&%$#_{}"}
 
 
+_MINUS = re.compile(r"(?<![\w-])-(?=\.?\d)")  # not the hyphen of a word or a date
+
+
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in visible(text))
+    return "".join(_TEX.get(c, c) for c in _MINUS.sub("−", visible(text)))
 
 
 def _document(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
-from bnbench.experiments.sweep import short_key, swept_values
+from bnbench.experiments.sweep import short_key
 from bnbench.text import fixed, seconds, signed
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
     return (
         experiment.label,
         experiment.config.model.batch_norm.placement,
-        _seeds(experiment),
+        _seeds(experiment) + _paired(experiment, contrast),
         _mean(experiment),
         difference(contrast) if contrast else NOTHING,
         "baseline" if is_baseline else _verdict(contrast),
@@ -144,7 +144,7 @@ def candidates(tuning: "Tuning") -> Grid:
         tuple(
             (
                 one.name,
-                *(_value(swept_values(candidate.config)[key]) for key in tuning.keys),
+                *map(_value, one.values(candidate).values()),
                 _seeds(candidate),
                 _mean(candidate),
                 "best" if candidate is one.best else "",
@@ -253,6 +253,13 @@ def data_files(states: Iterable["DataState"]) -> Grid:
 def _seeds(experiment: "Experiment") -> str:
     total = len(experiment.records)
     return f"{len(experiment.values)}/{total}" if experiment.diverged else str(total)
+
+
+def _paired(experiment: "Experiment", contrast: "ExperimentContrast | None") -> str:
+    """Return how many of the seeds are in the contrast, where not all that completed are."""
+    if contrast is None or contrast.result.pairs == len(experiment.values):
+        return ""
+    return f", {contrast.result.pairs} paired"
 
 
 def _mean(experiment: "Experiment") -> str:

@@ -42,7 +42,7 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
 
 def _summary(comparisons: Sequence[Comparison]) -> str:
     records = {
-        (record.experiment_id, record.environment.data_sha256, record.seed): record
+        (record.experiment_id, record.data.sha256, record.seed): record
         for comparison in comparisons
         for experiment in comparison.experiments
         for record in experiment.records.values()
@@ -70,7 +70,7 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
         "grids": grids.grids(comparison),
         "figures": list(_figures(comparison)),
         "dataset": comparison.config.data.dataset,
-        "data_sha256": comparison.baseline.newest.environment.data_sha256,
+        "data_sha256": comparison.baseline.newest.data.sha256,
         "environments": _environments(environments),
         "commands": list(_commands(comparison)),
         "experiments": [_experiment(e, list(environments)) for e in comparison.experiments],
@@ -111,7 +111,7 @@ def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _environments(runs: Counter[Environment]) -> Grid:
-    aspects = [name for name in Environment.model_fields if name != "data_sha256"]
+    aspects = list(Environment.model_fields)
 
     def row(number: int, environment: Environment) -> tuple[str, ...]:
         described = (str(getattr(environment, aspect)) for aspect in aspects)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from bnbench.evidence.comparison import Comparison
-from bnbench.evidence.records import History, RunRecord
-from bnbench.experiments.sweep import load_experiments
+from bnbench.evidence.records import RunRecord
+from bnbench.experiments.sweep import label, load_experiments, swept_values
 from bnbench.show.formats import to_csv, to_json
 from bnbench.show.grids import candidates, results
 from bnbench.show.remarks import remarks
@@ -28,14 +28,15 @@ def swept(
     for config in load_experiments(CONFIGS / f"{name}.yaml", [sweep]):
         for seed, value in enumerate(validation.get(config.training.learning_rate, ())):
             one = record(name, seed, None if value is None else 1 - value)
-            history = History() if value is None else History(
-                loss=(0.5,), accuracy=(0.8,), val_loss=(0.4,), val_accuracy=(value,),
-                epoch_seconds=(1.0,),
-            )  # fmt: skip
+            history = one.history
+            if value is not None:
+                accuracies = (*history.val_accuracy[1:], value)
+                history = history.model_copy(update={"val_accuracy": accuracies})
             made.append(
                 one.model_copy(
                     update={
                         "config": config,
+                        "swept": swept_values(config),
                         "experiment": config.name,
                         "experiment_id": config.experiment_id,
                         "protocol_id": config.protocol_id,
@@ -111,7 +112,7 @@ def test_a_long_baseline_leaves_room_for_the_differences() -> None:
 
 def test_a_best_value_at_the_end_and_uneven_grids_are_remarked() -> None:
     """What a reader must know before trusting a tuning."""
-    uneven = [r for r in BOTH if r.experiment != "no_bn+learning_rate=0.001"]
+    uneven = [r for r in BOTH if label(r.config) != "no_bn+learning_rate=0.001"]
     said = list(remarks(tuned(uneven)))
     assert "not all experiments were tuned over the same values" in said
     assert (

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -208,6 +209,28 @@ def test_markdown_and_latex_hold_the_same_cells(comparison: Comparison) -> None:
     latex = formats.to_latex([comparison])
     assert "pre\\_act & before\\_activation & 7 & 89.10 \\(\\pm\\) 0.13 &" in latex
     assert latex.count("\\toprule") == latex.count("\\bottomrule") == 2
+
+
+def test_markdown_makes_no_link_of_a_name() -> None:
+    """What GitHub would link, escaped or not, is broken up where nobody sees it."""
+    path = "HTTP://y.example/a@b.example/@somebody/repo#12.npz"
+    made = compare([record(overrides=["name=www.x.example", f"data.dataset='{path}'"])])
+    text = formats.to_markdown(made)
+    assert "www<!-- -->.x.example" in text
+    assert (
+        "HTTP:<!-- -->//y.example/a@<!-- -->b.example/@<!-- -->somebody/repo\\#<!-- -->12.npz"
+    ) in text
+    assert not re.search(r"@\w|://|www\.|#\d", text)
+
+
+def test_latex_has_a_real_minus() -> None:
+    """Before a number a minus; in a name or a date the hyphen that was written."""
+    worse = [value - 0.01 for value in SEVEN]
+    latex = formats.to_latex(compare(records(no_bn=SEVEN, pre_act=worse)))
+    assert "\\(-\\)1.00 \\(\\pm\\) 0.00" in latex
+    assert not re.search(r"(?<![\w-])-\.?\d", latex)
+    named = compare([record(overrides=["name=2026-11-24-a"]), record("pre_act")])
+    assert "2026-11-24-a" in formats.to_latex(named)
 
 
 def test_readme_table_header_is_the_programs(comparison: Comparison) -> None:
