@@ -1,7 +1,6 @@
 """Load, run and compare, as a notebook calls them and the commands show them."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +20,9 @@ from bnbench.experiments.config import Config, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
 from bnbench.text import count
 from bnbench.training import plan as planning
-from bnbench.training.device import Request
+from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunEnded, RunFailed
+from bnbench.training.footprint import affordable_jobs
 from bnbench.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def run(
     voice.announce(task.plan, len(task.datasets))
     for number, difference in task.resolvable_differences():
         voice.announce_resolution(number, difference)
-    return carry_out(task, _engine(device, jobs), voice)
+    return carry_out(task, _engine(task, device, jobs or cores(), voice), voice)
 
 
 def _seed_override(seeds: int | Sequence[int] | None) -> list[str]:
@@ -241,13 +241,6 @@ def _exporter(folder: str | Path | None, runs_dir: str | Path) -> Export:
         raise InputError("tensorboard: expected another folder than that of the records")
     tensorboard.check()
     return partial(tensorboard.write_run, Path(folder))
-
-
-def _engine(device: Request, jobs: int | None) -> Engine:
-    from bnbench.training.engines.threads import Threads
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Threads(device, jobs or cores or 1)
 
 
 @dataclass(frozen=True)
@@ -306,6 +299,17 @@ def prepare(
     datasets = {config: loaded[config.data] for config in configs}
     plan = planning.plan(datasets, store, force=force, models=save_models)
     return Task(plan, datasets, store, save_models, export)
+
+
+def _engine(task: Task, device: Request, jobs: int, voice: "Voice") -> Engine:
+    """Return the engine for as many runs at once as were asked for and fit into memory."""
+    from bnbench.training.engines.processes import Processes
+
+    needed = {trial.config: task.datasets[trial.config] for trial in task.plan.missing}
+    fitting = affordable_jobs(needed, jobs) if needed else jobs
+    if fitting < jobs:
+        voice.warn(f"there is memory for {fitting} of {jobs} runs at once")
+    return Processes(device, fitting)
 
 
 def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:

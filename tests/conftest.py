@@ -42,7 +42,7 @@ def keras() -> Any:
     """Keras on a TensorFlow that was set up as `bnbench run` sets it up."""
     from bnbench.training import device
 
-    device.start("cpu", jobs=2)
+    device.start("cpu")
     import keras
 
     return keras
@@ -86,6 +86,28 @@ def tiny(data_path: Path) -> Callable[..., Config]:
         return parse_config(f"name: {name}", "tiny.yaml", [*tiny_settings(data_path), *overrides])
 
     return make
+
+
+TINY_YAML = """\
+name: {name}
+data: {{dataset: {data}, validation_size: 10}}
+model: {{hidden_units: [4], batch_norm: {{placement: {placement}}}}}
+training: {{epochs: {epochs}}}
+seeds: {seeds}
+"""
+
+
+@pytest.fixture
+def tiny_yaml(tmp_path: Path, data_path: Path) -> Callable[..., Path]:
+    """Write the config file of a tiny network and return its path."""
+
+    def write(name: str = "tiny", **changes: object) -> Path:
+        settings = {"epochs": 2, "seeds": 2, "placement": "before_activation"} | changes
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(TINY_YAML.format(name=name, data=data_path, **settings))
+        return path
+
+    return write
 
 
 def tiny_settings(data_path: Path) -> list[str]:
