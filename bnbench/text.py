@@ -1,6 +1,7 @@
 """Text from outside, made harmless before it reaches a terminal, a table or a file."""
 
 import unicodedata
+from collections.abc import Sequence
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -38,6 +39,11 @@ def percent(share: float) -> str:
 def seconds(time: float) -> str:
     """Return a time in seconds with three significant digits."""
     return f"{time:#.3g}".removesuffix(".")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names in one phrase: ``a``, ``a and b``, ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def count(number: int, noun: str) -> str:

@@ -1,6 +1,5 @@
 """What makes a command end with exit code 1, and which comparison a command is about."""
 
-import math
 from collections.abc import Iterator
 
 from bnbench.api import Study
@@ -10,7 +9,7 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.show import terminal
 from bnbench.show.remarks import confound, named
-from bnbench.text import count
+from bnbench.text import count, fixed
 
 
 def check_runs(study: Study) -> None:
@@ -26,14 +25,10 @@ def check_runs(study: Study) -> None:
 
 def check_comparisons(study: Study, fail_under: float | None, strict: bool) -> None:
     """Raise `CheckFailed` for means below ``fail_under`` per cent, and for what is not clean."""
-    failed = []
+    failed: list[str] = []
     for comparison in study.comparisons:
         if fail_under is not None:
-            failed += [
-                f"{e.label}: mean below {fail_under:g} %"
-                for e in comparison.experiments
-                if _mean(e) < fail_under
-            ]
+            failed += filter(None, (_shortfall(e, fail_under) for e in comparison.experiments))
         if strict:
             failed += _unclean(comparison)
     failed += study.warnings if strict else ()
@@ -41,8 +36,16 @@ def check_comparisons(study: Study, fail_under: float | None, strict: bool) -> N
         raise CheckFailed("\n".join(failed))
 
 
-def _mean(experiment: Experiment) -> float:
-    return -math.inf if experiment.mean is None else experiment.metric.scale * experiment.mean
+def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
+    """Return by what the mean is too low; a run that diverged counts as 0."""
+    mean = experiment.metric.scale * sum(experiment.values.values()) / len(experiment.records)
+    if mean >= fail_under:
+        return None
+    zeros = f" ({experiment.diverged} of {len(experiment.records)} runs diverged and count as 0)"
+    return (
+        f"{experiment.label}: mean {fixed(mean)} {experiment.metric.unit} is below "
+        f"{fail_under:g}{zeros * bool(experiment.diverged)}"
+    )
 
 
 def _unclean(comparison: Comparison) -> Iterator[str]:

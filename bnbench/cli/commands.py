@@ -21,12 +21,14 @@ from bnbench.cli.options import (
     Force,
     Format,
     FormatOption,
+    InitFolder,
     Jobs,
     Margin,
     Metric,
     MetricOption,
     Names,
     Output,
+    PackFile,
     PlotFile,
     Plots,
     Protocol,
@@ -259,6 +261,35 @@ def data(data_dir: DataDir = None, debug: Debug = False) -> None:
     for state in states:
         if state.advice:
             terminal.write(f"{state.advice}\n")
+
+
+@app.command()
+def init(folder: InitFolder = Path("configs"), debug: Debug = False) -> None:
+    """Write the configs that ship with bnbench, to run and to change."""
+    from bnbench.experiments.shipped import write_configs
+    from bnbench.show import terminal
+
+    written = write_configs(folder)
+    for path in written:
+        terminal.write(f"{path}\n")
+    terminal.notice(f"{count(len(written), 'file')} written to {folder}")
+
+
+@app.command()
+def pack(output: PackFile, runs_dir: RunsDir = RUNS, debug: Debug = False) -> None:
+    """Write all records as one file, to be kept or shared: a record to a line."""
+    from bnbench.evidence import packed
+    from bnbench.evidence.store import RecordStore
+    from bnbench.files import check_writable
+    from bnbench.show import terminal
+
+    if not output.name.endswith(packed.ENDING):
+        raise InputError(f"{output}: expected a name that ends in {packed.ENDING}")
+    check_writable(output)
+    records, warnings = RecordStore(runs_dir).read_all()
+    terminal.warn(warnings)
+    packed.pack(records, output)
+    terminal.notice(f"{output}: {count(len(records), 'record')}")
 
 
 def _seeds(text: str | None) -> int | list[int] | None:

@@ -1,5 +1,6 @@
 """The options that commands share: their types, and their help."""
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,12 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"expected a number, got {value}")
+    return value
+
+
 def _set_debugging(value: bool) -> None:
     global debugging
     debugging = value
@@ -67,6 +74,8 @@ Margin = Annotated[
     float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
 ]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Contrast every two experiments.")]
+PackFile = Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")]
+InitFolder = Annotated[Path, typer.Argument(help="Folder to write to.", metavar="DIR")]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
 DataDir = Annotated[
     Path | None,
@@ -110,7 +119,11 @@ Protocol = Annotated[
 ]
 FailUnder = Annotated[
     float | None,
-    typer.Option(metavar="PERCENT", help="Exit 1 if any experiment's mean is below it."),
+    typer.Option(
+        metavar="PERCENT",
+        callback=_finite,
+        help="Exit 1 if any experiment's mean is below it.",
+    ),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit 1 on an unclean comparison or a damaged record.")

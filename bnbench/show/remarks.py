@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from bnbench.evidence.comparison import PLACEMENT, Comparison, EpochRatio, ExperimentContrast
 from bnbench.evidence.stats import MINIMUM_PAIRS
 from bnbench.experiments.sweep import short_key
-from bnbench.text import count
+from bnbench.text import count, listed
+
+_ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
+    "tensorflow": "versions of TensorFlow",
+    "keras": "versions of Keras",
+    "bnbench": "versions of bnbench",
+    "processor": "processors",
+    "instruction_set": "instruction sets",
+    "device": "devices",
+}
 
 
 def remarks(comparison: Comparison) -> Iterator[str]:
@@ -14,7 +23,10 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     What concerns the experiments comes first, then the tuning, the contrasts and the times.
     """
     yield from _baseline(comparison)
+    yield from _same_networks(comparison)
     yield from _diverged(comparison)
+    yield from _mixed_origins(comparison)
+    yield from _unequal_seeds(comparison)
     yield from _tuning(comparison)
     for contrast in comparison.contrasts:
         if not contrast.clean and contrast.baseline is comparison.baseline:
@@ -71,6 +83,37 @@ def _diverged(comparison: Comparison) -> Iterator[str]:
             )
 
 
+def _same_networks(comparison: Comparison) -> Iterator[str]:
+    by_id: dict[str, list[str]] = {}
+    for experiment in comparison.experiments:
+        by_id.setdefault(experiment.identity[1], []).append(experiment.label)
+    for own, labels in by_id.items():
+        if len(labels) > 1:
+            yield f"{listed(labels)} are one network under different names (id {own})"
+
+
+def _mixed_origins(comparison: Comparison) -> Iterator[str]:
+    records = [r for e in comparison.experiments for r in e.records.values()]
+    for field, words in _ORIGINS.items():
+        if len(seen := {getattr(record.environment, field) for record in records}) > 1:
+            yield (
+                f"made with different {words}: {', '.join(sorted(seen))}; runs of one seed may "
+                "then differ for that alone, and are not exactly paired"
+            )
+
+
+def _unequal_seeds(comparison: Comparison) -> Iterator[str]:
+    base = comparison.baseline
+    for e in comparison.experiments:
+        if common := e.records.keys() & base.records.keys():
+            alone = len(e.records) - len(common), len(base.records) - len(common)
+            if any(alone):
+                yield (
+                    f"{e.label} and {base.label} have different seeds: {len(common)} are paired, "
+                    f"{alone[0]} and {alone[1]} stand alone"
+                )
+
+
 def _tuning(comparison: Comparison) -> Iterator[str]:
     tuning = comparison.tuning
     if tuning is None:
@@ -78,6 +121,11 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     if not tuning.even:
         yield "not all experiments were tuned over the same values"
     for one in tuning.candidates:
+        if one.short_of_seeds:
+            yield (
+                f"{one.best.label} was chosen with {count(len(one.best.records), 'seed')}, though "
+                "other values have more: with as many it might not be the best"
+            )
         for key, (value, end) in one.ends().items():
             yield (
                 f"{one.name} does best at the {end} {short_key(key)} that was tried, {value:g}; "

@@ -1,12 +1,12 @@
 """What a comparison says, in plain words, and what it cannot say."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
 from bnbench.experiments.sweep import short_key
 from bnbench.show.remarks import named, reason
-from bnbench.text import count, fixed, signed
+from bnbench.text import count, fixed, listed, signed
 
 
 def closing(comparison: Comparison) -> list[str]:
@@ -40,11 +40,19 @@ def describe_protocol(comparison: Comparison) -> str:
 def title(comparison: Comparison) -> str:
     """Return what is compared, in one line."""
     if comparison.tuning:
-        what = f"tuned over {_listed([short_key(key) for key in comparison.tuned])}"
+        what = f"tuned over {listed([short_key(key) for key in comparison.tuned])}"
     else:
         what = f"protocol {comparison.config.protocol_id}"
     start = f"Smoke run, {what}" if comparison.smoke else what[0].upper() + what[1:]
-    return f"{start}: {describe_protocol(comparison)}"
+    return f"{start}: {describe_protocol(comparison)}{_state(comparison)}"
+
+
+def _state(comparison: Comparison) -> str:
+    """Return on which state of the data, and how, the runs were made, where another exists."""
+    if comparison.reference in ("tuned", comparison.config.protocol_id):
+        return ""
+    newest = comparison.baseline.newest
+    return f", data {newest.data.sha256[:8]}, training version {newest.training_version}"
 
 
 def _best(comparison: Comparison) -> Iterator[str]:
@@ -96,13 +104,13 @@ def _verdicts(comparison: Comparison) -> Iterator[str]:
     }
     for verdict, words in said.items():
         if judged := [_named(c) for c in against if c.result.verdict == verdict]:
-            yield f"{words}: {_listed(judged)}."
+            yield f"{words}: {listed(judged)}."
     for contrast in against:
         if contrast.result.verdict == "inconclusive":
             yield f"{_inconclusive(comparison, contrast)}."
     if undecided := [c for c in against if c.result.verdict is None]:
         reasons = sorted({reason(comparison, c) or "" for c in undecided})
-        names = _listed([c.experiment.label for c in undecided])
+        names = listed([c.experiment.label for c in undecided])
         yield f"No verdict on {names}: {'; '.join(reasons)}."
 
 
@@ -135,7 +143,7 @@ def _unclean(comparison: Comparison) -> Iterator[str]:
         return
     verb = "differs" if len(with_input) == 1 else "differ"
     yield (
-        f"{_listed(with_input)} {verb} from {base.label} in the input BN too: that gain is not "
+        f"{listed(with_input)} {verb} from {base.label} in the input BN too: that gain is not "
         f"the hidden layers' alone{_input_share(comparison)}."
     )
 
@@ -160,13 +168,9 @@ def _limits(comparison: Comparison) -> Iterator[str]:
     others = [e for e in comparison.experiments if e is not comparison.baseline]
     if comparison.tuning:
         yield (
-            "Every experiment stands here with the values that did best on the validation data; "
-            "the test data had no part in that choice."
+            "Every experiment stands here with the values that did best on the validation data, "
+            "over the seeds that all its values have; the test data had no part in that choice."
         )
     if len(others) > 1 and not comparison.question.all_pairs:
-        yield "How these rank among each other is not tested here; --all-pairs does."
+        yield "How these rank among each other is not tested here; contrasting all pairs does."
     yield "It holds for this network, data set and training budget, and says nothing of others."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
