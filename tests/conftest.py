@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,29 @@ import numpy as np
 import pytest
 
 from bnbench.datasets.dataset import Dataset, load
-from bnbench.evidence.records import Environment, History, Parameters, RunRecord
+from bnbench.evidence import comparison
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.question import Question
+from bnbench.evidence.records import (
+    DataSummary,
+    Environment,
+    History,
+    Parameters,
+    RunRecord,
+    pack_bits,
+)
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.architecture import build, count_parameters
 from bnbench.experiments.config import Config, load_config, parse_config
+from bnbench.experiments.sweep import swept_values
+from bnbench.training import TRAINING_VERSION
 from tests.forge import Forge
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # it would hide what a failed write leaves in a buffer
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
+TEST_ROWS = 10_000
 PLACEMENTS = ("none", "before_activation", "after_activation")
 
 
@@ -134,12 +147,14 @@ def record(
 ) -> RunRecord:
     """Make the record of a shipped config's run by hand; no accuracy means that it diverged.
 
-    ``changes`` replace fields of the record or, where it has none of the name, its environment.
+    ``changes`` replace fields of the record or, where it has none of the name, of its data and its
+    environment. The accuracy is rounded to what so many test rows can make.
     """
     resolved = load_config(CONFIGS / f"{config}.yaml", changes.pop("overrides", ()))
     layers = build(resolved.model, (28, 28), 10)
-    epochs = 0 if accuracy is None else 2
+    epochs = 0 if accuracy is None else resolved.training.epochs
     epoch_seconds = changes.pop("epoch_seconds", 1.0)
+    results = _results(accuracy)
     environment = {
         "bnbench": "0.1.0",
         "tensorflow": "2.21.0",
@@ -147,17 +162,30 @@ def record(
         "python": "3.11.7",
         "platform": "Linux",
         "processor": "A processor",
+        "instruction_set": "avx2",
+        "cores": 2,
+        "engine": "processes",
         "device": "cpu",
         "jobs": 2,
-        "data_sha256": "d" * 64,
     }
     environment |= {key: changes.pop(key) for key in list(changes) if key in environment}
+    data = {
+        "sha256": changes.pop("data_sha256", "d" * 64),
+        "rows": (55_000, 5_000, TEST_ROWS),
+        "classes": 10,
+        "test_rows_by_class": (TEST_ROWS // 10,) * 10,
+        "test_correct_by_class": results.pop("test_correct_by_class"),
+        "feature_scales": (0.95, 1.0),
+    }
+    data |= {key: changes.pop(key) for key in list(changes) if key in data}
     fields = {
         "experiment": resolved.name,
         "experiment_id": resolved.experiment_id,
         "protocol_id": resolved.protocol_id,
         "seed": seed,
+        "swept": swept_values(resolved),
         "status": "diverged" if accuracy is None else "completed",
+        "training_version": TRAINING_VERSION,
         "config": resolved,
         "parameters": Parameters(**count_parameters(layers)),
         "history": History(
@@ -168,14 +196,30 @@ def record(
             epoch_seconds=(epoch_seconds,) * epochs,
         ),
         "compile_seconds": 2.0,
-        "test_loss": None if accuracy is None else 0.4,
-        "test_accuracy": accuracy,
+        **results,
         "weights_sha256": "a" * 64,
         "started_at": "2026-11-23T10:00:00+00:00",
         "duration_seconds": 3.0,
+        "data": DataSummary(**data),
         "environment": Environment(**environment),
     }
     return RunRecord(**(fields | changes))
+
+
+def _results(accuracy: float | None) -> dict[str, Any]:
+    """Let the first test rows be the correct ones; every tenth row is of one class."""
+    if accuracy is None:
+        names = ("test_loss", "test_accuracy", "test_correct", "test_correct_by_class")
+        return dict.fromkeys(names)
+    correct = np.zeros(TEST_ROWS, bool)
+    correct[: round(accuracy * TEST_ROWS)] = True
+    by_class = tuple(int(correct[label::10].sum()) for label in range(10))
+    return {
+        "test_loss": 0.4,
+        "test_accuracy": int(correct.sum()) / TEST_ROWS,
+        "test_correct": pack_bits(correct),
+        "test_correct_by_class": by_class,
+    }
 
 
 def records(**accuracies: Sequence[float | None]) -> list[RunRecord]:
@@ -191,6 +235,11 @@ def records(**accuracies: Sequence[float | None]) -> list[RunRecord]:
     ]
 
 
+def compare(records: Iterable[RunRecord], **question: Any) -> list[Comparison]:
+    """Compare records, asking the question that the arguments make."""
+    return comparison.compare(records, Question(**question))
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Callable[..., Path]:
     """Write hand-made records into a folder and return it."""
@@ -199,7 +248,7 @@ def runs(tmp_path: Path) -> Callable[..., Path]:
         store = RecordStore(tmp_path / "runs")
         store.prepare()
         for each in made:
-            store.write(each)
+            store.keep(each)
         return store.folder
 
     return write

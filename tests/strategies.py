@@ -4,7 +4,14 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from bnbench.experiments.config import Activation, Config, Initializer, Optimizer, Placement
+from bnbench.experiments.config import (
+    Activation,
+    Config,
+    Initializer,
+    Optimizer,
+    Placement,
+    setting_keys,
+)
 
 _FIRST = "abcXYZ019"
 _FORBIDDEN = ("con", "prn", "aux", "nul", "com", "lpt")
@@ -16,7 +23,12 @@ def _names() -> st.SearchStrategy[str]:
 
 
 def _positive(largest: float) -> st.SearchStrategy[float]:
-    return st.floats(0, largest, exclude_min=True)
+    below_one = st.floats(2.0**-126, 1 - 2.0**-24)  # what lies beyond is no number in float32
+    return below_one | st.floats(1, largest)
+
+
+def _shares() -> st.SearchStrategy[float]:
+    return st.just(0.0) | st.floats(2.0**-126, 1 - 2.0**-24)
 
 
 @st.composite
@@ -32,7 +44,7 @@ def _models(draw: st.DrawFn, most_layers: int, most_units: int) -> dict[str, Any
         "batch_norm": {
             "placement": draw(st.sampled_from(get_args(Placement))),
             "input": draw(st.booleans()),
-            "momentum": draw(st.floats(0, 1, exclude_max=True)),
+            "momentum": draw(_shares()),
             "epsilon": draw(_positive(1)),
         },
     }
@@ -41,7 +53,7 @@ def _models(draw: st.DrawFn, most_layers: int, most_units: int) -> dict[str, Any
 @st.composite
 def _trainings(draw: st.DrawFn) -> dict[str, Any]:
     optimizer = draw(st.sampled_from(get_args(Optimizer)))
-    momentum = st.floats(0, 1, exclude_max=True) if optimizer in ("sgd", "rmsprop") else st.just(0)
+    momentum = _shares() if optimizer in ("sgd", "rmsprop") else st.just(0)
     return {
         "optimizer": optimizer,
         "learning_rate": draw(_positive(1e38) | st.integers(1, 1000)),
@@ -70,5 +82,6 @@ def configs(draw: st.DrawFn, most_layers: int = 6, most_units: int = 65536) -> C
             "seeds": draw(
                 st.integers(1, 10_000) | st.lists(seed, min_size=1, max_size=9, unique=True)
             ),
+            "swept": draw(st.lists(st.sampled_from(setting_keys()), max_size=3, unique=True)),
         }
     )

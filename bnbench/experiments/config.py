@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,12 +32,13 @@ Initializer = Literal[
     "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform"
 ]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adamw"]
-Placement = Literal["none", "before_activation", "after_activation"]
+Placement = Literal["none", "after_activation", "before_activation"]
 
 _DATASETS = ("fashion_mnist", "fashion_mnist_sample")
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_SWEPT = r"(\+[a-z_.]+=[A-Za-z0-9._-]+)*"  # what a sweep adds: +learning_rate=0.01
-_LONGEST_NAME = 200
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_LEAST_FLOAT32 = 2.0**-126  # smaller ones are taken for 0
+_LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32; what lies between is rounded
+_MOST_PARAMETERS = 2**36  # 256 GiB, many times over to train
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(10))}
 
 
@@ -49,7 +51,7 @@ def _expect(condition: bool, expected: str, **context: Any) -> None:
 
 def _check_name(name: str) -> str:
     _expect(
-        re.fullmatch(_NAME + _SWEPT, name) is not None and len(name) <= _LONGEST_NAME,
+        re.fullmatch(NAME_PATTERN, name) is not None,
         "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
     )
     _expect(not name.endswith("."), "a name that does not end in a dot")
@@ -68,7 +70,24 @@ def _without_sign(zero: float) -> float:
     return zero + 0.0  # -0.0 would give another id
 
 
-Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_without_sign)]
+def _check_float32(value: float) -> float:
+    _expect(
+        value == 0 or not abs(value) < _LEAST_FLOAT32,
+        f"a number that float32 can tell from 0, so {_LEAST_FLOAT32:.3g} or more",
+    )
+    _expect(
+        not _LARGEST_BELOW_ONE < value < 1,
+        f"at most {_LARGEST_BELOW_ONE}, as float32 takes it for 1",
+    )
+    return value
+
+
+Number = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(_without_sign),
+    AfterValidator(_check_float32),
+]
 Units = Annotated[int, Field(ge=1, le=65536)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -135,6 +154,16 @@ class ModelConfig(_Section):
         default=BatchNormConfig(), description="Batch Normalization: where, and how"
     )
 
+    @field_validator("hidden_units")
+    @classmethod
+    def _within_reason(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        count = sum(inputs * units for inputs, units in pairwise(value))
+        _expect(
+            count <= _MOST_PARAMETERS,
+            f"at most {_MOST_PARAMETERS:,} parameters between the hidden layers, not {count:,}",
+        )
+        return value
+
     @field_validator("activation")
     @classmethod
     def _one_for_each_layer(cls, value: Any, info: ValidationInfo) -> Any:
@@ -144,6 +173,11 @@ class ModelConfig(_Section):
         layers = len(info.data["hidden_units"])
         _expect(len(value) == layers, f"one name or a list of {layers}, one for each hidden layer")
         return value[0] if len(set(value)) == 1 else value
+
+    @property
+    def uses_batch_norm(self) -> bool:
+        """Whether any BN stands in the network, which then needs two rows to a batch."""
+        return self.batch_norm.input or self.batch_norm.placement != "none"
 
     @property
     def activations(self) -> tuple[str, ...]:
@@ -180,7 +214,7 @@ class Config(_Section):
 
     name: Annotated[str, AfterValidator(_check_name)] = Field(
         description="Name in tables and of the records' folder: 1 to 64 of A-Z a-z 0-9 . _ -",
-        json_schema_extra={"pattern": f"^{_NAME}{_SWEPT}$"},
+        json_schema_extra={"pattern": f"^{NAME_PATTERN}$"},
     )
     description: str = Field(default="", max_length=1000, description="What the experiment is for")
     data: DataConfig = Field(default=DataConfig(), description="Data set and split")
@@ -190,13 +224,18 @@ class Config(_Section):
         Annotated[int, Field(ge=1, le=10_000)]
         | Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=10_000)]
     ) = Field(default=10, description="A count n for the seeds 0 to n-1, or the seeds themselves")
+    swept: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        min_length=0,
+        max_length=100,
+        description="Settings that a sweep set, by dotted keys such as training.learning_rate",
+    )
 
     @field_validator("training")
     @classmethod
     def _batch_has_variance(cls, value: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
-        batch_norm = info.data["model"].batch_norm if "model" in info.data else BatchNormConfig()
-        normalizes = batch_norm.input or batch_norm.placement != "none"
-        enough = value.batch_size > 1 or not normalizes
+        model = info.data.get("model", ModelConfig())
+        enough = value.batch_size > 1 or not model.uses_batch_norm
         _expect(enough, "at least 2 rows where Batch Normalization is used", key="batch_size")
         return value
 
@@ -206,6 +245,14 @@ class Config(_Section):
         _expect(isinstance(value, int) or len(set(value)) == len(value), "every seed only once")
         return value
 
+    @field_validator("swept")
+    @classmethod
+    def _known_settings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [key for key in value if key not in setting_keys()]
+        _expect(not unknown, "dotted keys of settings in data, model or training")
+        _expect(len(set(value)) == len(value), "every key only once")
+        return value
+
     @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds of the experiment's runs, in order."""
@@ -213,7 +260,7 @@ class Config(_Section):
 
     @property
     def experiment_id(self) -> str:
-        """8 hex digits that stand for data, model and training."""
+        """8 hex digits that stand for data, model and training; see `_digest`."""
         return _digest(data=self.data, model=self.model, training=self.training)
 
     @property
@@ -238,9 +285,24 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield prefix + key, value
 
 
+@cache
+def setting_keys() -> tuple[str, ...]:
+    """Return the dotted keys of all settings that an experiment's id stands for."""
+    return tuple(Config(name="any").settings())
+
+
 @lru_cache(maxsize=1024)  # thousands of records share a few configs
 def _digest(**sections: _Section) -> str:
-    values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    """Hash the settings that differ from their defaults, so that a new default changes no id.
+
+    The first 8 hex digits of SHA-256 over JSON with sorted keys and no spaces; a section without
+    such a setting is left out.
+    """
+    changed = {
+        name: section.model_dump(mode="json", exclude_defaults=True)
+        for name, section in sections.items()
+    }
+    values = {name: settings for name, settings in changed.items() if settings}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
 
@@ -273,7 +335,10 @@ def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Confi
 
 def dump_yaml(config: Config) -> str:
     """Return every setting as YAML that reads well and loads back to an equal config."""
-    return "".join(f"{line}\n" for line in dump_lines(config.resolved()))
+    settings = config.resolved()
+    if not config.swept:
+        del settings["swept"]
+    return "".join(f"{line}\n" for line in dump_lines(settings))
 
 
 def json_schema() -> dict[str, Any]:

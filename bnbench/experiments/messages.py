@@ -106,7 +106,11 @@ def _key_paths(section: Schema, top: Schema, prefix: str = "") -> Iterator[str]:
 
 
 def _hint(spot: _Spot) -> str:
-    if not isinstance(spot.node, yaml.ScalarNode) or spot.node.tag != STR:
+    if not isinstance(spot.node, yaml.ScalarNode):
+        return ""
+    if spot.schema.get("type") == "array":
+        return f"; did you mean [{shorten(spot.node.value)}]?" if spot.node.value else ""
+    if spot.node.tag != STR:
         return ""
     value, options = spot.node.value.lower(), _options(spot.schema)
     switch = any(option.get("type") == "boolean" for option in options)

@@ -1,9 +1,8 @@
 """Sweeps: a setting with several values makes an experiment of every combination of them.
 
-A swept experiment is named after its config and its values: ``pre_act+learning_rate=0.01``.
+The experiments of a sweep bear the name of their config and say which settings were swept.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
@@ -14,8 +13,8 @@ from typing import Any
 import yaml
 
 from bnbench.errors import InputError
-from bnbench.experiments.config import Config, parse_config
-from bnbench.experiments.yaml_source import Faults, compose, read_text
+from bnbench.experiments.config import Config, parse_config, setting_keys
+from bnbench.experiments.yaml_source import Faults, compose, read_text, shorten
 from bnbench.text import visible
 
 MOST_EXPERIMENTS = 1000
@@ -27,19 +26,22 @@ def load_experiments(path: Path, overrides: Sequence[str] = ()) -> list[Config]:
     ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. Raises `InputError` as
     `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
     """
-    text, source = read_text(path), str(path)
+    return parse_experiments(read_text(path), str(path), overrides)
+
+
+def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> list[Config]:
+    """Like `load_experiments`, from YAML text; ``source`` stands for the file in messages."""
     alternatives = [_alternatives(setting) for setting in overrides]
     if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
         raise InputError(f"--set: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
     swept = [found[0].partition("=")[0] for found in alternatives if len(found) > 1]
+    mark = [f"swept=[{', '.join(dict.fromkeys(swept))}]"] if swept else []
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
     for chosen in product(*alternatives):
         try:
-            config = parse_config(text, source, chosen)
-            if swept:
-                config = parse_config(text, source, [*chosen, f"name={_name(config, swept)}"])
-            configs[config.name] = config
+            config = parse_config(text, source, [*chosen, *mark])
+            configs.setdefault(config.experiment_id, config)
         except InputError as error:
             faults |= dict.fromkeys(str(error).splitlines())
     if faults:
@@ -47,18 +49,19 @@ def load_experiments(path: Path, overrides: Sequence[str] = ()) -> list[Config]:
     return list(configs.values())
 
 
-def base_name(config: Config) -> str:
-    """Return the experiment's name without its swept values."""
-    return config.name.partition("+")[0]
-
-
 def swept_values(config: Config) -> dict[str, Any]:
-    """Return the values of the settings that the name says were swept, by their dotted keys."""
-    shorts = [part.partition("=")[0] for part in config.name.split("+")[1:]]
-    if not shorts:
-        return {}
-    settings = config.settings()
-    return {key: settings[key] for short in shorts for key in settings if short_key(key) == short}
+    """Return the values of the settings that were swept, by their dotted keys."""
+    settings = config.settings() if config.swept else {}
+    return {key: settings[key] for key in config.swept}
+
+
+def label(config: Config) -> str:
+    """Return what tables call the experiment: its name and what was swept, ``a+epochs=3``.
+
+    It is made to be read: two experiments may have the same.
+    """
+    values = swept_values(config).items()
+    return config.name + "".join(f"+{short_key(key)}={_shown(value)}" for key, value in values)
 
 
 @cache
@@ -66,19 +69,25 @@ def short_key(key: str) -> str:
     """Return the shortest ending of a setting's dotted key that no other setting's key has."""
     parts = key.split(".")
     endings = (".".join(parts[start:]) for start in reversed(range(len(parts))))
-    return next(e for e in endings if sum(f".{k}".endswith(f".{e}") for k in _keys()) == 1)
-
-
-@cache
-def _keys() -> tuple[str, ...]:
-    return tuple(Config(name="any").settings())
+    return next(e for e in endings if sum(f".{k}".endswith(f".{e}") for k in setting_keys()) == 1)
 
 
 def _alternatives(setting: str) -> list[str]:
     """Return a ``KEY=VALUE`` for each of the values; one as it is where it is no list of them."""
     key, _, text = setting.partition("=")
-    values = list(_values(text)) if key in _keys() else []
-    return [f"{key}={value}" for value in values] if len(values) > 1 else [setting]
+    values = list(_values(text)) if key in setting_keys() else []
+    if len(values) < 2:
+        return [setting]
+    if _takes_lists(key) and not any(value.startswith("[") for value in values):
+        raise InputError(
+            f"--set {shorten(setting)}: {key}: expected lists, got {len(values)} values without "
+            f"brackets; did you mean [{shorten(text)}]?"
+        )
+    return [f"{key}={value}" for value in values]
+
+
+def _takes_lists(key: str) -> bool:
+    return isinstance(Config(name="any").settings()[key], list)
 
 
 def _values(text: str) -> Iterator[str]:
@@ -88,14 +97,7 @@ def _values(text: str) -> Iterator[str]:
             yield text[node.start_mark.index - 1 : node.end_mark.index - 1]
 
 
-def _name(config: Config, swept: Sequence[str]) -> str:
-    settings = config.settings()
-    values = (f"+{short_key(key)}={_shown(settings[key])}" for key in dict.fromkeys(swept))
-    return config.name + "".join(values)
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return "-".join(map(_shown, value))
-    text = str(value).lower() if isinstance(value, bool) else visible(value)
-    return re.sub("[^A-Za-z0-9._-]+", "_", text.replace("+", ""))
+    return str(value).lower() if isinstance(value, bool) else visible(value)

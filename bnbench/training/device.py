@@ -5,10 +5,24 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from bnbench import memory
 from bnbench.errors import EnvironmentFault
+
+# The kernel's flag of each set of vector instructions, the widest first, with its name.
+_VECTORS = {
+    "avx512f": "avx512",
+    "avx2": "avx2",
+    "avx": "avx",
+    "sse4_2": "sse4.2",
+    "sve": "sve",
+    "asimd": "neon",
+}
+
+_ADDRESS_SPACE = 1_500_000_000  # that importing and starting TensorFlow takes
 
 Request = Literal["auto", "cpu", "gpu"]
 
@@ -20,38 +34,34 @@ def select(request: Request, gpus: Sequence[str]) -> str:
     """
     if request == "gpu" and not gpus:
         raise EnvironmentFault(
-            "--device gpu: TensorFlow sees no GPU here, only the CPU; "
-            "use --device cpu, or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
+            "device gpu: TensorFlow sees no GPU here, only the CPU; take the device cpu, "
+            "or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
         )
     return "CPU:0" if request == "cpu" or not gpus else "GPU:0"
 
 
-def load() -> None:
-    """Import TensorFlow and Keras and start nothing: a process forked from this one still may.
+def load() -> tuple[Any, Any]:
+    """Import Keras and TensorFlow and start nothing: a process forked from this one still may.
 
-    Whatever environment and ``keras.json`` say, Keras computes on TensorFlow.
+    Returns the two modules. Whatever environment and ``keras.json`` say, Keras computes on
+    TensorFlow. Raises `EnvironmentFault` where they cannot be imported.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _standard_error_muted():
-        with _without_keras_json():
-            import keras  # noqa: F401
-        import tensorflow  # noqa: F401
+        return _imported()
 
 
 def start(request: Request) -> str:
     """Set up TensorFlow and Keras in this process, for one run at a time; return the device.
 
     One thread to an operation, so that a result does not depend on what else the machine does.
-    Keras computes in float32, whatever ``keras.json`` says.
-    Raises `EnvironmentFault` where a GPU is asked for and absent.
+    Keras computes in float32, whatever ``keras.json`` says. Raises `EnvironmentFault` where they
+    cannot be started, or a GPU is asked for and absent.
     """
-    load()
+    keras, tf = load()
     with _standard_error_muted():
-        import keras
-        import tensorflow as tf
-
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
@@ -69,14 +79,58 @@ def start(request: Request) -> str:
     return device
 
 
+def _imported() -> tuple[Any, Any]:
+    left = memory.address_space()
+    if left < _ADDRESS_SPACE:  # it would end the process without a word
+        raise EnvironmentFault(
+            f"TensorFlow needs about {_ADDRESS_SPACE / 1e9} GB of address space to start, "
+            f"{left / 1e9:.1f} GB are left; raise the limit of this process (ulimit -v)"
+        )
+    try:
+        with _without_keras_json():
+            import keras
+        import tensorflow
+    except Exception as error:  # of any kind, where memory or one of its parts is lacking
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise EnvironmentFault(
+            f"TensorFlow cannot be imported: {reason.removesuffix(': ')}; it needs all its parts "
+            "installed, and memory"
+        ) from error
+    return keras, tensorflow
+
+
 def processor() -> str:
     """Return the processor's name as the system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def instruction_set() -> str:
+    """Return the widest vector instructions of the processor, such as ``avx2``.
+
+    Numbers depend on them: sums are added up in another order. Where the system does not tell, it
+    is the name of the machine's type, such as ``arm64``.
+    """
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    found = (name for flag, name in _VECTORS.items() if flag in flags)
+    return next(found, platform.machine())
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _cpuinfo(key: str) -> str:
+    """Return what the kernel tells of the first core, or nothing where it does not."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == key:
+                return value.strip()
+    return ""
 
 
 @contextmanager

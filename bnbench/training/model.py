@@ -1,6 +1,7 @@
 """Layer descriptions to a Keras model, one to one, and its weights from a seed."""
 
 import hashlib
+from pathlib import Path
 
 import keras
 
@@ -56,5 +57,12 @@ def weights_sha256(model: keras.Model) -> str:
     digest = hashlib.sha256()
     for variable in model.variables:
         array = variable.numpy()
-        digest.update(f"{variable.path} {array.shape}\n".encode() + array.tobytes())
+        # Without the model's name, as Keras builds a model from a file.
+        path = f"{model.name}/{variable.path.removeprefix(f'{model.name}/')}"
+        digest.update(f"{path} {array.shape}\n".encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def saved_weights_sha256(path: Path) -> str:
+    """Return `weights_sha256` of the model in a ``.keras`` file, to be held against a record's."""
+    return weights_sha256(keras.models.load_model(path, compile=False))

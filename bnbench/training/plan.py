@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
-from bnbench.evidence.records import RunRecord
-from bnbench.evidence.store import DamagedRecord, RecordStore
+from bnbench.evidence.reading import DamagedRecord
+from bnbench.evidence.records import RunKey, RunRecord
+from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
+from bnbench.experiments.sweep import swept_values
+from bnbench.training import TRAINING_VERSION
 
 
 @dataclass(frozen=True)
@@ -46,25 +50,53 @@ def plan(
 ) -> Plan:
     """Sort out which runs of the experiments, each with its data, are missing from the store.
 
-    ``force`` counts all as missing, ``models`` those without a saved model too.
+    ``force`` counts all as missing, ``models`` those without a saved model too. A recorded run has
+    its record, with the config that is asked for now: what it says beside the settings, such as
+    what was swept, may have changed since.
 
-    Raises `InputError` where a record comes from other data under the same name.
+    Raises `InputError` where a record comes from other data under the same name, and
+    `EnvironmentFault` where a missing run's record could not be put in its place.
     """
-    missing, recorded, warnings = [], [], []
+    missing, recorded = [], []
+    warnings: list[str] = []
+    packed = {} if force else store.packed().records
     for trial in interleave(datasets):
-        record = None
-        try:
-            record = None if force else store.find(trial.config, trial.seed)
-        except DamagedRecord as damage:
-            warnings.append(f"{damage}; the run is repeated")
-        if record is None or (models and not store.model_path(trial.config, trial.seed).exists()):
+        record = None if force else _find(trial, store, packed, warnings)
+        if record:
+            _check_data(record, datasets[trial.config], store.path(trial.config, trial.seed))
+        if record and not (models and not store.model_path(trial.config, trial.seed).exists()):
+            now = {"config": trial.config, "swept": swept_values(trial.config)}
+            recorded.append(record.model_copy(update=now))
+        else:
+            store.check_place(trial.config, trial.seed)
             missing.append(trial)
-            continue
-        if record.environment.data_sha256 != datasets[trial.config].sha256:
-            raise InputError(
-                f"{store.path(trial.config, trial.seed)}: trained on other data than "
-                f"{trial.config.data.dataset} holds now; repeat the runs with --force, "
-                "or keep them apart with --runs-dir"
-            )
-        recorded.append(record)
     return Plan(tuple(missing), tuple(recorded), tuple(warnings))
+
+
+def _find(
+    trial: Trial, store: RecordStore, packed: Mapping[RunKey, RunRecord], warnings: list[str]
+) -> RunRecord | None:
+    """Return the trial's record, in its place or packed, unless it was trained in another way."""
+    key = trial.config.name, trial.config.experiment_id, trial.seed
+    odd = []
+    try:
+        record = store.find(trial.config, trial.seed) or packed.get(key)
+    except DamagedRecord as damage:
+        odd.append(str(damage))
+        record = packed.get(key)
+    if record and record.training_version != TRAINING_VERSION:
+        odd.append(
+            f"{trial}: recorded under training version {record.training_version}, "
+            f"this is version {TRAINING_VERSION}"
+        )
+        record = None
+    warnings += [line if record else f"{line}; the run is repeated" for line in odd]
+    return record
+
+
+def _check_data(record: RunRecord, dataset: Dataset, place: Path) -> None:
+    if record.data.sha256 != dataset.sha256:
+        raise InputError(
+            f"{place}: made on other data than {record.config.data.dataset} holds now; repeat the "
+            "runs, or keep them apart in another folder"
+        )

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, assert_never
 
 import keras
 import numpy as np
@@ -18,10 +19,13 @@ import tensorflow as tf
 
 import bnbench
 from bnbench.datasets.dataset import Dataset
-from bnbench.evidence.records import Environment, History, Parameters, RunRecord
+from bnbench.evidence.records import Environment, History, Parameters, RunRecord, pack_bits
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config, TrainingConfig
-from bnbench.training.device import processor
+from bnbench.experiments.sweep import swept_values
+from bnbench.training import TRAINING_VERSION
+from bnbench.training.data_summary import feature_scales, summarize
+from bnbench.training.device import cores, instruction_set, processor
 from bnbench.training.model import build, seeded_kernel, weights_sha256
 
 _ALIGNMENT = 64  # bytes: TensorFlow's kernels take memory that starts at a multiple as it is
@@ -50,6 +54,11 @@ class DeviceData:
     test: Part
     dataset: Dataset
     device: str
+
+    @cached_property
+    def feature_scales(self) -> tuple[float, float]:
+        """Low and high end of the features' ranges; see `DataSummary`."""
+        return feature_scales(self.dataset)
 
     @classmethod
     def place(cls, dataset: Dataset, device: str) -> "DeviceData":
@@ -105,17 +114,17 @@ class TrainingProgram:
         self._call(self._evaluate, test.x[:0], test.y[:0])
         return time.perf_counter() - start
 
-    def _call(self, program: Any, *arguments: Any) -> tuple[float, float]:
+    def _call(self, program: Any, *arguments: Any) -> tuple[float, np.ndarray]:
         with tf.device(self.data.device):
             loss, hits = program(*map(tf.convert_to_tensor, arguments))
-            return float(loss), float(hits)
+            return float(loss), hits.numpy()
 
     def _training_step(self, x: Any, y: Any) -> tuple[Any, Any]:
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
             loss, correct = self._loss_and_correct(x, y, training=True)
         self._optimizer.apply(tape.gradient(loss, weights), weights)
-        return loss, correct
+        return loss, tf.math.count_nonzero(correct, dtype=tf.int32)
 
     def _evaluation_step(self, x: Any, y: Any) -> tuple[Any, Any]:
         return self._loss_and_correct(x, y, training=False)
@@ -124,8 +133,7 @@ class TrainingProgram:
         scaled = tf.cast(x, tf.float32) * self.data.dataset.scale
         probabilities = self.model(scaled, training=training)
         loss = keras.losses.SparseCategoricalCrossentropy()(y, probabilities)
-        hits = tf.equal(tf.argmax(probabilities, axis=-1, output_type=tf.int32), y)
-        return loss, tf.math.count_nonzero(hits, dtype=tf.int32)
+        return loss, tf.equal(tf.argmax(probabilities, axis=-1, output_type=tf.int32), y)
 
     def reset(self, seed: int) -> None:
         """Set model and optimizer to what this seed starts from."""
@@ -143,12 +151,17 @@ class TrainingProgram:
         train = self.data.train
         order = batch_order(seed, epoch, train.rows).astype(np.int32)
         loss, hits = self._call(self._train, train.x, train.y, order, train.rows)
-        return loss / train.rows, hits / train.rows
+        return loss / train.rows, int(hits) / train.rows
 
     def evaluate(self, part: Part) -> tuple[float, float]:
         """Return mean loss and accuracy over a part, with BN's moving statistics."""
-        loss, hits = self._call(self._evaluate, part.x, part.y)
-        return loss / part.rows, hits / part.rows
+        loss, correct = self.evaluate_rows(part)
+        return loss, np.count_nonzero(correct) / part.rows
+
+    def evaluate_rows(self, part: Part) -> tuple[float, np.ndarray]:
+        """Return mean loss over a part, and bool (rows,): which were classified correctly."""
+        loss, correct = self._call(self._evaluate, part.x, part.y)
+        return loss / part.rows, correct
 
     def run(self, seed: int) -> RunRecord:
         """Train from the seed to the last epoch."""
@@ -172,34 +185,40 @@ class TrainingProgram:
                 values.append(value)
             yield epoch + 1
         finished = len(history["loss"]) == self.config.training.epochs
-        test = self.evaluate(self.data.test) if finished else (math.nan, math.nan)
+        test = self.evaluate_rows(self.data.test) if finished else (math.nan, None)
         yield self._record(seed, history, test, started_at, time.perf_counter() - start)
 
     def _record(
         self,
         seed: int,
         history: dict[str, list[float]],
-        test: tuple[float, float],
+        test: tuple[float, np.ndarray | None],
         started_at: datetime,
         seconds: float,
     ) -> RunRecord:
-        completed = math.isfinite(test[0])
+        test_loss, correct = test
+        if not math.isfinite(test_loss):
+            correct = None
         compile_seconds, self._uncounted_compile_seconds = self._uncounted_compile_seconds, 0.0
         return RunRecord(
             experiment=self.config.name,
             experiment_id=self.config.experiment_id,
             protocol_id=self.config.protocol_id,
             seed=seed,
-            status="completed" if completed else "diverged",
+            swept=swept_values(self.config),
+            status="diverged" if correct is None else "completed",
+            training_version=TRAINING_VERSION,
             config=self.config,
             parameters=Parameters(**architecture.count_parameters(self._layers)),
             history=History(**{name: tuple(values) for name, values in history.items()}),
             compile_seconds=compile_seconds,
-            test_loss=test[0] if completed else None,
-            test_accuracy=test[1] if completed else None,
+            test_loss=None if correct is None else test_loss,
+            test_accuracy=None if correct is None else np.count_nonzero(correct) / len(correct),
+            test_correct=None if correct is None else pack_bits(correct),
             weights_sha256=weights_sha256(self.model),
             started_at=started_at.isoformat(timespec="seconds"),
             duration_seconds=seconds,
+            data=summarize(self.data.dataset, self.data.feature_scales, correct),
             environment=self._environment(),
         )
 
@@ -211,9 +230,11 @@ class TrainingProgram:
             python=platform.python_version(),
             platform=platform.platform(),
             processor=processor(),
+            instruction_set=instruction_set(),
+            cores=cores(),
+            engine=self.engine,
             device=self.data.device.split(":")[0].lower(),
             jobs=self.jobs,
-            data_sha256=self.data.dataset.sha256,
         )
 
 
@@ -233,7 +254,8 @@ def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
             return keras.optimizers.Adam(rate)
         case "adamw":
             return keras.optimizers.AdamW(rate)
-    raise ValueError(f"no optimizer {training.optimizer}")
+        case other:
+            assert_never(other)
 
 
 def _compiled_epoch(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> Any:
@@ -274,21 +296,25 @@ def _compiled_epoch(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int
 def _traced_evaluation(step: Callable[[Any, Any], tuple[Any, Any]], part: Part) -> Any:
     """Trace ``step`` over parts of any n like ``part``, in order; see `_compiled_epoch`.
 
-    Without XLA evaluation takes the same time, and seconds less to compile.
+    The program returns the sum of loss over rows, and bool (n,): the hits. Without XLA evaluation
+    takes the same time, and seconds less to compile.
     """
 
     signature = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (part.x, part.y)]
 
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def program(x: Any, y: Any) -> tuple[Any, Any]:
-        def advance(start: Any, loss: Any, hits: Any) -> tuple[Any, Any, Any]:
+        def advance(start: Any, loss: Any, correct: Any) -> tuple[Any, Any, Any]:
             end = start + _EVALUATION_ROWS
             rows = tf.cast(tf.minimum(end, tf.size(y)) - start, tf.float32)
-            batch_loss, batch_hits = step(x[start:end], y[start:end])
-            return end, loss + batch_loss * rows, hits + batch_hits
+            batch_loss, batch_correct = step(x[start:end], y[start:end])
+            return end, loss + batch_loss * rows, tf.concat([correct, batch_correct], 0)
 
-        start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
-        _, loss, hits = tf.while_loop(lambda start, *_: start < tf.size(y), advance, start)
-        return loss, hits
+        start = (tf.constant(0), tf.constant(0.0), tf.zeros([0], tf.bool))
+        shapes = (tf.TensorShape([]), tf.TensorShape([]), tf.TensorShape([None]))
+        _, loss, correct = tf.while_loop(
+            lambda start, *_: start < tf.size(y), advance, start, shape_invariants=shapes
+        )
+        return loss, correct
 
     return program

@@ -12,7 +12,16 @@ import pytest
 from pydantic import ValidationError
 
 from bnbench.errors import InputError
-from bnbench.experiments.config import Config, dump_yaml, json_schema, load_config, parse_config
+from bnbench.experiments.config import (
+    BatchNormConfig,
+    Config,
+    ModelConfig,
+    TrainingConfig,
+    dump_yaml,
+    json_schema,
+    load_config,
+    parse_config,
+)
 from tests.conftest import CONFIGS
 
 SHIPPED = sorted(CONFIGS.rglob("*.yaml"))
@@ -83,22 +92,70 @@ def test_a_config_is_frozen() -> None:
         _tiny().training.epochs = 3
 
 
+GOLDEN_IDS = {
+    "controls/input_bn": ("cd3217d2", "44136fa3"),
+    "controls/post_act_no_input": ("bb3a0f44", "44136fa3"),
+    "controls/pre_act_bias": ("d05d4182", "44136fa3"),
+    "controls/pre_act_no_input": ("54f5afca", "44136fa3"),
+    "deep/no_bn": ("2c95248c", "44136fa3"),
+    "deep/post_act": ("d2977387", "44136fa3"),
+    "deep/pre_act": ("19d5c7c1", "44136fa3"),
+    "no_bn": ("44136fa3", "44136fa3"),
+    "notebook/post_act": ("bef518a1", "44136fa3"),
+    "notebook/pre_act": ("46211196", "44136fa3"),
+    "post_act": ("ef2eab54", "44136fa3"),
+    "pre_act": ("46211196", "44136fa3"),
+    "smoke": ("f18de620", "0af68902"),
+    "tanh/no_bn": ("975ff446", "44136fa3"),
+    "tanh/post_act": ("24cdbc17", "44136fa3"),
+    "tanh/pre_act": ("969454d0", "44136fa3"),
+}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_golden_ids(path: Path) -> None:
+    """The shipped configs' ids are for ever those under which their runs were recorded."""
+    config = load_config(path)
+    name = path.relative_to(CONFIGS).with_suffix("").as_posix()
+    assert (config.experiment_id, config.protocol_id) == GOLDEN_IDS[name]
+
+
 def test_ids() -> None:
-    """The ids are the first 8 hex digits of SHA-256 over canonical JSON."""
-    data = '"data":{"dataset":"fashion_mnist","validation_size":5000}'
-    batch_norm = '"batch_norm":{"epsilon":0.001,"input":false,"momentum":0.99,"placement":"none"}'
-    model = (
-        f'"model":{{"activation":"elu",{batch_norm},"hidden_units":[300,100],'
-        '"kernel_initializer":"he_normal","use_bias":"auto"}'
+    """The ids are the first 8 hex digits of SHA-256 over canonical JSON of what differs."""
+    config = _tiny(
+        "training.learning_rate=0.1", "model.batch_norm.input=true", "model.hidden_units=[4, 3]"
     )
-    training = (
-        '"training":{"batch_size":32,"epochs":10,"learning_rate":0.01,"momentum":0.0,'
-        '"optimizer":"sgd"}'
-    )
-    experiment = f"{{{data},{model},{training}}}".encode()
-    protocol = f"{{{data},{training}}}".encode()
-    assert _tiny().experiment_id == hashlib.sha256(experiment).hexdigest()[:8]
-    assert _tiny().protocol_id == hashlib.sha256(protocol).hexdigest()[:8]
+    training = '"training":{"learning_rate":0.1}'
+    experiment = f'{{"model":{{"batch_norm":{{"input":true}},"hidden_units":[4,3]}},{training}}}'
+    protocol = f"{{{training}}}"
+    assert config.experiment_id == hashlib.sha256(experiment.encode()).hexdigest()[:8]
+    assert config.protocol_id == hashlib.sha256(protocol.encode()).hexdigest()[:8]
+
+
+def test_a_new_setting_leaves_every_id_as_it_was() -> None:
+    """A setting with a default, in any section, changes an id only where it has another value."""
+
+    class LaterTraining(TrainingConfig):
+        warmup: int = 0
+
+    class LaterNorm(BatchNormConfig):
+        scale: bool = True
+
+    class LaterModel(ModelConfig):
+        batch_norm: LaterNorm = LaterNorm()
+
+    class LaterConfig(Config):
+        model: LaterModel = LaterModel()
+        training: LaterTraining = LaterTraining()
+
+    for path in SHIPPED:
+        config = load_config(path)
+        later = LaterConfig.model_validate(config.resolved())
+        assert later.experiment_id == config.experiment_id
+        assert later.protocol_id == config.protocol_id
+    used = LaterConfig.model_validate({"name": "tiny", "training": {"warmup": 1}})
+    assert used.experiment_id != _tiny().experiment_id
+    assert used.protocol_id != _tiny().protocol_id
 
 
 @pytest.mark.parametrize(
@@ -107,7 +164,9 @@ def test_ids() -> None:
         "name=other",
         "description=words",
         "seeds=[5]",
+        "swept=[training.epochs]",
         "model.activation=[elu, elu]",
+        "model.batch_norm={placement: none}",
         "training.learning_rate=1e-2",
         "training.momentum=0",
         "training.momentum=-0.0",
@@ -115,7 +174,7 @@ def test_ids() -> None:
     ],
 )
 def test_ids_depend_on_values_alone(override: str) -> None:
-    """Neither name, description and seeds nor the spelling of a value changes an id."""
+    """Neither name, description, seeds and swept nor the spelling of a value changes an id."""
     assert _tiny(override).experiment_id == _tiny().experiment_id
 
 
@@ -218,7 +277,7 @@ def test_all_faults_at_once() -> None:
         "tiny.yaml:1: name: expected 1 to 64 letters, digits, '.', '_' or '-', "
         "the first a letter or digit, got '../tiny' (text)\n"
         "tiny.yaml:2: epochs: unknown key (it belongs at training.epochs); "
-        "allowed here: name, description, data, model, training, seeds\n"
+        "allowed here: name, description, data, model, training, seeds, swept\n"
         "tiny.yaml:4: model.hidden_units[1]: expected a positive integer up to 65536, "
         "got '300' (text)\n"
         "tiny.yaml:5: model.activation: expected one of relu, elu, selu, gelu, silu, leaky_relu, "
@@ -226,8 +285,8 @@ def test_all_faults_at_once() -> None:
         "got 'elv' (text); did you mean elu?\n"
         "tiny.yaml:6: model.use_bias: expected auto, true or false, got 'no' (text); "
         "write false, as 'no' is text here\n"
-        "tiny.yaml:8: model.batch_norm.placement: expected one of none, before_activation, "
-        "after_activation, got nothing\n"
+        "tiny.yaml:8: model.batch_norm.placement: expected one of none, after_activation, "
+        "before_activation, got nothing\n"
         "tiny.yaml:11: duplicate key optimizer, first given in line 10\n"
         "tiny.yaml:12: training.momentum: expected 0 with the optimizer adam "
         "(momentum is for sgd and rmsprop), got 0.9 (number)\n"

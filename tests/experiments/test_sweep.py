@@ -6,33 +6,34 @@ import pytest
 
 from bnbench.errors import InputError
 from bnbench.experiments.config import dump_yaml, parse_config
-from bnbench.experiments.sweep import base_name, load_experiments, short_key, swept_values
+from bnbench.experiments.sweep import label, load_experiments, short_key, swept_values
 from tests.conftest import CONFIGS
 
 PRE_ACT = CONFIGS / "pre_act.yaml"
 
 
-def names(*overrides: str, path: Path = PRE_ACT) -> list[str]:
-    return [config.name for config in load_experiments(path, overrides)]
+def labels(*overrides: str, path: Path = PRE_ACT) -> list[str]:
+    return [label(config) for config in load_experiments(path, overrides)]
 
 
 def test_every_value_is_an_experiment_of_its_own() -> None:
-    """Named after file and value, with that value, and with the protocol that comes of it."""
+    """Named after the file, with its value, the protocol that comes of it, and what was swept."""
     found = load_experiments(PRE_ACT, ["training.learning_rate=0.001,1e-2, 0.1"])
-    assert [config.name for config in found] == [
+    assert {config.name for config in found} == {"pre_act"}
+    assert {config.swept for config in found} == {("training.learning_rate",)}
+    assert [label(config) for config in found] == [
         "pre_act+learning_rate=0.001",
         "pre_act+learning_rate=0.01",
         "pre_act+learning_rate=0.1",
     ]
     assert [config.training.learning_rate for config in found] == [0.001, 0.01, 0.1]
     assert len({config.protocol_id for config in found}) == 3
-    assert {base_name(config) for config in found} == {"pre_act"}
     assert swept_values(found[1]) == {"training.learning_rate": 0.01}
 
 
 def test_several_keys_make_every_combination() -> None:
-    """In the order in which they are given; a value that is not swept stays out of the name."""
-    assert names(
+    """In the order in which they are given; a value that is not swept stays out of the label."""
+    assert labels(
         "training.batch_size=32,64", "model.batch_norm.input=true,false", "training.epochs=3"
     ) == [
         "pre_act+batch_size=32+input=true",
@@ -51,9 +52,9 @@ def test_several_keys_make_every_combination() -> None:
         ("model.batch_norm.momentum=0.5,.9", [f"+batch_norm.momentum={m}" for m in (0.5, 0.9)]),
         ("training.momentum=0.0,0.9", ["+training.momentum=0.0", "+training.momentum=0.9"]),
         ("training.learning_rate=1e-3,0.001", ["+learning_rate=0.001"]),
-        ("training.learning_rate=1e-5,1e20", ["+learning_rate=1e-05", "+learning_rate=1e20"]),
+        ("training.learning_rate=1e-5,1e20", ["+learning_rate=1e-05", "+learning_rate=1e+20"]),
         ("data.dataset='a,b.npz'", [""]),
-        ("data.dataset=a b.npz,/c/d.npz", ["+dataset=a_b.npz", "+dataset=_c_d.npz"]),
+        ("data.dataset=a b.npz,/c/d.npz", ["+dataset=a b.npz", "+dataset=/c/d.npz"]),
         ("description=first, second", [""]),
         ("seeds=[0,1]", [""]),
         ("name=other", None),
@@ -62,13 +63,44 @@ def test_several_keys_make_every_combination() -> None:
 def test_what_counts_as_several_values(override: str, expected: list[str] | None) -> None:
     """Commas outside brackets and quotes, in settings of data, model and training."""
     expected = ["other"] if expected is None else [f"pre_act{suffix}" for suffix in expected]
-    assert names(override) == expected
+    assert labels(override) == expected
 
 
 def test_a_swept_config_survives_its_file(tmp_path: Path) -> None:
     """What `show` prints of it loads again as the same experiment."""
     swept = load_experiments(PRE_ACT, ["training.epochs=1,2"])[1]
     assert parse_config(dump_yaml(swept), "shown.yaml") == swept
+
+
+def test_no_value_is_lost_whatever_it_looks_like() -> None:
+    """Two data sets whose paths differ in one sign are two experiments; equal ones are one."""
+    found = load_experiments(PRE_ACT, ["data.dataset=x/y.npz,x_y.npz,x/y.npz"])
+    assert [config.data.dataset for config in found] == ["x/y.npz", "x_y.npz"]
+
+
+def test_a_value_of_a_sweep_is_the_run_that_it_is_alone() -> None:
+    """Name and id say nothing of the sweep, so what was trained before is not trained again."""
+    (alone,) = load_experiments(PRE_ACT)
+    of_sweep = load_experiments(PRE_ACT, ["training.learning_rate=0.01,0.1"])[0]
+    assert (of_sweep.name, of_sweep.experiment_id) == (alone.name, alone.experiment_id)
+    assert (alone.swept, swept_values(alone), label(alone)) == ((), {}, "pre_act")
+
+
+def test_lists_without_brackets_are_guessed() -> None:
+    """Units that were meant as one network are no sweep of two, and the error has the brackets."""
+    with pytest.raises(InputError, match=r"--set model.hidden_units=64,32: .*mean \[64,32\]\?$"):
+        load_experiments(PRE_ACT, ["model.hidden_units=64,32"])
+    with pytest.raises(InputError, match=r"got 64 \(number\); did you mean \[64\]\?$"):
+        load_experiments(PRE_ACT, ["model.hidden_units=64"])
+
+
+@pytest.mark.parametrize(
+    "swept", ["[training.rate]", "[seeds]", "[name]", "training.epochs", "[1]"]
+)
+def test_what_was_swept_is_a_list_of_settings(swept: str) -> None:
+    """A config that says something else is refused."""
+    with pytest.raises(InputError, match="swept"):
+        load_experiments(PRE_ACT, [f"swept={swept}"])
 
 
 def test_faults_are_told_once_for_all_combinations() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnbench.evidence.comparison import compare
-from bnbench.evidence.store import DamagedRecord, RecordStore, read_record
+from bnbench.evidence.reading import DamagedRecord, read_record
+from bnbench.evidence.store import RecordStore
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config
 from bnbench.show import formats
-from tests.conftest import record, records
+from tests.conftest import compare, record, records
 from tests.strategies import configs
 
 RELAXED = settings(
@@ -63,7 +63,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @given(content=st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | mutated())
 def test_any_text_in_place_of_a_record(content: bytes, tmp_path: Path) -> None:
     """It is read or refused with its path; what is read can be compared in every format."""
-    path = tmp_path / "home" / "seed-0001.json"
+    path = tmp_path / f"no_bn-{WHOLE['experiment_id']}" / "seed-0001.json"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     found, warnings = RecordStore(tmp_path).read_all()

@@ -67,7 +67,7 @@ def test_no_folder_can_be_there(make: str, tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert_short(done.stderr)
     assert f"bnbench: {runs}: cannot be written to: " in done.stderr
-    assert "name another place (--runs-dir" in done.stderr
+    assert "choose another place" in done.stderr
     assert contents(tmp_path) == before
     if make != "broken link":
         shown = without_tensorflow("run", CONFIGS / "smoke.yaml", "--runs-dir", runs, "--debug")
@@ -79,7 +79,7 @@ def test_a_read_only_folder() -> None:
     with folder_for_all() as folder:
         store = RecordStore(folder / "runs")
         store.prepare()
-        home = store.write(record()).parent
+        home = store.keep(record()).parent
         store.folder.chmod(0o555)
         home.chmod(0o555)
         before = contents(folder)
@@ -100,10 +100,10 @@ def test_records_and_folders_without_permission() -> None:
     with folder_for_all() as folder:
         store = RecordStore(folder / "runs")
         store.prepare()
-        store.write(record())
-        secret = store.write(record(seed=1))
+        store.keep(record())
+        secret = store.keep(record(seed=1))
         secret.chmod(0)
-        closed = store.write(record("pre_act")).parent
+        closed = store.keep(record("pre_act")).parent
         closed.chmod(0)
         done = without_tensorflow("compare", "--runs-dir", store.folder, as_ordinary_user=True)
         closed.chmod(0o755)
@@ -162,7 +162,8 @@ def put_foreign(folder: Path) -> list[Path]:
         "no_time.json": changed(history={**content["history"], "epoch_seconds": [0, 0]}),
         "uneven.json": changed(history={**content["history"], "loss": [1]}),
         "other_name.json": changed(experiment="another"),
-        "newer.json": changed(schema_version=2, extra={"a": 1}),
+        "newer.json": changed(schema_version=3, extra={"a": 1}),
+        "older.json": changed(schema_version=1),
         "newest.json": changed(schema_version="2026-01"),
         "long_key.json": changed(config={"k" * 100_000: 1}),
         "nested.json": "[" * 100_000,
@@ -177,6 +178,7 @@ def put_foreign(folder: Path) -> list[Path]:
     (folder / "broken").symlink_to(folder / "nowhere")
     (home / "loop.json").symlink_to(home / "loop.json")
     (home / "deeper").mkdir()
+    (home / "deeper" / "notes.txt").write_text("mine")
     os.mkfifo(home / "pipe.json")
     with (home / "enormous.json").open("wb") as file:
         file.truncate(2**34)
@@ -202,7 +204,7 @@ def test_what_is_no_record_is_skipped_with_one_warning_each(runs: Callable[..., 
     (protocol,) = json.loads(done.stdout)["protocols"]
     assert {e["name"]: e["seeds"] for e in protocol["experiments"]} == {"no_bn": 2, "pre_act": 1}
     newer = next(line for line in lines if "newer.json" in line)
-    assert newer.endswith("schema_version 2; this bnbench reads 1")
+    assert newer.endswith("schema_version 3; this bnbench reads 2")
     strict = bnbench("compare", "--runs-dir", folder, "--strict")
     assert strict.returncode == 1
     assert strict.stdout.startswith("Protocol ")

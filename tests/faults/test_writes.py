@@ -3,8 +3,10 @@
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.store import RecordStore
-from bnbench.files import write_text
+from bnbench.files import write_atomically, write_text
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 
@@ -33,15 +35,15 @@ Act = Callable[[RecordStore], object]
 
 
 def new_run(store: RecordStore) -> None:
-    store.write(record(seed=1))
+    store.keep(record(seed=1))
 
 
 def repeated_run(store: RecordStore) -> None:
-    store.write(record(seed=0, accuracy=0.5))
+    store.keep(record(seed=0, accuracy=0.5))
 
 
 def other_experiment(store: RecordStore) -> None:
-    store.write(record("pre_act"))
+    store.keep(record("pre_act"))
 
 
 def preparation(store: RecordStore) -> None:
@@ -57,7 +59,7 @@ def whole_states(tmp_path: Path, act: Act) -> tuple[RecordStore, list[dict[str, 
     for place in ("wanted", "runs"):
         store = RecordStore(tmp_path / place)
         store.prepare()
-        store.write(record())
+        store.keep(record())
         if place == "wanted":
             act(store)
         states.append(contents(store.folder))
@@ -104,7 +106,7 @@ def test_the_nth_operation_fails(
             assert fault is not None, "the fault was passed over in silence"
             assert str(store.folder) in fault
             assert os.strerror(code) in fault
-            assert "free some space" in fault or "--runs-dir" in fault
+            assert "free some space" in fault or "choose another place" in fault
             assert visible_state(store.folder) in (only_files(before), only_files(wanted))
             assert store.read_all()[1] == []
 
@@ -120,7 +122,7 @@ def _fault(act: Act, store: RecordStore) -> str | None:
 END_THERE = """
 import os, sys
 from pathlib import Path
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
 from tests.faults import test_writes
 
 def end_at(operation, act, failing):
@@ -176,13 +178,13 @@ WRITE_ALL = """
 import sys
 from pathlib import Path
 from bnbench.errors import EnvironmentFault
-from bnbench.records import RecordStore
+from bnbench.evidence.store import RecordStore
 from tests.conftest import record
 
 store = RecordStore(Path(sys.argv[1]))
 try:
     for seed in range(int(sys.argv[2])):
-        store.write(record(seed=seed))
+        store.keep(record(seed=seed))
 except EnvironmentFault as fault:
     sys.exit(str(fault))
 """
@@ -216,6 +218,57 @@ def test_file_size_limit(runs: Callable[..., Path]) -> None:
     assert_comparable(folder)
 
 
+def cut_off(path: Path) -> None:
+    """End as a compressing library does that flushes after its file was cut off."""
+    try:
+        raise OSError(errno.EFBIG, "File too large")
+    finally:
+        zlib.decompress(b"")
+
+
+def test_a_library_s_own_error_on_a_full_disk(tmp_path: Path) -> None:
+    """What a library makes of a full disk is told as the disk's fault, with the cure."""
+    (tmp_path / "plot.pdf").write_text("old")
+    with pytest.raises(EnvironmentFault, match=r"plot\.pdf: cannot be written: .*; free some sp"):
+        write_atomically(tmp_path / "plot.pdf", cut_off)
+    assert contents(tmp_path) == {"plot.pdf": b"old"}
+
+
+def test_a_library_s_own_error_where_no_space_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some errors have lost what caused them; then the disk is asked."""
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(EnvironmentFault, match="No space left on device; free some space"):
+        write_atomically(tmp_path / "plot.pdf", lambda path: zlib.decompress(b""))
+
+
+def test_a_bug_of_a_writer_stays_one(tmp_path: Path) -> None:
+    """An error that no disk caused is not made into one that the user could mend."""
+    with pytest.raises(zlib.error):
+        write_atomically(tmp_path / "plot.pdf", lambda path: zlib.decompress(b""))
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("kibibytes", [1, 9, 15])
+def test_a_plot_that_is_cut_off(kibibytes: int, runs: Callable[..., Path], tmp_path: Path) -> None:
+    """Wherever a PDF is cut off, `bnbench plot` ends with 3 and one line."""
+    pytest.importorskip("matplotlib")
+    folder = runs(*(record(seed=seed) for seed in range(3)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * kibibytes,) * 2)
+
+    plot = ("plot", "--output", tmp_path / "plot.pdf", "--runs-dir", folder)
+    assert bnbench(*plot, "--only", "curves").returncode == 0
+    assert (tmp_path / "plot.pdf").stat().st_size > 1024 * kibibytes
+    done = bnbench(*plot, "--only", "curves", preexec_fn=limit)
+    assert done.returncode == 3, done.stderr
+    assert_short(done.stderr)
+    assert "plot.pdf: cannot be written: File too large; free some space" in done.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_full_disk(tmp_path: Path) -> None:
     """On a disk that fills up, all records are whole and the one that did not fit is named."""
@@ -244,7 +297,7 @@ def test_output_that_cannot_be_written(runs: Callable[..., Path], tmp_path: Path
     assert done.returncode == 3
     assert done.stderr == (
         f"bnbench: {output}: cannot be written: No such file or directory; "
-        "make it accessible, or name another place (--runs-dir, --output, --tensorboard)\n"
+        "make it accessible, or choose another place\n"
     )
     shown = bnbench("compare", "--runs-dir", folder, "--output", output, "--debug")
     assert "Traceback" in shown.stderr

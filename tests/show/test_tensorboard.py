@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bnbench.errors import EnvironmentFault
+from bnbench.evidence.reading import read_record
 from bnbench.evidence.records import History, RunRecord
-from bnbench.evidence.store import read_record
 from bnbench.show import tensorboard
 from tests.conftest import ROOT, record, tiny_settings
 from tests.forge import Forge
@@ -232,5 +232,5 @@ def test_run_writes_its_runs(forge: Forge, data_path: Path, tmp_path: Path) -> N
     refused = forge.run(*command, "--tensorboard", runs)
     assert (refused.returncode, refused.stderr) == (
         2,
-        "bnbench: --tensorboard: expected another folder than that of the records\n",
+        "bnbench: tensorboard: expected another folder than that of the records\n",
     )

@@ -39,7 +39,7 @@ def test_only_what_is_missing_is_planned(tiny: Make, tmp_path) -> None:
             "environment": record(data_sha256=data.sha256).environment,
         }
     )
-    store.write(made)
+    store.keep(made)
     store.path(config, 1).write_text("{")
     planned = plan({config: data}, store)
     assert planned.missing == (Trial(config, 1), Trial(config, 2))
@@ -58,7 +58,7 @@ def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> N
         "protocol_id": config.protocol_id,
     }
     store = RecordStore(tmp_path)
-    store.write(record().model_copy(update=update))
+    store.keep(record().model_copy(update=update))
     with pytest.raises(InputError, match=r"trained on other data .* --force.* --runs-dir"):
         plan({config: dataset_of(config)}, store)
 

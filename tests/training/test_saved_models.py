@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnbench.evidence.reading import read_record
 from bnbench.evidence.records import RunRecord
-from bnbench.evidence.store import read_record
 from bnbench.experiments import architecture
 from tests.conftest import tiny_settings, write_data
 from tests.forge import Forge

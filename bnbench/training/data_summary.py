@@ -1,0 +1,35 @@
+"""What a record says of the data that its run was made on."""
+
+import numpy as np
+
+from bnbench.datasets.dataset import Dataset
+from bnbench.evidence.records import Array, DataSummary
+
+
+def summarize(
+    dataset: Dataset, feature_scales: tuple[float, float], correct: Array | None
+) -> DataSummary:
+    """Return the summary; ``correct`` is bool (test rows,), None where the run diverged."""
+
+    def count(labels: Array) -> tuple[int, ...]:
+        return tuple(np.bincount(labels, minlength=dataset.classes).tolist())
+
+    return DataSummary(
+        sha256=dataset.sha256,
+        rows=(len(dataset.y_train), len(dataset.y_val), len(dataset.y_test)),
+        classes=dataset.classes,
+        test_rows_by_class=count(dataset.y_test),
+        test_correct_by_class=None if correct is None else count(dataset.y_test[correct]),
+        feature_scales=feature_scales,
+    )
+
+
+def feature_scales(dataset: Dataset) -> tuple[float, float]:
+    """Return the low and the high end of the features' ranges; see `DataSummary`."""
+    x = dataset.x_train
+    ranges = x.max(axis=0).astype(np.float64) - x.min(axis=0)
+    varying = ranges[ranges > 0] * dataset.scale
+    if not len(varying):
+        return 0.0, 0.0
+    low, high = np.quantile(varying, [0.05, 1.0], method="lower").tolist()
+    return low, high
