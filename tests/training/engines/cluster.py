@@ -1,6 +1,7 @@
 """Ray nodes in a network namespace of their own, where nothing but its loopback exists."""
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -83,12 +84,12 @@ class Cluster:
         return psutil.Popen([*enter, *command], env=environment, **options)
 
     def workers(self) -> list[psutil.Process]:
-        """Return the processes that make a run now; Ray titles them by the run."""
+        """Return the processes that make a run now: Ray gives them its name as title."""
         found = []
         for node in (self.head, self.second):
             if node.is_running():
                 found += node.children(recursive=True)
-        return [process for process in found if _title(process).startswith("ray::")]
+        return [process for process in found if re.match(r"ray::.* seed \d", _title(process))]
 
     def close(self) -> None:
         for node in (self.second, self.head):
