@@ -14,7 +14,7 @@ from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning, sweeps, tune
 from bnbench.experiments.config import Config, Placement
-from bnbench.experiments.sweep import label
+from bnbench.experiments.sweep import label, order_of_values
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
@@ -240,7 +240,8 @@ def _position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
     own = [names.index(name) for name in _names_of(config) if name in names]
     given = own[0] if own else len(names)
     placement = get_args(Placement).index(norm.placement)
-    return given, placement, norm.input, config.name, config.experiment_id
+    values = order_of_values(config, config.swept)
+    return given, placement, norm.input, config.name, values, config.experiment_id
 
 
 def _judged(

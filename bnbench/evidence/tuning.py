@@ -12,6 +12,7 @@ from bnbench.evidence.experiment import Experiment, group
 from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
+from bnbench.experiments.sweep import is_number, order_of_values
 
 CHOSEN_BY = METRICS["val_accuracy"]
 Keys = tuple[str, ...]  # of the settings that were swept, dotted
@@ -41,7 +42,7 @@ class Candidates:
         found = {}
         for key, value in self.values(self.best).items():
             tried = {self.values(e)[key] for e in self.experiments}
-            if _is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
+            if is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
                 found[key] = (value, "smallest" if value == min(tried) else "largest")
         return found
 
@@ -129,17 +130,8 @@ def tune(keys: Keys, records: Iterable[RunRecord]) -> Tuning | None:
 
 
 def _candidates(keys: Keys, found: Iterable[Experiment]) -> Candidates:
-    def order(candidate: Experiment) -> list[tuple[float, str]]:
-        settings = candidate.config.settings()
-        values = [settings[key] for key in keys]
-        return [(value, "") if _is_number(value) else (0.0, str(value)) for value in values]
-
-    experiments = tuple(sorted(found, key=order))
+    experiments = tuple(sorted(found, key=lambda e: order_of_values(e.config, keys)))
     return Candidates(experiments[0].config.name, keys, experiments, _best(experiments))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _best(candidates: Sequence[Experiment]) -> Experiment:
