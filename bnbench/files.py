@@ -6,13 +6,14 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from bnbench.errors import EnvironmentFault
+from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.text import visible
 
 # Who writes is part of the name: the machine, as far as process ids have a meaning there, and the
@@ -20,6 +21,9 @@ from bnbench.text import visible
 _TEMPORARY = re.compile(r"\.tmp-bnbench-([0-9a-f]{8})-([0-9]{1,7})-[0-9a-f]{8}-.+", re.DOTALL)
 _DEAD_WRITER_AFTER_SECONDS = 60.0
 _UNKNOWN_WRITER_AFTER_SECONDS = 24 * 3600.0
+
+_TOO_LARGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FAULTS = _TOO_LARGE | {errno.EIO, errno.EROFS}
 
 
 def write_text(path: Path, text: str) -> None:
@@ -50,7 +54,7 @@ def staged(path: Path, write: Callable[[Path], object]) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_path(path)
         try:
-            write(temporary)
+            _fill(temporary, write)
             _flush(temporary)
             yield temporary
         finally:
@@ -129,6 +133,32 @@ def _lives(process: int) -> bool:
     return True
 
 
+def _fill(temporary: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill the file; where the disk makes that fail, an OSError says so.
+
+    A library that is cut off ends in errors of its own, such as zlib's. Other errors are its bugs.
+    """
+    try:
+        write(temporary)
+    except (OSError, BnbenchError):
+        raise
+    except Exception as error:
+        if fault := _disk_fault(error, temporary.parent):
+            raise fault from error
+        raise
+
+
+def _disk_fault(error: Exception, folder: Path) -> OSError | None:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _DISK_FAULTS:
+            return OSError(cause.errno, cause.strerror)
+        cause = cause.__cause__ or cause.__context__
+    if shutil.disk_usage(folder).free == 0:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return None
+
+
 def _flush(path: Path) -> None:
     if path.is_dir() and os.name == "nt":
         return  # Windows opens no folders
@@ -151,6 +181,6 @@ def faults_named(path: Path, done: str) -> Iterator[None]:
 
 
 def _cure(error: OSError) -> str:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    if error.errno in _TOO_LARGE:
         return "free some space, then run the same command again"
     return "make it accessible, or choose another place"

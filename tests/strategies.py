@@ -23,7 +23,12 @@ def _names() -> st.SearchStrategy[str]:
 
 
 def _positive(largest: float) -> st.SearchStrategy[float]:
-    return st.floats(0, largest, exclude_min=True)
+    below_one = st.floats(2.0**-126, 1 - 2.0**-24)  # what lies beyond is no number in float32
+    return below_one | st.floats(1, largest)
+
+
+def _shares() -> st.SearchStrategy[float]:
+    return st.just(0.0) | st.floats(2.0**-126, 1 - 2.0**-24)
 
 
 @st.composite
@@ -39,7 +44,7 @@ def _models(draw: st.DrawFn, most_layers: int, most_units: int) -> dict[str, Any
         "batch_norm": {
             "placement": draw(st.sampled_from(get_args(Placement))),
             "input": draw(st.booleans()),
-            "momentum": draw(st.floats(0, 1, exclude_max=True)),
+            "momentum": draw(_shares()),
             "epsilon": draw(_positive(1)),
         },
     }
@@ -48,7 +53,7 @@ def _models(draw: st.DrawFn, most_layers: int, most_units: int) -> dict[str, Any
 @st.composite
 def _trainings(draw: st.DrawFn) -> dict[str, Any]:
     optimizer = draw(st.sampled_from(get_args(Optimizer)))
-    momentum = st.floats(0, 1, exclude_max=True) if optimizer in ("sgd", "rmsprop") else st.just(0)
+    momentum = _shares() if optimizer in ("sgd", "rmsprop") else st.just(0)
     return {
         "optimizer": optimizer,
         "learning_rate": draw(_positive(1e38) | st.integers(1, 1000)),

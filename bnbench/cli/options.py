@@ -1,17 +1,14 @@
-"""The options that commands share: their types, their help, and what a shell completes them to."""
+"""The options that commands share: their types, and their help."""
 
-import os
-import re
-from collections.abc import Iterator
+import math
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-_MOST_COMPLETIONS = 500
-_DEEPEST_FOLDER = 4
+from bnbench.cli.completion import complete_config, complete_experiment
+from bnbench.evidence.metrics import METRICS
 
 debugging = False
 
@@ -24,11 +21,7 @@ class Device(StrEnum):
     GPU = "gpu"
 
 
-class Metric(StrEnum):
-    """What to compare."""
-
-    TEST_ACCURACY = "test_accuracy"
-    VAL_ACCURACY = "val_accuracy"
+Metric = StrEnum("Metric", {name.upper(): name for name in METRICS})  # type: ignore[misc]
 
 
 class Plot(StrEnum):
@@ -49,34 +42,10 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
-def complete_config(incomplete: str) -> Iterator[str]:
-    """Yield the YAML files whose path begins so, in folders below as well."""
-    start = Path(incomplete).parent if not incomplete.endswith("/") else Path(incomplete)
-    found = (str(path) for path in _yaml_files(start, _DEEPEST_FOLDER))
-    return islice((path for path in found if path.startswith(incomplete)), _MOST_COMPLETIONS)
-
-
-def _yaml_files(folder: Path, depth: int) -> Iterator[Path]:
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ()
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False) and depth:
-            yield from _yaml_files(folder / entry.name, depth - 1)
-        elif entry.name.endswith((".yaml", ".yml")):
-            yield folder / entry.name
-
-
-def complete_experiment(ctx: typer.Context, incomplete: str) -> Iterator[str]:
-    """Yield the names of recorded experiments that begin so and are not given yet."""
-    folder = Path(ctx.params.get("runs_dir") or "runs")
-    given = ctx.params.get("names") or ()
-    names = {
-        match[1]
-        for entry in (folder.iterdir() if folder.is_dir() else ())
-        if (match := re.fullmatch(r"(.+)-[0-9a-f]{8}", entry.name))
-    }
-    return (name for name in sorted(names) if name.startswith(incomplete) and name not in given)
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"expected a number, got {value}")
+    return value
 
 
 def _set_debugging(value: bool) -> None:
@@ -105,6 +74,8 @@ Margin = Annotated[
     float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
 ]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Contrast every two experiments.")]
+PackFile = Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")]
+InitFolder = Annotated[Path, typer.Argument(help="Folder to write to.", metavar="DIR")]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
 DataDir = Annotated[
     Path | None,
@@ -117,6 +88,45 @@ Set = Annotated[
         metavar="KEY=VALUE",
         help="Override a config key; repeatable. Several values, as in KEY=1,2, make a sweep.",
     ),
+]
+Seeds = Annotated[
+    str | None, typer.Option(help="A count, or a list such as 0,1,5.", show_default="config")
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to train.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
+]
+Smoke = Annotated[bool, typer.Option("--smoke", help="One seed, one epoch, the shipped sample.")]
+Force = Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")]
+SaveModels = Annotated[
+    bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", help="Folder to write the runs to for TensorBoard, too."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")]
+FormatOption = Annotated[Format, typer.Option(help="How to write it.")]
+Output = Annotated[Path | None, typer.Option(help="File to write it to.")]
+PlotFile = Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")]
+ReportFile = Annotated[Path, typer.Option(help="HTML file to write.")]
+Plots = Annotated[
+    list[Plot] | None, typer.Option(help="Draw this alone; repeatable.", show_default="all")
+]
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="Protocol to draw: its id, or tuned.", show_default="the newest"),
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PERCENT",
+        callback=_finite,
+        help="Exit 1 if any experiment's mean is below it.",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 1 on an unclean comparison or a damaged record.")
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")

@@ -1,9 +1,8 @@
 """Data set name → verified, split arrays: Fashion-MNIST, its shipped sample, a user's ``.npz``."""
 
-import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from bnbench.datasets import fashion_mnist, npz
-from bnbench.datasets.npz import Array, Sources
+from bnbench.datasets.sources import Array, Report, Sources
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.config import Config
 
@@ -22,6 +21,8 @@ TRAINING_ROWS = {
     FASHION_MNIST: fashion_mnist.TRAINING_ROWS,
     SAMPLE: fashion_mnist.SAMPLE_TRAINING_ROWS,
 }
+
+_BLOCK = 1 << 20  # labels looked at at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,22 +80,23 @@ def load(
     dataset: str,
     validation_size: int,
     data_dir: Path | None = None,
-    report: Callable[[str], None] | None = None,
+    report: Report = lambda line: None,
 ) -> Dataset:
     """Return a verified data set, the last ``validation_size`` training rows split off.
 
     ``dataset`` is ``fashion_mnist``, ``fashion_mnist_sample`` or the path of an ``.npz`` file.
-    ``data_dir`` is where Fashion-MNIST must be if given; ``report`` gets a line for each download
-    and each damaged file. Raises InputError for what the config or the user's file has wrong,
-    EnvironmentFault for data that is missing, damaged or cannot be fetched.
+    ``data_dir`` is where Fashion-MNIST must be if given; ``report`` gets a line for each download,
+    each damaged file and each array whose numbers were rounded. Raises InputError for what the
+    config or the user's file has wrong, EnvironmentFault for data that is missing, damaged, too
+    large for the memory there is or cannot be fetched.
     """
     if dataset == FASHION_MNIST:
-        sources = fashion_mnist.read(data_dir, report or (lambda line: None))
+        sources = fashion_mnist.read(data_dir, report)
     elif dataset == SAMPLE:
         sources = fashion_mnist.read_sample()
     else:
         with _user_file(dataset) as file:
-            sources = npz.read(file, dataset)
+            sources = npz.read(file, dataset, report)
     return _split(dataset, sources, validation_size)
 
 
@@ -114,7 +116,7 @@ def describe(dataset: str) -> tuple[tuple[int, ...], int, int]:
 def batch_faults(config: Config, training_rows: int) -> list[str]:
     """Return what is wrong with the config for a training set of so many rows."""
     rows = training_rows - config.data.validation_size
-    batch, norm = config.training.batch_size, config.model.batch_norm
+    batch = config.training.batch_size
     if rows < 1:
         return [
             f"data.validation_size: expected less than the {training_rows} rows of the "
@@ -122,7 +124,7 @@ def batch_faults(config: Config, training_rows: int) -> list[str]:
         ]
     if batch > rows:
         return [f"training.batch_size: expected at most the {rows} training rows, got {batch}"]
-    if rows % batch == 1 and (norm.input or norm.placement != "none"):
+    if rows % batch == 1 and config.model.uses_batch_norm:
         return [
             f"training.batch_size: {rows} training rows in batches of {batch} leave a last batch "
             "of one row, which Batch Normalization cannot normalise; choose another size"
@@ -182,23 +184,23 @@ def _split(dataset: str, sources: Sources, validation_size: int) -> Dataset:
     y = _labels(sources.y_train)
     _check_part(y[:cut], classes, f"{dataset}: the first {cut:,} rows, left for training,")
     _check_part(y[cut:], classes, f"{dataset}: the last {validation_size:,} rows, for validation,")
-    x = _features(sources.x_train, f"{dataset}: x_train")
+    x = sources.x_train.reshape(rows, -1)
     return Dataset(
         x_train=x[:cut],
         y_train=y[:cut],
         x_val=x[cut:],
         y_val=y[cut:],
-        x_test=_features(sources.x_test, f"{dataset}: x_test"),
+        x_test=sources.x_test.reshape(len(sources.x_test), -1),
         y_test=_labels(sources.y_test),
         classes=classes,
         feature_shape=sources.x_train.shape[1:],
         scale=1 / 255 if x.dtype == np.uint8 else 1.0,
-        sha256=_fingerprint(sources),
+        sha256=sources.sha256,
     )
 
 
 def _count_classes(y_train: Array, dataset: str) -> int:
-    found = np.unique(y_train)
+    found = _distinct(y_train)
     where = f"{dataset}: y_train"
     if found[0] < 0:
         raise InputError(f"{where}: expected class numbers from 0, found {found[0]}")
@@ -223,7 +225,7 @@ def _check_test_labels(y_test: Array, classes: int, dataset: str) -> None:
 
 
 def _check_part(y: Array, classes: int, part: str) -> None:
-    missing = np.setdiff1d(np.arange(classes), y)
+    missing = np.setdiff1d(np.arange(classes), _distinct(y))
     if len(missing):
         raise InputError(
             f"{part} lack class {missing[0]}: shuffle the training rows (they may be sorted by "
@@ -231,28 +233,12 @@ def _check_part(y: Array, classes: int, part: str) -> None:
         )
 
 
+def _distinct(y: Array) -> Array:
+    """Return the sorted values of ``y``, without sorting a copy of all of it."""
+    flat = y.reshape(-1)
+    parts = [np.unique(flat[start : start + _BLOCK]) for start in range(0, len(flat), _BLOCK)]
+    return np.unique(np.concatenate(parts))
+
+
 def _labels(y: Array) -> Array:
-    return y.reshape(-1).astype(np.int32)
-
-
-def _features(x: Array, where: str) -> Array:
-    flat = x.reshape(len(x), -1)
-    if flat.dtype == np.uint8:
-        return flat
-    with np.errstate(over="ignore"):  # reported below, with its row
-        converted = flat.astype(np.float32, copy=False)
-    finite = np.isfinite(converted).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        too_large = np.isfinite(flat[row]).all()
-        what = "a number too large for float32" if too_large else "NaN or infinite numbers"
-        raise InputError(f"{where}[{row}]: holds {what}")
-    return converted
-
-
-def _fingerprint(sources: Sources) -> str:
-    digest = hashlib.sha256()
-    for array in sources:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+    return y.reshape(-1).astype(np.int32, copy=False)

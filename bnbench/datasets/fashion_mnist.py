@@ -6,7 +6,6 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -15,10 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bnbench.datasets import npz
-from bnbench.datasets.npz import Array, Sources
+from bnbench.datasets.sources import Array, Report, Sources, fingerprint
 from bnbench.errors import EnvironmentFault
-
-Report = Callable[[str], None]
 
 FILES = {  # with the MD5 of the unpacked file, as the Debian package packs the same anew
     "train-images-idx3-ubyte.gz": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
@@ -37,7 +34,7 @@ SAMPLE_TRAINING_ROWS = 2_000
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 ADVICE = (
     "To get it: on Debian and Ubuntu `apt-get install dataset-fashion-mnist`; elsewhere put the "
-    f"four files ({', '.join(FILES)}) into a folder and pass --data-dir FOLDER."
+    f"four files ({', '.join(FILES)}) into a folder and name it in BNBENCH_DATA_DIR."
 )
 BASE_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 SOCKET_SECONDS = 30.0  # silence after which an attempt is given up
@@ -72,7 +69,7 @@ def read(data_dir: Path | None, report: Report) -> Sources:
         else:
             path, content = _fetch(name, file.problems, report)
             arrays.append(parse_idx(content, "images" in name, str(path)))
-    return _matching(Sources(*arrays))
+    return _matching(*arrays)
 
 
 def read_sample() -> Sources:
@@ -158,14 +155,14 @@ def _parse_idx(raw: bytes, dimensions: int) -> Array:
     return array
 
 
-def _matching(sources: Sources) -> Sources:
-    x_train, y_train, x_test, y_test = (len(array) for array in sources)
-    if (x_train, x_test) != (y_train, y_test):
+def _matching(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> Sources:
+    if (len(x_train), len(x_test)) != (len(y_train), len(y_test)):
         raise EnvironmentFault(
-            f"fashion_mnist: {x_train} training and {x_test} test images with {y_train} and "
-            f"{y_test} labels\n{ADVICE}"
+            f"fashion_mnist: {len(x_train)} training and {len(x_test)} test images with "
+            f"{len(y_train)} and {len(y_test)} labels\n{ADVICE}"
         )
-    return sources
+    sha256 = fingerprint((x_train, y_train, x_test, y_test))
+    return Sources(x_train, y_train, x_test, y_test, sha256)
 
 
 def _required_folder(data_dir: Path | None) -> Path | None:
@@ -184,7 +181,7 @@ def _not_in_required(folder: Path, found: dict[str, Found]) -> str:
     missing = [name for name, file in found.items() if not file.path and not file.problems]
     if missing:
         lines.append(f"{folder}: lacks {', '.join(missing)}")
-    lines.append("Put the original files there, or set neither --data-dir nor BNBENCH_DATA_DIR.")
+    lines.append("Put the original files there, or choose no folder (BNBENCH_DATA_DIR unset).")
     return "\n".join(lines)
 
 

@@ -2,25 +2,25 @@
 
 import lzma
 import math
-import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from tokenize import TokenError
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
-from bnbench.errors import InputError
+from bnbench import memory
+from bnbench.datasets.sources import Array, Fingerprint, Report, Shape, Sources, features
+from bnbench.errors import EnvironmentFault, InputError
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-
-MAX_BYTES = 16 << 30  # of all arrays in memory, float32 copies included
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+_BLOCK = 1 << 20  # bytes that are read at once
 
 _FAULTS = (  # what zipfile and numpy raise on a file that is not what it should be
     OSError,
@@ -32,7 +32,6 @@ _FAULTS = (  # what zipfile and numpy raise on a file that is not what it should
     SyntaxError,
     TokenError,
     RuntimeError,
-    MemoryError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
@@ -40,27 +39,52 @@ _FAULTS = (  # what zipfile and numpy raise on a file that is not what it should
 )
 
 
-class Sources(NamedTuple):
-    """The four arrays of a data set as they are stored."""
+@dataclass(frozen=True)
+class _Header:
+    shape: Shape
+    dtype: np.dtype[Any]
+    fortran: bool
+    start: int  # of the numbers
 
-    x_train: Array
-    y_train: Array
-    x_test: Array
-    y_test: Array
+    @property
+    def rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
 
-def read(file: BinaryIO, name: str) -> Sources:
-    """Return the four arrays; raises InputError that begins with ``name``."""
+def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sources:
+    """Return the four arrays and their fingerprint.
+
+    Raises InputError that begins with ``name``, and EnvironmentFault where there is too little
+    memory; ``report`` gets a line for each array whose numbers are rounded in an unusual way.
+    """
     with _opened(file, name) as archive:
-        _check_headers(archive, name)
-        return Sources(*(_read_array(archive, key) for key in Sources._fields))
+        headers = _check_headers(archive, name)
+        _check_memory(headers, name)
+        made = Fingerprint()
+
+        def array(key: str) -> Array:
+            header = headers[key]
+            made.begin(header.shape, header.dtype)
+            blocks = map(made.taken, _blocks(archive, key, header))
+            if key.startswith("y"):
+                return _whole(blocks, header)
+            return features(blocks, header.shape, header.dtype, f"{name}: {key}", report)
+
+        x_train, y_train, x_test, y_test = map(array, KEYS)
+        return Sources(x_train, y_train, x_test, y_test, made.text())
 
 
 def peek(file: BinaryIO, name: str) -> tuple[Shape, Array]:
     """Return the shape of ``x_train`` and the array ``y_train``, reading nothing else."""
     with _opened(file, name) as archive:
-        shapes = _check_headers(archive, name)
-        return shapes["x_train"], _read_array(archive, "y_train")
+        headers = _check_headers(archive, name)
+        _check_memory({"y_train": headers["y_train"]}, name)
+        labels = _whole(_blocks(archive, "y_train", headers["y_train"]), headers["y_train"])
+        return headers["x_train"].shape, labels
 
 
 @contextmanager
@@ -68,42 +92,66 @@ def _opened(file: BinaryIO, name: str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
+    except MemoryError as error:
+        raise EnvironmentFault(f"{name}: there is not enough memory to read it") from error
     except _FAULTS as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{name}: damaged, or not written by numpy.savez: {reason}") from error
 
 
-def _read_array(archive: zipfile.ZipFile, key: str) -> Array:
+def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[Array]:
+    """Yield the array's rows in order, as many at once as a block holds: (rows, numbers)."""
+    step = max(1, _BLOCK // header.row_bytes)
+    starts = range(0, header.rows, step)
     with archive.open(f"{key}.npy") as member:
-        array: Array = npy.read_array(member, allow_pickle=False)
-    return np.ascontiguousarray(array)
+        if header.fortran:  # every row is scattered over the file
+            whole: Array = npy.read_array(member, allow_pickle=False)
+            for row in starts:
+                block = whole[row : row + step]
+                yield np.ascontiguousarray(block).reshape(len(block), -1)
+            return
+        member.read(header.start)
+        for row in starts:
+            count = min(step, header.rows - row)
+            content = member.read(count * header.row_bytes)
+            yield np.frombuffer(content, header.dtype).reshape(count, -1)
 
 
-def _check_headers(archive: zipfile.ZipFile, name: str) -> dict[str, Shape]:
-    members = set(archive.namelist())
-    missing = [key for key in Sources._fields if f"{key}.npy" not in members]
+def _whole(blocks: Iterable[Array], header: _Header) -> Array:
+    array = np.empty(header.shape, header.dtype)
+    rows, row = array.reshape(header.rows, -1), 0
+    for block in blocks:
+        rows[row : row + len(block)] = block
+        row += len(block)
+    return array
+
+
+def _check_headers(archive: zipfile.ZipFile, name: str) -> dict[str, _Header]:
+    members = Counter(archive.namelist())
+    missing = [key for key in KEYS if f"{key}.npy" not in members]
     if missing:
         held = ", ".join(sorted(member.removesuffix(".npy") for member in members))[:200]
         raise InputError(f"{name}: lacks {', '.join(missing)}; it holds {held or 'nothing'}")
-    shapes, dtypes = {}, {}
-    for key in Sources._fields:
-        shapes[key], dtypes[key] = _check_header(archive, key, f"{name}: {key}")
-    _check_shapes(shapes, name)
-    _check_memory(shapes, dtypes, name)
-    if (dtypes["x_train"] == np.uint8) != (dtypes["x_test"] == np.uint8):
+    twice = [key for key in KEYS if members[f"{key}.npy"] > 1]
+    if twice:
+        raise InputError(f"{name}: holds {', '.join(twice)} more than once; save it anew")
+    headers = {key: _check_header(archive, key, f"{name}: {key}") for key in KEYS}
+    _check_shapes({key: header.shape for key, header in headers.items()}, name)
+    train, test = headers["x_train"].dtype, headers["x_test"].dtype
+    if (train == np.uint8) != (test == np.uint8):
         raise InputError(
-            f"{name}: x_train is {dtypes['x_train']} but x_test {dtypes['x_test']}: only uint8 is "
-            "scaled by 1/255, so save both with the same type"
+            f"{name}: x_train is {train} but x_test {test}: only uint8 is scaled by 1/255, so save "
+            "both with the same type"
         )
-    return shapes
+    return headers
 
 
-def _check_header(archive: zipfile.ZipFile, key: str, where: str) -> tuple[Shape, np.dtype[Any]]:
+def _check_header(archive: zipfile.ZipFile, key: str, where: str) -> _Header:
     with archive.open(f"{key}.npy") as member:
         version = npy.read_magic(member)
         if version != (1, 0):  # numpy writes others for structured types only
             raise InputError(f"{where}: npy format {version} is not read; save a plain array")
-        shape, _, dtype = npy.read_array_header_1_0(member)
+        shape, fortran, dtype = npy.read_array_header_1_0(member)
         start = member.tell()
     if dtype.hasobject:
         raise InputError(f"{where}: holds Python objects (pickles), which are never loaded")
@@ -117,7 +165,7 @@ def _check_header(archive: zipfile.ZipFile, key: str, where: str) -> tuple[Shape
         raise InputError(
             f"{where}: shape {shape} needs {declared:,} bytes, the file holds {held - start:,}"
         )
-    return shape, dtype
+    return _Header(shape, dtype, fortran, start)
 
 
 def _check_shapes(shapes: dict[str, Shape], name: str) -> None:
@@ -134,14 +182,14 @@ def _check_shapes(shapes: dict[str, Shape], name: str) -> None:
         raise InputError(f"{name}: a row of x_train has shape {train}, one of x_test {test}")
 
 
-def _check_memory(shapes: dict[str, Shape], dtypes: dict[str, np.dtype[Any]], name: str) -> None:
-    needed = 0
-    for key, shape in shapes.items():
-        copy = 0 if dtypes[key] in (np.uint8, np.float32) else 4
-        needed += math.prod(shape) * (dtypes[key].itemsize + copy)
-    try:
-        limit = min(MAX_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        limit = MAX_BYTES
-    if needed > limit:
-        raise InputError(f"{name}: needs {needed:,} bytes of memory; at most {limit:,} may be used")
+def _check_memory(headers: Mapping[str, _Header], name: str) -> None:
+    needed, left = sum(map(_bytes_needed, headers.values())), memory.available()
+    if needed > left:
+        raise EnvironmentFault(f"{name}: needs {needed:,} bytes of memory; {left:,} are left here")
+
+
+def _bytes_needed(header: _Header) -> int:
+    """Return what an array takes as it is kept, and as it is stored where that is read whole."""
+    kept = 1 if header.dtype == np.uint8 else 4
+    passing = header.dtype.itemsize if header.fortran else 0
+    return math.prod(header.shape) * (kept + passing)

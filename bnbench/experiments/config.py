@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,10 +32,13 @@ Initializer = Literal[
     "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform"
 ]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adamw"]
-Placement = Literal["none", "before_activation", "after_activation"]
+Placement = Literal["none", "after_activation", "before_activation"]
 
 _DATASETS = ("fashion_mnist", "fashion_mnist_sample")
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_LEAST_FLOAT32 = 2.0**-126  # smaller ones are taken for 0
+_LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32; what lies between is rounded
+_MOST_PARAMETERS = 2**36  # 256 GiB, many times over to train
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(10))}
 
 
@@ -66,7 +70,24 @@ def _without_sign(zero: float) -> float:
     return zero + 0.0  # -0.0 would give another id
 
 
-Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_without_sign)]
+def _check_float32(value: float) -> float:
+    _expect(
+        value == 0 or not abs(value) < _LEAST_FLOAT32,
+        f"a number that float32 can tell from 0, so {_LEAST_FLOAT32:.3g} or more",
+    )
+    _expect(
+        not _LARGEST_BELOW_ONE < value < 1,
+        f"at most {_LARGEST_BELOW_ONE}, as float32 takes it for 1",
+    )
+    return value
+
+
+Number = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(_without_sign),
+    AfterValidator(_check_float32),
+]
 Units = Annotated[int, Field(ge=1, le=65536)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -133,6 +154,16 @@ class ModelConfig(_Section):
         default=BatchNormConfig(), description="Batch Normalization: where, and how"
     )
 
+    @field_validator("hidden_units")
+    @classmethod
+    def _within_reason(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        count = sum(inputs * units for inputs, units in pairwise(value))
+        _expect(
+            count <= _MOST_PARAMETERS,
+            f"at most {_MOST_PARAMETERS:,} parameters between the hidden layers, not {count:,}",
+        )
+        return value
+
     @field_validator("activation")
     @classmethod
     def _one_for_each_layer(cls, value: Any, info: ValidationInfo) -> Any:
@@ -142,6 +173,11 @@ class ModelConfig(_Section):
         layers = len(info.data["hidden_units"])
         _expect(len(value) == layers, f"one name or a list of {layers}, one for each hidden layer")
         return value[0] if len(set(value)) == 1 else value
+
+    @property
+    def uses_batch_norm(self) -> bool:
+        """Whether any BN stands in the network, which then needs two rows to a batch."""
+        return self.batch_norm.input or self.batch_norm.placement != "none"
 
     @property
     def activations(self) -> tuple[str, ...]:
@@ -198,9 +234,8 @@ class Config(_Section):
     @field_validator("training")
     @classmethod
     def _batch_has_variance(cls, value: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
-        batch_norm = info.data["model"].batch_norm if "model" in info.data else BatchNormConfig()
-        normalizes = batch_norm.input or batch_norm.placement != "none"
-        enough = value.batch_size > 1 or not normalizes
+        model = info.data.get("model", ModelConfig())
+        enough = value.batch_size > 1 or not model.uses_batch_norm
         _expect(enough, "at least 2 rows where Batch Normalization is used", key="batch_size")
         return value
 

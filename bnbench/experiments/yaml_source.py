@@ -77,6 +77,9 @@ def read_text(path: Path) -> str:
             raise InputError(f"{where}: expected a config file, but this is {kind}")
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
+    except FileNotFoundError as error:
+        cure = "bnbench init writes those that ship with the package"
+        raise InputError(f"{where}: cannot read the config: no such file; {cure}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{where}: cannot read the config: {visible(reason)}") from error

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from bnbench import memory
 from bnbench.errors import EnvironmentFault
 
 # The kernel's flag of each set of vector instructions, the widest first, with its name.
@@ -21,6 +22,8 @@ _VECTORS = {
     "asimd": "neon",
 }
 
+_ADDRESS_SPACE = 1_500_000_000  # that importing and starting TensorFlow takes
+
 Request = Literal["auto", "cpu", "gpu"]
 
 
@@ -31,27 +34,34 @@ def select(request: Request, gpus: Sequence[str]) -> str:
     """
     if request == "gpu" and not gpus:
         raise EnvironmentFault(
-            "--device gpu: TensorFlow sees no GPU here, only the CPU; "
-            "use --device cpu, or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
+            "device gpu: TensorFlow sees no GPU here, only the CPU; take the device cpu, "
+            "or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
         )
     return "CPU:0" if request == "cpu" or not gpus else "GPU:0"
 
 
-def start(request: Request, jobs: int) -> str:
-    """Import and set up TensorFlow and Keras for up to ``jobs`` runs at once; return the device.
+def load() -> tuple[Any, Any]:
+    """Import Keras and TensorFlow and start nothing: a process forked from this one still may.
 
-    One thread to an operation, so that a result does not depend on how many runs share the
-    machine. Whatever environment and ``keras.json`` say, Keras computes in float32 on TensorFlow.
-    Raises `EnvironmentFault` where a GPU is asked for and absent.
+    Returns the two modules. Whatever environment and ``keras.json`` say, Keras computes on
+    TensorFlow. Raises `EnvironmentFault` where they cannot be imported.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _standard_error_muted():
-        with _without_keras_json():
-            import keras
-        import tensorflow as tf
+        return _imported()
 
+
+def start(request: Request) -> str:
+    """Set up TensorFlow and Keras in this process, for one run at a time; return the device.
+
+    One thread to an operation, so that a result does not depend on what else the machine does.
+    Keras computes in float32, whatever ``keras.json`` says. Raises `EnvironmentFault` where they
+    cannot be started, or a GPU is asked for and absent.
+    """
+    keras, tf = load()
+    with _standard_error_muted():
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
@@ -59,7 +69,7 @@ def start(request: Request, jobs: int) -> str:
         gpus = tf.config.list_physical_devices("GPU")
         device = select(request, [gpu.name for gpu in gpus])
         tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(jobs)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
         if device.startswith("GPU"):
             for gpu in gpus:
                 tf.config.experimental.set_memory_growth(gpu, True)
@@ -67,6 +77,26 @@ def start(request: Request, jobs: int) -> str:
             tf.config.set_visible_devices([], "GPU")
         tf.config.list_logical_devices()
     return device
+
+
+def _imported() -> tuple[Any, Any]:
+    left = memory.address_space()
+    if left < _ADDRESS_SPACE:  # it would end the process without a word
+        raise EnvironmentFault(
+            f"TensorFlow needs about {_ADDRESS_SPACE / 1e9} GB of address space to start, "
+            f"{left / 1e9:.1f} GB are left; raise the limit of this process (ulimit -v)"
+        )
+    try:
+        with _without_keras_json():
+            import keras
+        import tensorflow
+    except Exception as error:  # of any kind, where memory or one of its parts is lacking
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise EnvironmentFault(
+            f"TensorFlow cannot be imported: {reason.removesuffix(': ')}; it needs all its parts "
+            "installed, and memory"
+        ) from error
+    return keras, tensorflow
 
 
 def processor() -> str:

@@ -192,7 +192,7 @@ def test_status_of_what_is_not_there(home: Path) -> None:
     assert state.folders == ()
     assert state.advice is not None
     assert "apt-get install dataset-fashion-mnist" in state.advice
-    assert "--data-dir" in state.advice
+    assert "BNBENCH_DATA_DIR" in state.advice
     assert sample.advice is None
     assert sample.files[0].path == fashion_mnist.SAMPLE_PATH
 

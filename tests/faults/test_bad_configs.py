@@ -87,8 +87,8 @@ def test_bad_config(file: str) -> None:
         ("levels_150", ":20: cannot read as YAML: nested more than 20 levels deep"),
         ("folder", ": expected a config file, but this is a folder"),
         ("pipe", ": expected a config file, but this is not a regular file"),
-        ("dangling", ": cannot read the config: No such file or directory"),
-        ("missing", ": cannot read the config: No such file or directory"),
+        ("dangling", ": cannot read the config: no such file; bnbench init writes"),
+        ("missing", ": cannot read the config: no such file; bnbench init writes"),
         ("loop", ": cannot read the config: Too many levels of symbolic links"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_path_with_control_codes() -> None:
 LOAD_ALL = """
 import json, sys, time
 from pathlib import Path
-from bnbench.config import load_config
+from bnbench.experiments.config import load_config
 from bnbench.errors import InputError
 
 slowest = (0.0, "")

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnbench.datasets import dataset, fashion_mnist, npz
+from bnbench import memory
+from bnbench.datasets import dataset, fashion_mnist
 from bnbench.errors import EnvironmentFault, InputError
+from tests.conftest import ROOT
 from tests.datasets.test_dataset import home as home  # a fixture
 from tests.datasets.test_dataset import idx, own_arrays, save
 
@@ -332,7 +334,7 @@ def test_a_failed_download_leaves_nothing_behind(
     message = str(caught.value)
     assert f"{fashion_mnist.BASE_URL}{IMAGES} failed: " in message
     assert "apt-get install dataset-fashion-mnist" in message
-    assert "--data-dir" in message
+    assert "BNBENCH_DATA_DIR" in message
     assert message.count("\n") == 1
     assert server.asked == [IMAGES, IMAGES]
     assert names(cache(home)) == set()
@@ -624,13 +626,55 @@ def test_a_forged_header_is_refused_before_memory_is_taken(
 def test_a_compression_bomb_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An honest header does not help a file that needs more memory than is allowed."""
-    monkeypatch.setattr(npz, "MAX_BYTES", 1_000_000)
+    """An honest header does not help a file that needs more memory than there is."""
+    monkeypatch.setattr(memory, "available", lambda: 1_000_000)
     path = tmp_path / "own.npz"
     zeros = {f"x_{part}": np.zeros((n, 20_000), "i1") for part, n in (("train", 12), ("test", 6))}
     np.savez_compressed(path, **own_arrays(**zeros))
-    assert refused(path) == "needs 1,800,216 bytes of memory; at most 1,000,000 may be used"
+    with pytest.raises(EnvironmentFault) as caught:
+        dataset.load(str(path), 3)
+    needed = "needs 1,440,072 bytes of memory; 1,000,000 are left here"
+    assert str(caught.value) == f"{path}: {needed}"
     assert path.stat().st_size < 5_000
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from bnbench.datasets import dataset
+
+def resident(peak):
+    text = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(f"{'VmHWM' if peak else 'VmRSS'}:\\s+(\\d+)", text)[1])
+
+before = resident(peak=False)
+loaded = dataset.load(sys.argv[1], 10)
+kept = sum(part.nbytes for part in vars(loaded).values() if hasattr(part, "nbytes"))
+print((resident(peak=True) - before) / kept)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8"])
+def test_reading_takes_no_more_memory_than_the_arrays(tmp_path: Path, dtype: str) -> None:
+    """A small file that unpacks to a large one costs what is kept of it, and no copies."""
+    path, rows = tmp_path / "own.npz", 30_000
+    x, y = np.zeros((rows, 1000), dtype), np.arange(rows) % 3
+    np.savez_compressed(path, x_train=x, y_train=y, x_test=x[:3], y_test=y[:3])
+    command = [sys.executable, "-c", PEAK, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert float(done.stdout) < 1.4
+
+
+def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """A zip may hold two members of one name, of which other programs may read the other one."""
+    path = tmp_path / "own.npz"
+    save(path, own_arrays())
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("y_train.npy", archive.read("y_test.npy"))
+    assert refused(path) == "holds y_train more than once; save it anew"
+    with pytest.raises(InputError, match="more than once"):
+        dataset.describe(str(path))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
@@ -683,6 +727,59 @@ def test_own_arrays_that_cannot_be_trained_on(
 ) -> None:
     """The message names the array and says what was expected and found."""
     assert message in refused(save(tmp_path / "own.npz", own_arrays(**changes)))
+
+
+def whole_numbers(dtype: str, value: int, row: int) -> Any:
+    x = np.zeros((12, 5), dtype)
+    x[row, 3] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("i4", 2**24 + 1),
+        ("u4", 2**32 - 1),
+        ("i8", -(2**24) - 1),
+        ("i8", 2**53 + 1),
+        ("i8", 2**63 - 1),
+        (">u8", 2**64 - 1),
+    ],
+)
+def test_integers_that_float32_would_change_are_refused(
+    tmp_path: Path, dtype: str, value: int
+) -> None:
+    """Numbers such as keys or times would become equal to their neighbours without a word."""
+    arrays = own_arrays(x_train=whole_numbers(dtype, value, row=7))
+    assert refused(save(tmp_path / "own.npz", arrays)) == (
+        "x_train[7]: holds whole numbers that float32 cannot tell from their neighbours, such as "
+        f"{value:,}; subtract what all rows share, or save float32"
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("i4", 2**24), ("i8", -(2**24)), ("u8", 2**63), ("i8", -(2**63)), ("f4", 2**24 + 2)],
+)
+def test_integers_that_float32_holds_are_taken(tmp_path: Path, dtype: str, value: int) -> None:
+    """Up to 2**24 every one, and beyond it those with few digits in binary."""
+    path = save(tmp_path / "own.npz", own_arrays(x_train=whole_numbers(dtype, value, row=7)))
+    said: list[str] = []
+    assert dataset.load(path, 3, report=said.append).x_train[7, 3] == value
+    assert said == []
+
+
+def test_whole_numbers_of_float64_are_rounded_with_a_word(tmp_path: Path) -> None:
+    """Such columns are often integers that had gaps; fractions are rounded as ever."""
+    x_test = np.full((6, 5), 0.1)
+    x_test[2, 4] = 1_700_000_001
+    path = save(tmp_path / "own.npz", own_arrays(x_test=x_test))
+    said: list[str] = []
+    dataset.load(path, 3, report=said.append)
+    assert said == [
+        f"{path}: x_test[2]: holds whole numbers that float32 cannot tell from their neighbours, "
+        "such as 1,700,000,001: they were rounded"
+    ]
 
 
 @pytest.mark.parametrize("size", [-1, 0, 12, 13, 10**12])

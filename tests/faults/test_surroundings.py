@@ -131,20 +131,33 @@ def test_no_gpu(forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path) ->
     assert done.returncode == 3
     assert_short(done.stderr)
     assert done.stderr.splitlines()[-1].startswith(
-        "bnbench: --device gpu: TensorFlow sees no GPU here, only the CPU; use --device cpu"
+        "bnbench: device gpu: TensorFlow sees no GPU here, only the CPU; take the device cpu"
     )
     assert untimed_records(tmp_path / "runs") == {}
 
 
+@pytest.mark.parametrize("kibibytes", [600_000, 1_300_000])
+def test_too_little_address_space_for_tensorflow(
+    kibibytes: int, tiny_yaml: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Where a library cannot be loaded, or would end the process: 3 and one line."""
+    command = f"ulimit -v {kibibytes}; {PROGRAM} run {tiny_yaml()} --jobs 1"
+    done = shell(f"{command} --runs-dir {tmp_path / 'runs'}")
+    assert done.returncode == 3, done.stderr
+    assert_short(done.stderr)
+    assert "ulimit -v" in done.stderr
+    assert untimed_records(tmp_path / "runs") == {}
+
+
 def test_a_working_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """Where `runs` cannot be made a run ends with 3 before TensorFlow, and names the option."""
+    """Where `runs` cannot be made a run ends with 3 before TensorFlow, with what to do."""
     (tmp_path / "runs").touch()
     environment = {"PYTHONPATH": str(ROOT)}
     done = bnbench("run", CONFIGS / "smoke.yaml", cwd=tmp_path, env=environment)
     assert done.returncode == 3
     assert_short(done.stderr)
     assert "bnbench: runs: cannot be written to: " in done.stderr
-    assert "--runs-dir" in done.stderr
+    assert "choose another place" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 

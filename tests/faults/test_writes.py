@@ -3,8 +3,10 @@
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.store import RecordStore
-from bnbench.files import write_text
+from bnbench.files import write_atomically, write_text
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 
@@ -214,6 +216,57 @@ def test_file_size_limit(runs: Callable[..., Path]) -> None:
     assert "seed-0000.json: cannot be written: File too large; free some space" in message
     assert contents(folder) == before
     assert_comparable(folder)
+
+
+def cut_off(path: Path) -> None:
+    """End as a compressing library does that flushes after its file was cut off."""
+    try:
+        raise OSError(errno.EFBIG, "File too large")
+    finally:
+        zlib.decompress(b"")
+
+
+def test_a_library_s_own_error_on_a_full_disk(tmp_path: Path) -> None:
+    """What a library makes of a full disk is told as the disk's fault, with the cure."""
+    (tmp_path / "plot.pdf").write_text("old")
+    with pytest.raises(EnvironmentFault, match=r"plot\.pdf: cannot be written: .*; free some sp"):
+        write_atomically(tmp_path / "plot.pdf", cut_off)
+    assert contents(tmp_path) == {"plot.pdf": b"old"}
+
+
+def test_a_library_s_own_error_where_no_space_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some errors have lost what caused them; then the disk is asked."""
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(EnvironmentFault, match="No space left on device; free some space"):
+        write_atomically(tmp_path / "plot.pdf", lambda path: zlib.decompress(b""))
+
+
+def test_a_bug_of_a_writer_stays_one(tmp_path: Path) -> None:
+    """An error that no disk caused is not made into one that the user could mend."""
+    with pytest.raises(zlib.error):
+        write_atomically(tmp_path / "plot.pdf", lambda path: zlib.decompress(b""))
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("kibibytes", [1, 9, 15])
+def test_a_plot_that_is_cut_off(kibibytes: int, runs: Callable[..., Path], tmp_path: Path) -> None:
+    """Wherever a PDF is cut off, `bnbench plot` ends with 3 and one line."""
+    pytest.importorskip("matplotlib")
+    folder = runs(*(record(seed=seed) for seed in range(3)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * kibibytes,) * 2)
+
+    plot = ("plot", "--output", tmp_path / "plot.pdf", "--runs-dir", folder)
+    assert bnbench(*plot, "--only", "curves").returncode == 0
+    assert (tmp_path / "plot.pdf").stat().st_size > 1024 * kibibytes
+    done = bnbench(*plot, "--only", "curves", preexec_fn=limit)
+    assert done.returncode == 3, done.stderr
+    assert_short(done.stderr)
+    assert "plot.pdf: cannot be written: File too large; free some space" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")

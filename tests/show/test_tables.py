@@ -3,17 +3,20 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
 
-from bnbench.evidence.comparison import Comparison, compare
+from bnbench.evidence.comparison import Comparison
 from bnbench.experiments.architecture import build
 from bnbench.experiments.config import load_config
 from bnbench.show import formats, grids
 from bnbench.show.grids import Grid
+from bnbench.show.remarks import remarks
 from bnbench.show.sentences import closing
-from tests.conftest import CONFIGS, ROOT, record, records
+from bnbench.show.terminal import rendered
+from tests.conftest import CONFIGS, ROOT, compare, record, records
 
 SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
 
@@ -34,7 +37,7 @@ def shown(grid: Grid, width: int, terminal: bool = True) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, markup=False
     )
-    console.print(grids.rendered(grid, console))
+    console.print(rendered(grid, console))
     lines = console.file.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
@@ -132,7 +135,7 @@ def test_diverged_runs_are_counted() -> None:
     """Nine of ten seeds completed: 9/10."""
     (found,) = compare(records(no_bn=SEVEN, pre_act=[None, *SEVEN[1:]]))
     assert " 6/7 " in shown(grids.results(found), 160)
-    assert "pre_act: 1 of 7 runs diverged; its mean is over survivors" in grids.remarks(found)
+    assert "pre_act: 1 of 7 runs diverged; its mean is over survivors" in remarks(found)
 
 
 def test_the_closing_sentences(comparison: Comparison) -> None:
@@ -206,6 +209,28 @@ def test_markdown_and_latex_hold_the_same_cells(comparison: Comparison) -> None:
     latex = formats.to_latex([comparison])
     assert "pre\\_act & before\\_activation & 7 & 89.10 \\(\\pm\\) 0.13 &" in latex
     assert latex.count("\\toprule") == latex.count("\\bottomrule") == 2
+
+
+def test_markdown_makes_no_link_of_a_name() -> None:
+    """What GitHub would link, escaped or not, is broken up where nobody sees it."""
+    path = "HTTP://y.example/a@b.example/@somebody/repo#12.npz"
+    made = compare([record(overrides=["name=www.x.example", f"data.dataset='{path}'"])])
+    text = formats.to_markdown(made)
+    assert "www<!-- -->.x.example" in text
+    assert (
+        "HTTP:<!-- -->//y.example/a@<!-- -->b.example/@<!-- -->somebody/repo\\#<!-- -->12.npz"
+    ) in text
+    assert not re.search(r"@\w|://|www\.|#\d", text)
+
+
+def test_latex_has_a_real_minus() -> None:
+    """Before a number a minus; in a name or a date the hyphen that was written."""
+    worse = [value - 0.01 for value in SEVEN]
+    latex = formats.to_latex(compare(records(no_bn=SEVEN, pre_act=worse)))
+    assert "\\(-\\)1.00 \\(\\pm\\) 0.00" in latex
+    assert not re.search(r"(?<![\w-])-\.?\d", latex)
+    named = compare([record(overrides=["name=2026-11-24-a"]), record("pre_act")])
+    assert "2026-11-24-a" in formats.to_latex(named)
 
 
 def test_readme_table_header_is_the_programs(comparison: Comparison) -> None:

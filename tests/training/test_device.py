@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from bnbench.errors import EnvironmentFault
 from bnbench.training import device
 from bnbench.training.device import Request, select
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ def test_device_for_a_request(request_: Request, gpus: list[str], chosen: str) -
 
 def test_an_absent_gpu_is_refused_by_name() -> None:
     """Asking for a GPU where there is none says what is there and what to do."""
-    with pytest.raises(EnvironmentFault, match=r"--device gpu: .* only the CPU; use --device cpu"):
+    with pytest.raises(EnvironmentFault, match=r"device gpu: .* only the CPU; take the device cpu"):
         select("gpu", [])
 
 
@@ -68,3 +71,23 @@ def test_the_processor_has_a_name_and_cores() -> None:
     """The cores are those that this process may use."""
     assert device.processor()
     assert device.cores() == len(os.sched_getaffinity(0))
+
+
+BROKEN = """
+import sys
+from bnbench.errors import EnvironmentFault
+from bnbench.training import device
+sys.modules["tensorflow"] = None  # as where it is not installed
+try:
+    device.start("cpu", 1)
+except EnvironmentFault as fault:
+    print(fault)
+"""
+
+
+def test_a_tensorflow_that_cannot_be_imported() -> None:
+    """Whatever an import ends in is a fault of the surroundings, told with its reason."""
+    command = [sys.executable, "-c", BROKEN]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.startswith("TensorFlow cannot be imported: ModuleNotFoundError: ")
+    assert ran.stdout.endswith("; it needs all its parts installed, and memory\n")
