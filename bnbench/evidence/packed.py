@@ -11,6 +11,7 @@ from typing import BinaryIO
 from bnbench.evidence.reading import LARGEST_RECORD_BYTES, DamagedRecord, parse_record
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.files import write_atomically
+from bnbench.text import visible
 
 ENDING = ".jsonl.gz"
 _MOST_BYTES = 2**28  # unpacked, some 80,000 records; a file of 300 kB can hold as much
@@ -28,8 +29,8 @@ class Packed:
     def add(self, record: RunRecord, place: str) -> None:
         """Take the record in; raises `DamagedRecord` where the run has another one already."""
         if self.records.setdefault(record.key, record) != record:
-            other = f"{self.places[record.key]} has another record of this run, which counts"
-            raise DamagedRecord(place, other)
+            first = visible(self.places[record.key])
+            raise DamagedRecord(place, f"{first} has another record of this run, which counts")
         self.places.setdefault(record.key, place)
 
 
