@@ -191,3 +191,12 @@ def _imported_at_once(module: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+
+
+def test_the_guide_for_contributors_names_what_is_there() -> None:
+    """Every file and folder it sends someone to exists, in the package or beside it."""
+    guide = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[\w.-]+/)+(?:[\w-]+\.\w+)?)`", guide)
+    assert len(named) > 10
+    places = [(PACKAGE / path, ROOT / path) for path in named]
+    assert [str(own) for own, beside in places if not (own.exists() or beside.exists())] == []

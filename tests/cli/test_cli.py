@@ -202,7 +202,7 @@ def test_a_gpu_that_is_absent_is_exit_3(forge: Forge, tmp_path: Path) -> None:
         "run", CONFIGS / "smoke.yaml", "--device", "gpu", "--runs-dir", tmp_path / "runs"
     )
     assert done.returncode == 3
-    assert "--device gpu: TensorFlow sees no GPU here" in done.stderr
+    assert "device gpu: TensorFlow sees no GPU here" in done.stderr
 
 
 def test_arguments_that_a_command_does_not_take_are_shown_harmless() -> None:
