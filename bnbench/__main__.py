@@ -3,9 +3,10 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
+from typing import Any
+
+import typer
 
 from bnbench import interruption
 from bnbench.cli import options
@@ -13,16 +14,20 @@ from bnbench.cli.commands import app
 from bnbench.errors import BnbenchError, InputError, Interrupted
 from bnbench.text import visible
 
+# What typer raises where options and arguments are not as a command has them.
+UsageError: Any = typer.BadParameter.__bases__[0]
+
 
 def main() -> None:
     """Run the command line; what the user can mend is shown as a message, not as a traceback."""
     _prepare_streams()
     interruption.catch()
     try:
-        _refuse_odd_arguments(sys.argv[1:])
-        app(prog_name="bnbench")
-    except SystemExit as end:
+        _end("", app(prog_name="bnbench", standalone_mode=False) or 0)
+    except SystemExit as end:  # completion ends so
         _end("", int(end.code or 0))
+    except UsageError as error:
+        _end(visible(error.format_message()), InputError.exit_code)
     except BnbenchError as error:
         _end(str(error), error.exit_code)
     except (Exception, Interrupted):
@@ -43,19 +48,6 @@ def _prepare_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
         getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _refuse_odd_arguments(arguments: Sequence[str]) -> None:
-    """Raise InputError for what typer would show as it is, control codes and all."""
-    takes_none = arguments[:1] in (["schema"], ["data"])
-    for previous, argument in pairwise(["", *arguments]):
-        shown = visible(argument.partition("=")[0])
-        if argument.startswith(shown):
-            continue
-        if argument.startswith("-"):
-            raise InputError(f"no such option: {shown}; bnbench --help lists those there are")
-        if takes_none and previous != "--data-dir":
-            raise InputError(f"unexpected argument: {shown}")
 
 
 def _end(message: str, exit_code: int) -> None:

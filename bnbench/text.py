@@ -1,6 +1,7 @@
 """Text from outside, made harmless before it reaches a terminal, a table or a file."""
 
 import unicodedata
+from collections.abc import Sequence
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -20,19 +21,29 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def fixed(value: float) -> str:
+    """Return a number with two decimals."""
+    return f"{value:.2f}"
+
+
+def signed(value: float) -> str:
+    """Return a number with its sign and two decimals."""
+    return f"{value:+.2f}".replace("-0.00", "+0.00")
+
+
 def percent(share: float) -> str:
     """Return a share of 1 in per cent with two decimals."""
-    return f"{100 * share:.2f}"
-
-
-def points(difference: float) -> str:
-    """Return a difference of shares in percentage points, with its sign and two decimals."""
-    return f"{100 * difference:+.2f}".replace("-0.00", "+0.00")
+    return fixed(100 * share)
 
 
 def seconds(time: float) -> str:
     """Return a time in seconds with three significant digits."""
     return f"{time:#.3g}".removesuffix(".")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names in one phrase: ``a``, ``a and b``, ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def count(number: int, noun: str) -> str:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from bnbench.datasets.dataset import Dataset, load
+from bnbench.evidence import comparison
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.question import Question
 from bnbench.evidence.records import (
     DataSummary,
     Environment,
@@ -39,7 +42,7 @@ def keras() -> Any:
     """Keras on a TensorFlow that was set up as `bnbench run` sets it up."""
     from bnbench.training import device
 
-    device.start("cpu", jobs=2)
+    device.start("cpu")
     import keras
 
     return keras
@@ -83,6 +86,28 @@ def tiny(data_path: Path) -> Callable[..., Config]:
         return parse_config(f"name: {name}", "tiny.yaml", [*tiny_settings(data_path), *overrides])
 
     return make
+
+
+TINY_YAML = """\
+name: {name}
+data: {{dataset: {data}, validation_size: 10}}
+model: {{hidden_units: [4], batch_norm: {{placement: {placement}}}}}
+training: {{epochs: {epochs}}}
+seeds: {seeds}
+"""
+
+
+@pytest.fixture
+def tiny_yaml(tmp_path: Path, data_path: Path) -> Callable[..., Path]:
+    """Write the config file of a tiny network and return its path."""
+
+    def write(name: str = "tiny", **changes: object) -> Path:
+        settings = {"epochs": 2, "seeds": 2, "placement": "before_activation"} | changes
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(TINY_YAML.format(name=name, data=data_path, **settings))
+        return path
+
+    return write
 
 
 def tiny_settings(data_path: Path) -> list[str]:
@@ -208,6 +233,11 @@ def records(**accuracies: Sequence[float | None]) -> list[RunRecord]:
         for name, values in accuracies.items()
         for seed, value in enumerate(values)
     ]
+
+
+def compare(records: Iterable[RunRecord], **question: Any) -> list[Comparison]:
+    """Compare records, asking the question that the arguments make."""
+    return comparison.compare(records, Question(**question))
 
 
 @pytest.fixture

@@ -107,9 +107,10 @@ def _serve() -> None:
     from bnbench.__main__ import main
     from bnbench.show import terminal
     from bnbench.training import plan, program
-    from bnbench.training.engines import threads
+    from bnbench.training.engines import processes
 
-    assert all((keras, scipy.stats, tensorflow, terminal, plan, program, threads))
+    assert all((keras, scipy.stats, tensorflow, terminal, plan, program))
+    processes.default_method = "fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _answer("ready")
     for line in sys.stdin:
@@ -158,6 +159,7 @@ def _become(request: dict[str, Any]) -> None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         os.dup2(handle, descriptor)
         os.close(handle)
+    os.setsid()  # a signal to this `bnbench` and its workers, as from a terminal, reaches no other
     os.chdir(request["cwd"])
     os.environ |= {"COLUMNS": "100", "NO_COLOR": "1"} | FAST | request["environment"]
     sys.argv = ["bnbench", *request["arguments"]]

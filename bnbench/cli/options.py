@@ -1,5 +1,6 @@
 """The options that commands share: their types, and their help."""
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bnbench.cli.completion import complete_config, complete_experiment
+from bnbench.evidence.metrics import METRICS
 
 debugging = False
 
@@ -19,11 +21,7 @@ class Device(StrEnum):
     GPU = "gpu"
 
 
-class Metric(StrEnum):
-    """What to compare."""
-
-    TEST_ACCURACY = "test_accuracy"
-    VAL_ACCURACY = "val_accuracy"
+Metric = StrEnum("Metric", {name.upper(): name for name in METRICS})  # type: ignore[misc]
 
 
 class Plot(StrEnum):
@@ -42,6 +40,12 @@ class Format(StrEnum):
     CSV = "csv"
     MARKDOWN = "markdown"
     LATEX = "latex"
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"expected a number, got {value}")
+    return value
 
 
 def _set_debugging(value: bool) -> None:
@@ -70,6 +74,8 @@ Margin = Annotated[
     float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
 ]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Contrast every two experiments.")]
+PackFile = Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")]
+InitFolder = Annotated[Path, typer.Argument(help="Folder to write to.", metavar="DIR")]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
 DataDir = Annotated[
     Path | None,
@@ -82,6 +88,45 @@ Set = Annotated[
         metavar="KEY=VALUE",
         help="Override a config key; repeatable. Several values, as in KEY=1,2, make a sweep.",
     ),
+]
+Seeds = Annotated[
+    str | None, typer.Option(help="A count, or a list such as 0,1,5.", show_default="config")
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to train.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
+]
+Smoke = Annotated[bool, typer.Option("--smoke", help="One seed, one epoch, the shipped sample.")]
+Force = Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")]
+SaveModels = Annotated[
+    bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", help="Folder to write the runs to for TensorBoard, too."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")]
+FormatOption = Annotated[Format, typer.Option(help="How to write it.")]
+Output = Annotated[Path | None, typer.Option(help="File to write it to.")]
+PlotFile = Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")]
+ReportFile = Annotated[Path, typer.Option(help="HTML file to write.")]
+Plots = Annotated[
+    list[Plot] | None, typer.Option(help="Draw this alone; repeatable.", show_default="all")
+]
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="Protocol to draw: its id, or tuned.", show_default="the newest"),
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PERCENT",
+        callback=_finite,
+        help="Exit 1 if any experiment's mean is below it.",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 1 on an unclean comparison or a damaged record.")
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")

@@ -116,7 +116,7 @@ def describe(dataset: str) -> tuple[tuple[int, ...], int, int]:
 def batch_faults(config: Config, training_rows: int) -> list[str]:
     """Return what is wrong with the config for a training set of so many rows."""
     rows = training_rows - config.data.validation_size
-    batch, norm = config.training.batch_size, config.model.batch_norm
+    batch = config.training.batch_size
     if rows < 1:
         return [
             f"data.validation_size: expected less than the {training_rows} rows of the "
@@ -124,7 +124,7 @@ def batch_faults(config: Config, training_rows: int) -> list[str]:
         ]
     if batch > rows:
         return [f"training.batch_size: expected at most the {rows} training rows, got {batch}"]
-    if rows % batch == 1 and (norm.input or norm.placement != "none"):
+    if rows % batch == 1 and config.model.uses_batch_norm:
         return [
             f"training.batch_size: {rows} training rows in batches of {batch} leave a last batch "
             "of one row, which Batch Normalization cannot normalise; choose another size"

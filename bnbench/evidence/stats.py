@@ -45,10 +45,11 @@ class Contrast:
 
     ``pairs``, mean, deviation (n - 1 in the divisor), interval and p-values are over the seeds that
     both sides completed; wins, losses and the probability of improvement also count the diverged.
-    ``p_holm`` is adjusted over the contrasts of the family that have ``MINIMUM_PAIRS``. ``reason``
-    says why there is no verdict, or why it could not be better or worse. ``below_margin``
-    marks a better or worse whose 90 % interval lies inside the margin. ``seeds_needed`` is given
-    where the verdict is inconclusive (and the margin not zero) and always exceeds ``pairs``.
+    ``p_holm`` is adjusted over the contrasts of the family that have ``MINIMUM_PAIRS``. Without a
+    verdict, or where so many contrasts could not find one better or worse, ``pairs_required`` is
+    the number of pairs from which they can. ``below_margin`` marks a better or worse whose 90 %
+    interval lies inside the margin. ``seeds_needed`` is given where the verdict is inconclusive
+    (and the margin not zero) and always exceeds ``pairs``.
     """
 
     pairs: int
@@ -63,7 +64,7 @@ class Contrast:
     probability_of_improvement: float | None = None
     probability_ci95: Interval | None = None
     verdict: str | None = None
-    reason: str | None = None
+    pairs_required: int | None = None
     below_margin: bool = False
     seeds_needed: int | None = None
 
@@ -305,8 +306,18 @@ def judge(family: Sequence[Pairs], margin: float) -> tuple[Contrast, ...]:
             found[i] = _explained(contrast, rows[i], margin, len(judged), hopeless)
         else:
             inside = contrast.verdict != "equivalent" and bool(within_margin(rows[i], margin))
-            found[i] = replace(contrast, reason=None, below_margin=inside)
+            found[i] = replace(contrast, pairs_required=None, below_margin=inside)
     return tuple(found)
+
+
+def negated(contrast: Contrast) -> Contrast:
+    """Return the contrast of gains as one of differences in a metric of which less is better."""
+    mean, interval = contrast.mean_difference, contrast.ci95
+    return replace(
+        contrast,
+        mean_difference=None if mean is None else -mean,
+        ci95=(-interval[1], -interval[0]) if interval else None,
+    )
 
 
 def _described(differences: Array, pairs: Pairs) -> Contrast:
@@ -331,7 +342,7 @@ def _described(differences: Array, pairs: Pairs) -> Contrast:
             probability_of_improvement(wins, ties, losses) if len(outcomes) else None
         ),
         probability_ci95=bootstrap_interval(outcomes, mean) if len(outcomes) > 1 else None,
-        reason=f"{count} pair{'' if count == 1 else 's'}; a verdict needs at least {MINIMUM_PAIRS}",
+        pairs_required=MINIMUM_PAIRS,
     )
 
 
@@ -339,15 +350,12 @@ def _explained(
     contrast: Contrast, differences: Array, margin: float, contrasts: int, hopeless: bool
 ) -> Contrast:
     """Say what an inconclusive contrast lacks; the pairs it has did not settle it."""
-    reason = (
-        f"{contrast.pairs} pairs cannot reach significance with {contrasts} contrasts; "
-        f"that takes at least {fewest_pairs(contrasts)}"
-    )
+    required = fewest_pairs(contrasts) if hopeless else None
     needed = None
     if margin > 0:
         std = float(differences.std(ddof=1))
         needed = max(seeds_needed(std, margin, contrasts), contrast.pairs + 1)
-    return replace(contrast, reason=reason if hopeless else None, seeds_needed=needed)
+    return replace(contrast, pairs_required=required, seeds_needed=needed)
 
 
 def _checked(values: ArrayLike, at_least: int) -> Array:

@@ -1,128 +1,148 @@
-"""Sweeps to a comparison: of each experiment the values that did best on the validation data."""
+"""Of each swept experiment the values that did best on the validation data."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from bnbench.evidence.comparison import (
-    Comparison,
-    Experiment,
-    Metric,
-    Tuning,
-    apart,
-    compare,
-    group,
-    hold_against,
-)
+from bnbench.evidence.experiment import Experiment, group
+from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import short_key, swept_values
 
-Candidates = list[Experiment]  # what one config was swept to, in the order of the values
+CHOSEN_BY = METRICS["val_accuracy"]
+Keys = tuple[str, ...]  # of the settings that were swept, dotted
 
 
-def compare_all(
-    records: Sequence[RunRecord],
-    *,
-    names: Sequence[str] = (),
-    baseline: str | None = None,
-    metric: Metric = "test_accuracy",
-    margin: float = 0.003,
-    all_pairs: bool = False,
-) -> list[Comparison]:
-    """Return what `comparison.compare` does, then a comparison of the tuned for each sweep.
+@dataclass(frozen=True)
+class Candidates:
+    """What one config was swept to, in the order of the values, and the one that did best."""
 
-    A sweep is made of experiments in which the same settings were swept and that share data and all
-    other training settings. Each config stands in it with the values whose validation accuracy
-    after the last epoch is highest in the mean over the seeds that all its values completed, and
-    values with a smaller share of diverged runs come first. The tuned are compared by their test
-    accuracy, whatever the metric.
+    name: str
+    keys: Keys
+    experiments: tuple[Experiment, ...]
+    best: Experiment
+
+    def values(self, candidate: Experiment) -> dict[str, Any]:
+        """Return a candidate's values of the settings that were swept."""
+        settings = candidate.config.settings()
+        return {key: settings[key] for key in self.keys}
+
+    @property
+    def grid(self) -> tuple[tuple[Any, ...], ...]:
+        """The values that were tried, in their order."""
+        return tuple(tuple(self.values(e).values()) for e in self.experiments)
+
+    def ends(self) -> dict[str, tuple[float, str]]:
+        """Return the settings whose best value is the smallest or the largest of several tried."""
+        found = {}
+        for key, value in self.values(self.best).items():
+            tried = {self.values(e)[key] for e in self.experiments}
+            if _is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
+                found[key] = (value, "smallest" if value == min(tried) else "largest")
+        return found
+
+    @property
+    def short_of_seeds(self) -> bool:
+        """Whether the best was chosen over candidates that have more seeds than it."""
+        most = max(len(e.records) for e in self.experiments)
+        return len(self.best.records) < most
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the experiments of a comparison were chosen, for each config of the sweep."""
+
+    keys: Keys
+    candidates: tuple[Candidates, ...]
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """The records of the chosen experiments."""
+        return [r for one in self.candidates for r in one.best.records.values()]
+
+    @property
+    def even(self) -> bool:
+        """Whether all configs were tuned over the same values."""
+        return len({one.grid for one in self.candidates}) == 1
+
+
+def swept_keys(config: Config) -> Keys:
+    """Return the swept settings of which each network takes its best: all but the network's own."""
+    return tuple(key for key in config.swept if not key.startswith("model."))
+
+
+def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
+    """Return what was swept, each time with the records of all values.
+
+    The records of a sweep are those in which the same settings were swept and that share data and
+    all other training settings. A run that was made by itself belongs to a sweep of its config that
+    has, or might have had, its value.
     """
-    protocols = compare(
-        records,
-        names=names,
-        baseline=baseline,
-        metric=metric,
-        margin=margin,
-        all_pairs=all_pairs,
-    )
-    wanted = [*names, baseline] if names else ()
-    tuned = (
-        _tune(chosen, names, baseline, margin, all_pairs)
-        for chosen in apart(records, wanted, lambda record: _sweep(record.config))
-    )
-    return [*protocols, *(comparison for comparison in tuned if comparison)]
+    found: dict[tuple[Keys, str], list[RunRecord]] = {}
+    alone = []
+    for record in records:
+        if keys := swept_keys(record.config):
+            found.setdefault((keys, _shared(record.config, keys)), []).append(record)
+        else:
+            alone.append(record)
+    for (keys, shared), members in found.items():
+        origins = {_origin(record.config, keys) for record in members}
+        for record in alone:
+            if _shared(record.config, keys) == shared and _origin(record.config, keys) in origins:
+                members.append(record)
+    return [(keys, members) for (keys, _), members in found.items()]
 
 
-def _tune(
-    records: Sequence[RunRecord],
-    names: Sequence[str],
-    baseline: str | None,
-    margin: float,
-    all_pairs: bool,
-) -> Comparison | None:
-    by_config: dict[str, Candidates] = {}
-    for experiment in group(records, "val_accuracy")[0]:
-        by_config.setdefault(_origin(experiment.config), []).append(experiment)
-    for candidates in by_config.values():
-        candidates.sort(key=_order)
-    if max(map(len, by_config.values())) < 2:
+@lru_cache(maxsize=4096)  # thousands of records share a few configs
+def _shared(config: Config, keys: Keys) -> str:
+    """Return what the experiments of one sweep share."""
+    settings = config.settings().items()
+    rest = {k: v for k, v in settings if k not in keys and not k.startswith("model.")}
+    return json.dumps(rest)
+
+
+@lru_cache(maxsize=4096)
+def _origin(config: Config, keys: Keys) -> str:
+    """Return what the values of one network share: its name and what was not swept."""
+    rest = {key: value for key, value in config.settings().items() if key not in keys}
+    return config.name + json.dumps(rest)
+
+
+def tune(keys: Keys, records: Iterable[RunRecord]) -> Tuning | None:
+    """Choose, for each network of one sweep, the values with the best validation accuracy.
+
+    What counts is the mean after the last epoch over the seeds that all values of the network
+    completed; values with a smaller share of diverged runs come first. None where no network has
+    two values to choose from.
+    """
+    by_network: dict[str, list[Experiment]] = {}
+    for experiment in group(records, CHOSEN_BY):
+        by_network.setdefault(_origin(experiment.config, keys), []).append(experiment)
+    if max(map(len, by_network.values())) < 2:
         return None
-    best = {origin: _best(candidates) for origin, candidates in by_config.items()}
-    return hold_against(
-        [record for e in best.values() for record in e.records.values()],
-        names,
-        baseline,
-        ("test_accuracy", margin),
-        all_pairs,
-        Tuning(
-            keys=tuple(swept_values(records[0].config)),
-            candidates=tuple(e for origin in sorted(by_config) for e in by_config[origin]),
-            chosen=frozenset(e.label for e in best.values()),
-            warnings=tuple(_warnings(by_config, best)),
-        ),
-    )
+    chosen = tuple(_candidates(keys, found) for _, found in sorted(by_network.items()))
+    return Tuning(keys, chosen)
 
 
-def _sweep(config: Config) -> str | None:
-    """Return what the experiments of one sweep share, or None where nothing was swept."""
-    return _shared(config) if config.swept else None
+def _candidates(keys: Keys, found: Iterable[Experiment]) -> Candidates:
+    def order(candidate: Experiment) -> list[tuple[float, str]]:
+        settings = candidate.config.settings()
+        values = [settings[key] for key in keys]
+        return [(value, "") if _is_number(value) else (0.0, str(value)) for value in values]
 
-
-@lru_cache(maxsize=1024)  # thousands of records share a few configs
-def _shared(config: Config) -> str | None:
-    swept = swept_values(config)
-    if not swept:
-        return None
-    shared = {
-        key: value
-        for key, value in config.settings().items()
-        if key not in swept and not key.startswith("model.")
-    }
-    return json.dumps([sorted(swept), shared])
-
-
-def _origin(config: Config) -> str:
-    """Return what the values of one config share: its name and what was not swept."""
-    swept = swept_values(config)
-    return config.name + json.dumps(
-        {key: value for key, value in config.settings().items() if key not in swept}
-    )
-
-
-def _order(candidate: Experiment) -> list[tuple[float, str]]:
-    values = swept_values(candidate.config).values()
-    return [(value, "") if _is_number(value) else (0.0, str(value)) for value in values]
+    experiments = tuple(sorted(found, key=order))
+    return Candidates(experiments[0].config.name, keys, experiments, _best(experiments))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _best(candidates: Candidates) -> Experiment:
+def _best(candidates: Sequence[Experiment]) -> Experiment:
     common = set.intersection(*(set(candidate.values) for candidate in candidates))
 
     def merit(candidate: Experiment) -> tuple[float, float]:
@@ -131,20 +151,3 @@ def _best(candidates: Candidates) -> Experiment:
         return survived, float(np.mean(values)) if values else 0.0
 
     return max(candidates, key=merit)
-
-
-def _warnings(by_config: dict[str, Candidates], best: dict[str, Experiment]) -> Iterator[str]:
-    grids = [[_order(candidate) for candidate in found] for found in by_config.values()]
-    if any(grid != grids[0] for grid in grids):
-        yield "not all experiments were tuned over the same values"
-    for origin, candidates in by_config.items():
-        chosen = swept_values(best[origin].config)
-        for key, value in chosen.items():
-            tried = {swept_values(candidate.config)[key] for candidate in candidates}
-            if not _is_number(value) or len(tried) < 2 or value not in (min(tried), max(tried)):
-                continue
-            end = "smallest" if value == min(tried) else "largest"
-            yield (
-                f"{best[origin].config.name} does best at the {end} {short_key(key)} that "
-                f"was tried, {value:g}; beyond it may be better"
-            )

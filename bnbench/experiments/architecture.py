@@ -4,9 +4,10 @@ Where Batch Normalization stands is decided in `build` and nowhere else; `model.
 into Keras layers one to one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Literal, assert_never
 
 from bnbench.experiments.config import ModelConfig
 
@@ -99,6 +100,10 @@ class Activation(Layer):
     activation: str
 
 
+Block = tuple[Layer, ...]
+BiasCase = Literal["replaced", "redundant", "behind_activation", "kept", "missing"]
+
+
 def build(model: ModelConfig, feature_shape: tuple[int, ...], classes: int) -> tuple[Layer, ...]:
     """Return the network's layers in order, from the flattened input to the softmax.
 
@@ -123,25 +128,36 @@ def build(model: ModelConfig, feature_shape: tuple[int, ...], classes: int) -> t
 
 
 def _hidden_block(model: ModelConfig, index: int, inputs: int) -> Iterator[Layer]:
-    name, units, activation = (
-        f"hidden_{index + 1}",
-        model.hidden_units[index],
-        model.activations[index],
-    )
-    placement = model.batch_norm.placement
-    before = placement == "before_activation"
-    yield Dense(
+    units, activation = model.hidden_units[index], model.activations[index]
+    name = f"hidden_{index + 1}"
+    match model.batch_norm.placement:
+        case "none":
+            yield _dense(model, name, inputs, units, activation, use_bias=True)
+        case "after_activation":
+            yield _dense(model, name, inputs, units, activation, use_bias=True)
+            yield _batch_norm(model, name, units)
+        case "before_activation":
+            yield _dense(model, name, inputs, units, "linear", use_bias=False)
+            yield _batch_norm(model, name, units)
+            yield Activation(
+                name=f"{name}_activation", output_shape=(units,), activation=activation
+            )
+        case other:
+            assert_never(other)
+
+
+def _dense(
+    model: ModelConfig, name: str, inputs: int, units: int, activation: str, *, use_bias: bool
+) -> Dense:
+    """``use_bias`` is what the config's ``auto`` stands for here."""
+    return Dense(
         name=name,
         output_shape=(units,),
         inputs=inputs,
-        activation="linear" if before else activation,
-        use_bias=not before if model.use_bias == "auto" else model.use_bias,
+        activation=activation,
+        use_bias=use_bias if model.use_bias == "auto" else model.use_bias,
         kernel_initializer=model.kernel_initializer,
     )
-    if placement != "none":
-        yield _batch_norm(model, name, units)
-    if before:
-        yield Activation(name=f"{name}_activation", output_shape=(units,), activation=activation)
 
 
 def _batch_norm(model: ModelConfig, name: str, units: int) -> BatchNormalization:
@@ -162,3 +178,24 @@ def count_parameters(layers: tuple[Layer, ...]) -> dict[str, int]:
     trainable = sum(sizes[role] for role in TRAINED_ROLES)
     total = sum(sizes.values())
     return {"total": total, "trainable": trainable, "non_trainable": total - trainable, **sizes}
+
+
+def blocks(network: Sequence[Layer]) -> list[Block]:
+    """Split a network into each Dense with what belongs to it, and each layer before the first."""
+    split: list[Block] = []
+    for layer in network:
+        if split and isinstance(split[-1][0], Dense) and not isinstance(layer, Dense):
+            split[-1] = (*split[-1], layer)
+        else:
+            split.append((layer,))
+    return split
+
+
+def bias_case(dense: Dense, block: Block) -> BiasCase:
+    """Return how the bias of a block's Dense stands to the block's BN, if it has one."""
+    normalized = any(isinstance(layer, BatchNormalization) for layer in block)
+    if normalized and dense.activation == "linear":
+        return "redundant" if dense.use_bias else "replaced"
+    if not dense.use_bias:
+        return "missing"
+    return "behind_activation" if normalized else "kept"

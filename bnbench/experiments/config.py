@@ -32,7 +32,7 @@ Initializer = Literal[
     "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform"
 ]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adamw"]
-Placement = Literal["none", "before_activation", "after_activation"]
+Placement = Literal["none", "after_activation", "before_activation"]
 
 _DATASETS = ("fashion_mnist", "fashion_mnist_sample")
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -175,6 +175,11 @@ class ModelConfig(_Section):
         return value[0] if len(set(value)) == 1 else value
 
     @property
+    def uses_batch_norm(self) -> bool:
+        """Whether any BN stands in the network, which then needs two rows to a batch."""
+        return self.batch_norm.input or self.batch_norm.placement != "none"
+
+    @property
     def activations(self) -> tuple[str, ...]:
         """The activation of each hidden layer, in order."""
         if isinstance(self.activation, str):
@@ -229,9 +234,8 @@ class Config(_Section):
     @field_validator("training")
     @classmethod
     def _batch_has_variance(cls, value: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
-        batch_norm = info.data["model"].batch_norm if "model" in info.data else BatchNormConfig()
-        normalizes = batch_norm.input or batch_norm.placement != "none"
-        enough = value.batch_size > 1 or not normalizes
+        model = info.data.get("model", ModelConfig())
+        enough = value.batch_size > 1 or not model.uses_batch_norm
         _expect(enough, "at least 2 rows where Batch Normalization is used", key="batch_size")
         return value
 

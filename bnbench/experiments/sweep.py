@@ -26,7 +26,11 @@ def load_experiments(path: Path, overrides: Sequence[str] = ()) -> list[Config]:
     ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. Raises `InputError` as
     `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
     """
-    text, source = read_text(path), str(path)
+    return parse_experiments(read_text(path), str(path), overrides)
+
+
+def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> list[Config]:
+    """Like `load_experiments`, from YAML text; ``source`` stands for the file in messages."""
     alternatives = [_alternatives(setting) for setting in overrides]
     if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")

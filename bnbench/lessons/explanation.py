@@ -4,23 +4,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import prod
-from typing import Literal
 
 from bnbench.experiments.architecture import (
     TRAINED_ROLES,
     UNTRAINED_ROLES,
     Activation,
     BatchNormalization,
+    BiasCase,
+    Block,
     Dense,
     Flatten,
     Layer,
+    bias_case,
+    blocks,
     build,
     count_parameters,
 )
 from bnbench.experiments.config import Config
-
-Block = tuple[Layer, ...]
-BiasCase = Literal["replaced", "redundant", "behind_activation", "kept", "missing"]
 
 _BIAS: dict[BiasCase, tuple[str, str]] = {  # what is said every time, and why, said once
     "replaced": (
@@ -81,27 +81,6 @@ def sections(config: Config, feature_shape: tuple[int, ...], classes: int) -> li
     sizes = [sum(layer.size for block in run for layer in block) for run in runs]
     total = _sum(count_parameters(network), [size for size in sizes if size])
     return [*map(lesson.section, runs), total]
-
-
-def blocks(network: Sequence[Layer]) -> list[Block]:
-    """Split a network into each Dense with what belongs to it, and each layer before the first."""
-    found: list[Block] = []
-    for layer in network:
-        if found and isinstance(found[-1][0], Dense) and not isinstance(layer, Dense):
-            found[-1] = (*found[-1], layer)
-        else:
-            found.append((layer,))
-    return found
-
-
-def bias_case(dense: Dense, block: Block) -> BiasCase:
-    """Return how the bias of a block's Dense stands to the block's BN, if it has one."""
-    normalized = any(isinstance(layer, BatchNormalization) for layer in block)
-    if normalized and dense.activation == "linear":
-        return "redundant" if dense.use_bias else "replaced"
-    if not dense.use_bias:
-        return "missing"
-    return "behind_activation" if normalized else "kept"
 
 
 class _Lesson:

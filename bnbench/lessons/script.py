@@ -9,17 +9,26 @@ from bnbench.datasets import dataset
 from bnbench.experiments.architecture import (
     Activation,
     BatchNormalization,
+    BiasCase,
+    Block,
     Dense,
     Flatten,
     Layer,
+    bias_case,
+    blocks,
     build,
 )
-from bnbench.experiments.config import Config, DataConfig, TrainingConfig
-from bnbench.lessons.explanation import BiasCase, Block, bias_case, blocks
+from bnbench.experiments.config import Config, DataConfig, Optimizer, TrainingConfig
 from bnbench.text import visible
 
 _WIDTH = 88
 _WRITTEN_OUT = 3  # more equal blocks than these become a loop
+KERAS_OPTIMIZERS: dict[Optimizer, str] = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "rmsprop": "RMSprop",
+    "adamw": "AdamW",
+}
 _KERAS_DEFAULTS = {
     "activation": "linear",
     "use_bias": True,
@@ -181,11 +190,11 @@ def _not_default(layer: Layer, names: Sequence[str]) -> list[str]:
 
 
 def _training(training: TrainingConfig, network: Sequence[Layer]) -> Iterator[str]:
-    names = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop", "adamw": "AdamW"}
     momentum = f", momentum={training.momentum}" if training.momentum else ""
+    optimizer = KERAS_OPTIMIZERS[training.optimizer]
     rate = f"learning_rate={training.learning_rate}"
     yield "model.compile("
-    yield f"    optimizer=keras.optimizers.{names[training.optimizer]}({rate}{momentum}),"
+    yield f"    optimizer=keras.optimizers.{optimizer}({rate}{momentum}),"
     yield '    loss="sparse_categorical_crossentropy",'
     yield '    metrics=["accuracy"],'
     yield ")"

@@ -7,15 +7,22 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from bnbench.evidence.comparison import Comparison, Experiment, ExperimentContrast, Tuning
+from bnbench.evidence.comparison import Comparison, ExperimentContrast
+from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.sweep import swept_values
-from bnbench.show import grids
+from bnbench.evidence.tuning import Tuning
+from bnbench.show import grids, terminal
 from bnbench.show.grids import Grid
+from bnbench.show.remarks import incomparable, reason, remarks
 from bnbench.show.sentences import closing, title
 from bnbench.text import visible
 
 SCHEMA_VERSION = 1
+
+
+def to_table(comparisons: Sequence[Comparison]) -> str:
+    """Return what a person reads on a terminal, in lines of any length."""
+    return terminal.page(comparisons)
 
 
 def to_json(comparisons: Sequence[Comparison]) -> str:
@@ -33,13 +40,14 @@ def _tuned(comparison: Comparison, tuning: Tuning) -> dict[str, Any]:
     candidates = [
         {
             "name": candidate.label,
-            "config": candidate.config.name,
-            "values": swept_values(candidate.config),
-            "chosen": candidate.label in tuning.chosen,
+            "config": one.name,
+            "values": one.values(candidate),
+            "chosen": candidate is one.best,
             "diverged": candidate.diverged,
             "val_accuracy": _metric(candidate),
         }
-        for candidate in tuning.candidates
+        for one in tuning.candidates
+        for candidate in one.experiments
     ]
     return {"keys": tuning.keys, "candidates": candidates, **_body(comparison)}
 
@@ -52,19 +60,19 @@ def _body(comparison: Comparison) -> dict[str, Any]:
     return {
         "protocol": comparison.protocol,
         "data_sha256": comparison.baseline.newest.data.sha256,
-        "metric": comparison.metric,
+        "metric": comparison.question.metric,
         "baseline": comparison.baseline.label,
-        "margin": comparison.margin,
+        "margin": comparison.question.margin_in_metric,
         "experiments": [_experiment(comparison, e) for e in comparison.experiments],
-        "contrasts": [_contrast(contrast) for contrast in comparison.contrasts],
-        "warnings": list(grids.remarks(comparison)),
+        "contrasts": [_contrast(comparison, contrast) for contrast in comparison.contrasts],
+        "warnings": list(remarks(comparison)),
         "sentences": closing(comparison),
     }
 
 
 def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any]:
     quartiles = experiment.epoch_quartiles
-    ratio = comparison.ratios[experiment.label]
+    ratio = comparison.ratios[experiment]
     return {
         "name": experiment.label,
         "experiment_id": experiment.newest.experiment_id,
@@ -77,7 +85,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
             "quartiles": [quartiles[0], quartiles[2]] if quartiles else None,
             "ratio_to_baseline": ratio.ratio,
             "ratio_ci95": ratio.ci95,
-            "not_comparable": ratio.refused,
+            "not_comparable": incomparable(ratio),
         },
         "parameters": experiment.newest.parameters.model_dump(),
     }
@@ -92,31 +100,32 @@ def _metric(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _contrast(contrast: ExperimentContrast) -> dict[str, Any]:
-    found = contrast.result
+def _contrast(comparison: Comparison, contrast: ExperimentContrast) -> dict[str, Any]:
+    result = contrast.result
     return {
-        "experiment": contrast.experiment,
-        "baseline": contrast.baseline,
-        "pairs": found.pairs,
-        "mean_difference": found.mean_difference,
-        "std_difference": found.std_difference,
-        "ci95": found.ci95,
-        "p_value": found.p_value,
-        "p_holm": found.p_holm,
-        "wins": found.wins,
-        "ties": found.ties,
-        "losses": found.losses,
-        "probability_of_improvement": found.probability_of_improvement,
-        "probability_ci95": found.probability_ci95,
-        "verdict": found.verdict,
-        "reason": found.reason,
-        "below_margin": found.below_margin,
-        "seeds_needed": found.seeds_needed,
+        "experiment": contrast.experiment.label,
+        "baseline": contrast.baseline.label,
+        "ids": [contrast.experiment.identity[1], contrast.baseline.identity[1]],
+        "pairs": result.pairs,
+        "mean_difference": result.mean_difference,
+        "std_difference": result.std_difference,
+        "ci95": result.ci95,
+        "p_value": result.p_value,
+        "p_holm": result.p_holm,
+        "wins": result.wins,
+        "ties": result.ties,
+        "losses": result.losses,
+        "probability_of_improvement": result.probability_of_improvement,
+        "probability_ci95": result.probability_ci95,
+        "verdict": result.verdict,
+        "reason": reason(comparison, contrast),
+        "below_margin": result.below_margin,
+        "seeds_needed": result.seeds_needed,
         "differs_in": contrast.differs_in,
     }
 
 
-_CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
+CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "experiment": lambda r: r.experiment,
     "experiment_id": lambda r: r.experiment_id,
     "protocol_id": lambda r: r.protocol_id,
@@ -146,16 +155,24 @@ _CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
 }
 
 
+def run_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """Return one row for each run, under the CSV's headings, numbers unrounded."""
+    return [
+        {name: read(record) for name, read in CSV_FIELDS.items()}
+        for comparison in comparisons
+        if not comparison.tuning  # its runs are those of the protocols
+        for experiment in comparison.experiments
+        for record in experiment.records.values()
+    ]
+
+
 def to_csv(comparisons: Iterable[Comparison]) -> str:
     """Return one row for each run: ISO dates, unrounded numbers, nothing where there is nothing."""
-    protocols = (comparison for comparison in comparisons if not comparison.tuning)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV_FIELDS)
-    for comparison in protocols:
-        for experiment in comparison.experiments:
-            for record in experiment.records.values():
-                writer.writerow([_csv_cell(read(record)) for read in _CSV_FIELDS.values()])
+    writer.writerow(CSV_FIELDS)
+    for row in run_rows(comparisons):
+        writer.writerow(map(_csv_cell, row.values()))
     return text.getvalue()
 
 
@@ -260,6 +277,15 @@ def _document(
     for comparison in comparisons:
         blocks.append(heading(comparison))
         blocks.extend(table(grid) for grid in grids.grids(comparison))
-        said = [*grids.remarks(comparison), *closing(comparison)]
+        said = [*remarks(comparison), *closing(comparison)]
         blocks.append("\n".join(map(sentence, said)))
     return "\n\n".join(blocks) + "\n"
+
+
+FORMATS: dict[str, Callable[[Sequence[Comparison]], str]] = {
+    "table": to_table,
+    "json": to_json,
+    "csv": to_csv,
+    "markdown": to_markdown,
+    "latex": to_latex,
+}

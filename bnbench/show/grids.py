@@ -1,28 +1,19 @@
-"""A comparison and a network as tables of text, and those as rich tables fitted to a width."""
+"""A comparison, a network and the data sets as tables of text, not yet laid out for any medium."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
-from bnbench.experiments.sweep import short_key, swept_values
-from bnbench.text import percent, points, seconds, visible
+from bnbench.experiments.sweep import short_key
+from bnbench.text import fixed, seconds, signed
 
 if TYPE_CHECKING:
     from bnbench.datasets.dataset import DataState
-    from bnbench.evidence.comparison import (
-        Comparison,
-        EpochRatio,
-        Experiment,
-        ExperimentContrast,
-        Tuning,
-    )
+    from bnbench.evidence.comparison import Comparison, EpochRatio, ExperimentContrast
+    from bnbench.evidence.experiment import Experiment
+    from bnbench.evidence.tuning import Tuning
 
 NOTHING = "–"
 _LONGEST_HEADING = 16  # of a baseline's name, as the column would go for want of room
@@ -58,13 +49,14 @@ class Grid:
 def grids(comparison: "Comparison") -> list[Grid]:
     """Return the tables of one comparison in the order in which they are shown."""
     chosen = [candidates(comparison.tuning)] if comparison.tuning else []
-    pairwise = [contrasts(comparison)] if comparison.all_pairs and comparison.contrasts else []
+    every_pair = comparison.question.all_pairs and comparison.contrasts
+    pairwise = [contrasts(comparison)] if every_pair else []
     return [*chosen, results(comparison), *pairwise, parameters(comparison)]
 
 
 def results(comparison: "Comparison") -> Grid:
     """Return one row for each experiment: its metric, its difference to the baseline, its time."""
-    name = "test accuracy" if comparison.metric == "test_accuracy" else "validation accuracy"
+    metric = comparison.question.measure
     label = comparison.baseline.label
     base = label if len(label) <= _LONGEST_HEADING else "baseline"
     return Grid(
@@ -73,8 +65,8 @@ def results(comparison: "Comparison") -> Grid:
             Column("experiment", numeric=False),
             Column("placement", dispensable=9, numeric=False),
             Column("seeds", dispensable=2),
-            Column(name, "%"),
-            Column(f"vs {base}", "pp", dispensable=1),
+            Column(metric.heading, metric.unit),
+            Column(f"vs {base}", metric.difference_unit, dispensable=1),
             Column("verdict", dispensable=1, numeric=False),
             Column("epoch time", "s", dispensable=4),
             Column("ratio", "95 % CI", dispensable=3),
@@ -84,30 +76,31 @@ def results(comparison: "Comparison") -> Grid:
 
 
 def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str, ...]:
-    contrast = comparison.against_baseline(experiment.label)
+    contrast = comparison.against_baseline(experiment)
     quartiles = experiment.epoch_quartiles
     is_baseline = experiment is comparison.baseline
     return (
         experiment.label,
         experiment.config.model.batch_norm.placement,
-        _seeds(experiment),
-        _with_interval(percent, experiment.mean, experiment.ci95),
+        _seeds(experiment) + _paired(experiment, contrast),
+        _mean(experiment),
         difference(contrast) if contrast else NOTHING,
         "baseline" if is_baseline else _verdict(contrast),
         seconds(quartiles[1]) if quartiles else NOTHING,
-        NOTHING if is_baseline else _ratio(comparison.ratios[experiment.label]),
+        NOTHING if is_baseline else _ratio(comparison.ratios[experiment]),
     )
 
 
 def contrasts(comparison: "Comparison") -> Grid:
     """Return one row for each contrast with its test, its wins and what makes it unclean."""
+    unit = comparison.question.measure.difference_unit
     return Grid(
-        f"Contrasts (first minus second, margin ±{100 * comparison.margin:g} pp)",
+        f"Contrasts (first minus second, margin ±{comparison.question.margin:g} {unit})",
         (
             Column("experiment", numeric=False),
             Column("against", numeric=False),
             Column("pairs", dispensable=3),
-            Column("difference", "pp"),
+            Column("difference", unit),
             Column("p", "Holm", dispensable=4),
             Column("wins-ties-losses", dispensable=6),
             Column("P(improvement)", "95 % CI", dispensable=7),
@@ -119,22 +112,21 @@ def contrasts(comparison: "Comparison") -> Grid:
 
 
 def _contrast_row(contrast: "ExperimentContrast") -> tuple[str, ...]:
-    found = contrast.result
-    also = (field.removeprefix("model.") for field in contrast.differs_in)
-    improvement = found.probability_of_improvement
+    result = contrast.result
+    improvement = result.probability_of_improvement
     share = NOTHING if improvement is None else f"{improvement:.2f}"
-    if found.probability_ci95:
-        share += " [{:.2f}, {:.2f}]".format(*found.probability_ci95)
+    if result.probability_ci95:
+        share += " [{:.2f}, {:.2f}]".format(*result.probability_ci95)
     return (
-        contrast.experiment,
-        contrast.baseline,
-        str(found.pairs),
+        contrast.experiment.label,
+        contrast.baseline.label,
+        str(result.pairs),
         difference(contrast),
-        NOTHING if found.p_holm is None else f"{found.p_holm:.4f}",
-        f"{found.wins}-{found.ties}-{found.losses}",
+        NOTHING if result.p_holm is None else f"{result.p_holm:.4f}",
+        f"{result.wins}-{result.ties}-{result.losses}",
         share,
         _verdict(contrast),
-        ", ".join(field for field in also if field != "batch_norm.placement") or NOTHING,
+        ", ".join(key.removeprefix("model.") for key in contrast.confounds) or NOTHING,
     )
 
 
@@ -151,13 +143,14 @@ def candidates(tuning: "Tuning") -> Grid:
         ),
         tuple(
             (
-                candidate.config.name,
-                *(_value(swept_values(candidate.config)[key]) for key in tuning.keys),
+                one.name,
+                *map(_value, one.values(candidate).values()),
                 _seeds(candidate),
-                _with_interval(percent, candidate.mean, candidate.ci95),
-                "best" if candidate.label in tuning.chosen else "",
+                _mean(candidate),
+                "best" if candidate is one.best else "",
             )
-            for candidate in tuning.candidates
+            for one in tuning.candidates
+            for candidate in one.experiments
         ),
     )
 
@@ -257,64 +250,38 @@ def data_files(states: Iterable["DataState"]) -> Grid:
     )
 
 
-def rendered(grid: Grid, console: Console) -> Table:
-    """Return the grid as a rich table, without the columns that the terminal has no room for.
-
-    What is not a terminal gets all columns and no line is cut.
-    """
-    kept = list(grid.columns)
-    while True:
-        table = _rich_table(grid, kept)
-        spare = max(kept, key=lambda column: column.dispensable)
-        if not console.is_terminal or not spare.dispensable:
-            return table
-        if console.measure(table, options=console.options.update(width=10_000)).maximum <= (
-            console.width
-        ):
-            return table
-        kept.remove(spare)
-
-
-def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
-    left_out = [column.heading for column in grid.columns if column not in kept]
-    table = Table(
-        title=Text(grid.title),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        caption=Text(f"No room for: {', '.join(left_out)}.") if left_out else None,
-        caption_justify="left",
-    )
-    for column in kept:
-        unit = f"\n[{column.unit}]" if column.unit else ""
-        table.add_column(
-            Text(visible(column.heading) + unit),
-            justify="right" if column.numeric else "left",
-            overflow="fold",
-        )
-    places = [index for index, column in enumerate(grid.columns) if column in kept]
-    for row in grid.rows:
-        table.add_row(*(Text(visible(row[place])) for place in places))
-    return table
-
-
 def _seeds(experiment: "Experiment") -> str:
     total = len(experiment.records)
     return f"{len(experiment.values)}/{total}" if experiment.diverged else str(total)
 
 
-def _with_interval(
-    shown: Callable[[float], str], mean: float | None, ci95: tuple[float, float] | None
-) -> str:
-    if mean is None:
-        return NOTHING
-    return f"{shown(mean)} ± {percent((ci95[1] - ci95[0]) / 2)}" if ci95 else shown(mean)
+def _paired(experiment: "Experiment", contrast: "ExperimentContrast | None") -> str:
+    """Return how many of the seeds are in the contrast, where not all that completed are."""
+    if contrast is None or contrast.result.pairs == len(experiment.values):
+        return ""
+    return f", {contrast.result.pairs} paired"
+
+
+def _mean(experiment: "Experiment") -> str:
+    return _with_interval(fixed, experiment.mean, experiment.ci95, experiment.metric.scale)
 
 
 def difference(contrast: "ExperimentContrast") -> str:
-    """Return the mean difference in percentage points, ± half its 95 % interval."""
-    return _with_interval(points, contrast.result.mean_difference, contrast.result.ci95)
+    """Return the mean difference in the unit that is shown, ± half its 95 % interval."""
+    result, scale = contrast.result, contrast.experiment.metric.scale
+    return _with_interval(signed, result.mean_difference, result.ci95, scale)
+
+
+def _with_interval(
+    shown: Callable[[float], str],
+    mean: float | None,
+    ci95: tuple[float, float] | None,
+    scale: float,
+) -> str:
+    if mean is None:
+        return NOTHING
+    half = f" ± {fixed(scale * (ci95[1] - ci95[0]) / 2)}" if ci95 else ""
+    return shown(scale * mean) + half
 
 
 def _verdict(contrast: "ExperimentContrast | None") -> str:
@@ -325,26 +292,9 @@ def _verdict(contrast: "ExperimentContrast | None") -> str:
 
 
 def _ratio(ratio: "EpochRatio") -> str:
-    if ratio.refused:
+    if ratio.unlike:
         return "not comparable"
     if ratio.ratio is None:
         return NOTHING
     interval = " [{:.2f}, {:.2f}]".format(*ratio.ci95) if ratio.ci95 else ""
     return f"{ratio.ratio:.2f}{interval}"
-
-
-def remarks(comparison: "Comparison") -> Iterable[str]:
-    """Return what is to be said under the tables: warnings, unclean contrasts, refused ratios."""
-    yield from comparison.warnings
-    for contrast in comparison.contrasts:
-        if contrast.remark and contrast.baseline == comparison.baseline.label:
-            yield f"{contrast.experiment} against {contrast.baseline}: {contrast.remark}"
-    for label, ratio in comparison.ratios.items():
-        if ratio.refused:
-            base = comparison.baseline.label
-            yield f"{label}: epoch time not comparable with {base}: {ratio.refused}"
-    if apart := [label for label, ratio in comparison.ratios.items() if ratio.apart]:
-        yield (
-            f"{', '.join(apart)}: not run in turns with {comparison.baseline.label}, so the ratio "
-            "of their epoch times holds the machine's drift too"
-        )

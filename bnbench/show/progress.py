@@ -1,24 +1,66 @@
-"""The progress of the runs, as they end."""
+"""What is told on standard error while runs are prepared and made."""
 
 import sys
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bnbench.show.terminal import console, notice
-from bnbench.text import percent, seconds
-from bnbench.training.engines.threads import Event
-from bnbench.training.plan import Trial
+from bnbench.show import terminal
+from bnbench.text import count, percent, seconds
+from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
+from bnbench.training.plan import Plan, Trial
 
 
-class RunProgress:
+@dataclass(frozen=True)
+class Voice:
+    """Tells a person how the work goes; a quiet one tells only of what is wrong."""
+
+    quiet: bool = False
+
+    def notice(self, text: str) -> None:
+        """Tell something."""
+        if not self.quiet:
+            terminal.notice(text)
+
+    def warn(self, text: str) -> None:
+        """Tell that something is odd, quiet or not."""
+        terminal.warn([text])
+
+    def announce(self, plan: Plan, experiments: int) -> None:
+        """Tell what is there, what is to be made, and what was odd."""
+        terminal.warn(plan.warnings)
+        missing, recorded = len(plan.missing), len(plan.recorded)
+        self.notice(
+            f"{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}: "
+            f"{recorded} recorded, {missing} to make."
+        )
+
+    def announce_resolution(self, seeds: int, difference: float) -> None:
+        """Tell which difference (a share of 1) so many seeds can find."""
+        self.notice(
+            f"With {seeds} seeds a difference of {100 * difference:.2f} percentage points can "
+            "be resolved (80 % power, from the paired deviation recorded so far)."
+        )
+
+    @contextmanager
+    def following(self, trials: Sequence[Trial]) -> Iterator[Callable[[Event], None]]:
+        """Give what is to be called with every event: a bar on a terminal, elsewhere lines."""
+        if self.quiet:
+            yield lambda event: None
+        else:
+            with _Bar(trials) as bar:
+                yield bar.update
+
+
+class _Bar:
     """A bar with the time left on a terminal; elsewhere one line for each finished run."""
 
     def __init__(self, trials: Sequence[Trial]) -> None:
-        self._console = console(sys.stderr)
-        self._runs = len(trials)
-        self._finished = 0
+        console = terminal.console(sys.stderr)
+        self._lines = not console.is_terminal
+        self._runs, self._finished = len(trials), 0
         self._epochs = dict.fromkeys(trials, 0)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -26,46 +68,43 @@ class RunProgress:
             MofNCompleteColumn(),
             TextColumn("epochs"),
             TimeRemainingColumn(),
-            console=self._console,
+            console=console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=self._lines,
         )
         epochs = sum(trial.config.training.epochs for trial in trials)
         self._task = self._bar.add_task(f"0/{self._runs} runs", total=epochs)
 
-    def __enter__(self) -> "RunProgress":
+    def __enter__(self) -> "_Bar":
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
     def update(self, event: Event) -> None:
-        """Take in what a worker tells; called from any thread, one at a time."""
-        if event.ended:
+        if isinstance(event, EpochEnded):
+            self._epochs[event.trial] = event.epochs_done
+        else:
             self._finished += 1
             self._epochs[event.trial] = event.trial.config.training.epochs
-        else:
-            self._epochs[event.trial] = event.epochs_done
-        description = f"{self._finished}/{self._runs} runs"
-        self._bar.update(self._task, description=description, completed=sum(self._epochs.values()))
-        if event.ended and (event.troubled or not self._console.is_terminal):
-            notice(f"[{self._finished}/{self._runs}] {_outcome(event)}")
+        done = f"{self._finished}/{self._runs}"
+        self._bar.update(
+            self._task, description=f"{done} runs", completed=sum(self._epochs.values())
+        )
+        if not isinstance(event, EpochEnded) and (self._lines or _is_trouble(event)):
+            terminal.notice(f"[{done}] {event.trial}: {_outcome(event)}")
 
 
-def _outcome(event: Event) -> str:
-    if event.failure:
-        return f"{event.trial}: failed: {event.reason}"
-    record = event.record
-    if record is None or record.test_accuracy is None:
-        return f"{event.trial}: diverged in epoch {event.epochs_done + 1}"
-    mean = seconds(sum(record.history.epoch_seconds) / event.epochs_done)
-    return (
-        f"{event.trial}: test accuracy {percent(record.test_accuracy)} %, "
-        f"{event.epochs_done} epochs of {mean} s"
-    )
+def _is_trouble(event: RunEnded | RunFailed) -> bool:
+    return isinstance(event, RunFailed) or not event.record.completed
+
+
+def _outcome(event: RunEnded | RunFailed) -> str:
+    if isinstance(event, RunFailed):
+        return f"failed: {event.reason}"
+    record, epochs = event.record, len(event.record.history.loss)
+    if record.test_accuracy is None:
+        return f"diverged in epoch {epochs + 1}"
+    mean = seconds(sum(record.history.epoch_seconds) / epochs)
+    return f"test accuracy {percent(record.test_accuracy)} %, {epochs} epochs of {mean} s"

@@ -1,31 +1,21 @@
 """Comparisons as one HTML page that needs nothing else: answer, tables, figures, configs, runs."""
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any
 
 from bnbench import __version__
-from bnbench.errors import EnvironmentFault
 from bnbench.evidence import stats
-from bnbench.evidence.comparison import Comparison, Experiment
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import Environment, RunRecord
 from bnbench.experiments.config import Config, dump_yaml
-from bnbench.show import grids, plots, sentences
+from bnbench.show import grids, pages, plots, sentences
 from bnbench.show.grids import NOTHING, Column, Grid
-from bnbench.text import count, percent, visible
+from bnbench.show.remarks import remarks
+from bnbench.text import count, fixed
 
-try:
-    import jinja2
-    from markupsafe import Markup, escape
-except ImportError as error:
-    raise EnvironmentFault(
-        "a report needs Jinja2 and Matplotlib; install them with: pip install 'bnbench[report]'"
-    ) from error
-
-_METRICS = {"test_accuracy": "test accuracy", "val_accuracy": "validation accuracy"}
 _CAPTIONS = {
     "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
     "epochs and over training time.",
@@ -40,7 +30,7 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
 
     ``warnings`` are what is to be said of the folder of records as a whole, such as damaged files.
     """
-    return _template().render(
+    return pages.template("report.html").render(
         version=__version__,
         summary=_summary(comparisons),
         warnings=warnings,
@@ -48,31 +38,6 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
         alpha=f"{100 * stats.ALPHA:g}",
         minimum_pairs=stats.MINIMUM_PAIRS,
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bnbench.show"),
-        autoescape=True,
-        finalize=_harmless,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["breakable"] = _breakable
-    return environment.get_template("report.html")
-
-
-def _harmless(value: Any) -> Any:
-    """Let no control character into the page; Jinja escapes what HTML would act on."""
-    return value if isinstance(value, Markup) else visible(value, keep="\n")
-
-
-def _breakable(text: str) -> Markup:
-    """Let a long name go on in the next line after an underscore or a swept value."""
-    return Markup(re.sub(r"(?<=\w)[_+=/](?=\w)", r"\g<0><wbr>", str(escape(visible(text)))))
 
 
 def _summary(comparisons: Sequence[Comparison]) -> str:
@@ -101,7 +66,7 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
         "question": _question(comparison),
         "measure": _measure(comparison),
         "answer": sentences.closing(comparison),
-        "remarks": list(grids.remarks(comparison)),
+        "remarks": list(remarks(comparison)),
         "grids": grids.grids(comparison),
         "figures": list(_figures(comparison)),
         "dataset": comparison.config.data.dataset,
@@ -129,9 +94,10 @@ def _network(config: Config) -> str:
 
 
 def _measure(comparison: Comparison) -> str:
+    question = comparison.question
     return (
-        f"Held against {comparison.baseline.label} by {_METRICS[comparison.metric]}; differences "
-        f"within ±{100 * comparison.margin:g} percentage points do not matter."
+        f"Held against {comparison.baseline.label} by {question.measure.heading}; differences "
+        f"within ±{question.margin:g} percentage points do not matter."
     )
 
 
@@ -139,24 +105,23 @@ def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
     kinds = [k for k in plots.KINDS if k != "differences" or comparison.contrasts]
     for kind in kinds:
         yield {
-            "svg": Markup(plots.to_svg(plots.figure(comparison, (kind,)))),
+            "svg": pages.Markup(plots.to_svg(plots.figure(comparison, (kind,)))),
             "caption": _CAPTIONS[kind],
         }
 
 
 def _environments(runs: Counter[Environment]) -> Grid:
     aspects = list(Environment.model_fields)
+
+    def row(number: int, environment: Environment) -> tuple[str, ...]:
+        described = (str(getattr(environment, aspect)) for aspect in aspects)
+        return str(number), str(runs[environment]), *described
+
+    columns = (Column("environment"), Column("runs"))
     return Grid(
         "What the runs were made with",
-        (
-            Column("environment"),
-            Column("runs"),
-            *(Column(aspect, numeric=False) for aspect in aspects),
-        ),
-        tuple(
-            (str(number), str(runs[found]), *(str(getattr(found, aspect)) for aspect in aspects))
-            for number, found in enumerate(runs, start=1)
-        ),
+        (*columns, *(Column(aspect, numeric=False) for aspect in aspects)),
+        tuple(row(number, environment) for number, environment in enumerate(runs, start=1)),
     )
 
 
@@ -201,7 +166,7 @@ def _runs(experiment: Experiment, environments: Sequence[Environment]) -> Grid:
         return (
             str(record.seed),
             record.status,
-            NOTHING if value is None else percent(value),
+            NOTHING if value is None else fixed(experiment.metric.scale * value),
             str(environments.index(record.environment) + 1),
             record.weights_sha256,
         )
@@ -211,7 +176,7 @@ def _runs(experiment: Experiment, environments: Sequence[Environment]) -> Grid:
         (
             Column("seed"),
             Column("status", numeric=False),
-            Column(_METRICS[experiment.metric], "%"),
+            Column(experiment.metric.heading, experiment.metric.unit),
             Column("environment"),
             Column("weights SHA-256", numeric=False),
         ),

@@ -1,11 +1,13 @@
 """What a person sees: consoles, and tables and texts fitted to them."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -13,7 +15,7 @@ from rich.text import Text
 
 from bnbench.errors import EnvironmentFault
 from bnbench.show import grids
-from bnbench.show.grids import Grid
+from bnbench.show.grids import Column, Grid
 from bnbench.text import visible
 
 if TYPE_CHECKING:
@@ -47,8 +49,16 @@ def _unwritable(error: OSError) -> EnvironmentFault:
 
 def console(stream: TextIO) -> Console:
     """Return a console; what is no terminal gets plain text in lines of any length."""
-    width = None if stream.isatty() else _ANY_LENGTH
-    return _Console(file=stream, width=width, highlight=False, markup=False)
+    notebook = type(stream).__module__.startswith("ipykernel")  # says that it is a terminal
+    width = None if stream.isatty() and not notebook else _ANY_LENGTH
+    return _Console(
+        file=stream,
+        width=width,
+        highlight=False,
+        markup=False,
+        force_jupyter=False,  # else it would write past the stream
+        force_terminal=False if notebook else None,
+    )
 
 
 def notice(text: str, style: str = "") -> None:
@@ -75,18 +85,18 @@ def write(text: str) -> None:
         raise _unwritable(error) from error
 
 
-def show_comparisons(comparisons: Sequence["Comparison"], stream: TextIO) -> None:
-    """Write each protocol's tables and closing sentences."""
-    from bnbench.show import sentences
+def show_comparisons(comparisons: Sequence["Comparison"], stream: TextIO | None = None) -> None:
+    """Write each protocol's tables and closing sentences, to standard output unless told."""
+    from bnbench.show import remarks, sentences  # and the statistics, which take long to import
 
-    out = console(stream)
+    out = console(stream or sys.stdout)
     for comparison in comparisons:
         out.print(Text(sentences.title(comparison), "bold"))
         out.print()
         for grid in grids.grids(comparison):
             show_grid(grid, out)
         said = Table.grid(padding=(0, 1))
-        for remark in grids.remarks(comparison):
+        for remark in remarks.remarks(comparison):
             said.add_row("!", Text(visible(remark)), style="yellow")
         for sentence in sentences.closing(comparison):
             said.add_row("•", Text(visible(sentence)))
@@ -94,9 +104,23 @@ def show_comparisons(comparisons: Sequence["Comparison"], stream: TextIO) -> Non
         out.print()
 
 
+def page(comparisons: Sequence["Comparison"]) -> str:
+    """Return what `show_comparisons` writes to a file: plain text in lines of any length."""
+    written = io.StringIO()
+    show_comparisons(comparisons, written)
+    return written.getvalue()
+
+
+def show_grids(*shown: Grid) -> None:
+    """Write tables to standard output."""
+    out = console(sys.stdout)
+    for grid in shown:
+        show_grid(grid, out)
+
+
 def show_grid(grid: Grid, out: Console) -> None:
     """Write one table, fitted to the console's width."""
-    out.print(grids.rendered(grid, out))
+    out.print(rendered(grid, out))
     out.print()
 
 
@@ -109,3 +133,45 @@ def show_sections(sections: Iterable["Section"]) -> None:
         for paragraph in section.paragraphs:
             out.print(Padding(Text(visible(paragraph)), (0, 0, 0, 2), expand=False), width=width)
         out.print()
+
+
+def rendered(grid: Grid, console: Console) -> Table:
+    """Return the grid as a rich table, without the columns that the terminal has no room for.
+
+    What is not a terminal gets all columns and no line is cut.
+    """
+    kept = list(grid.columns)
+    while True:
+        table = _rich_table(grid, kept)
+        spare = max(kept, key=lambda column: column.dispensable)
+        if not console.is_terminal or not spare.dispensable:
+            return table
+        if console.measure(table, options=console.options.update(width=10_000)).maximum <= (
+            console.width
+        ):
+            return table
+        kept.remove(spare)
+
+
+def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
+    left_out = [column.heading for column in grid.columns if column not in kept]
+    table = Table(
+        title=Text(grid.title),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption=Text(f"No room for: {', '.join(left_out)}.") if left_out else None,
+        caption_justify="left",
+    )
+    for column in kept:
+        unit = f"\n[{column.unit}]" if column.unit else ""
+        table.add_column(
+            Text(visible(column.heading) + unit),
+            justify="right" if column.numeric else "left",
+            overflow="fold",
+        )
+    places = [index for index, column in enumerate(grid.columns) if column in kept]
+    for row in grid.rows:
+        table.add_row(*(Text(visible(row[place])) for place in places))
+    return table

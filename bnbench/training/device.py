@@ -40,18 +40,28 @@ def select(request: Request, gpus: Sequence[str]) -> str:
     return "CPU:0" if request == "cpu" or not gpus else "GPU:0"
 
 
-def start(request: Request, jobs: int) -> str:
-    """Import and set up TensorFlow and Keras for up to ``jobs`` runs at once; return the device.
+def load() -> tuple[Any, Any]:
+    """Import Keras and TensorFlow and start nothing: a process forked from this one still may.
 
-    One thread to an operation, so that a result does not depend on how many runs share the
-    machine. Whatever environment and ``keras.json`` say, Keras computes in float32 on TensorFlow.
-    Raises `EnvironmentFault` where they cannot be started, or a GPU is asked for and absent.
+    Returns the two modules. Whatever environment and ``keras.json`` say, Keras computes on
+    TensorFlow. Raises `EnvironmentFault` where they cannot be imported.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _standard_error_muted():
-        keras, tf = _imported()
+        return _imported()
+
+
+def start(request: Request) -> str:
+    """Set up TensorFlow and Keras in this process, for one run at a time; return the device.
+
+    One thread to an operation, so that a result does not depend on what else the machine does.
+    Keras computes in float32, whatever ``keras.json`` says. Raises `EnvironmentFault` where they
+    cannot be started, or a GPU is asked for and absent.
+    """
+    keras, tf = load()
+    with _standard_error_muted():
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
@@ -59,7 +69,7 @@ def start(request: Request, jobs: int) -> str:
         gpus = tf.config.list_physical_devices("GPU")
         device = select(request, [gpu.name for gpu in gpus])
         tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(jobs)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
         if device.startswith("GPU"):
             for gpu in gpus:
                 tf.config.experimental.set_memory_growth(gpu, True)

@@ -6,6 +6,7 @@ million parameters and of 3 to 200 layers.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from bnbench import memory
 from bnbench.datasets.dataset import Dataset
@@ -77,7 +78,8 @@ def optimizer_slots(training: TrainingConfig) -> int:
             return 1 + int(training.momentum > 0)
         case "adam" | "adamw":
             return 2
-    raise ValueError(f"no optimizer {training.optimizer}")
+        case other:
+            assert_never(other)
 
 
 def program_bytes(config: Config, dataset: Dataset) -> int:

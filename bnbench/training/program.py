@@ -6,13 +6,12 @@ every seed, by setting the variables back to what that seed starts from.
 
 import math
 import platform
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, assert_never
 
 import keras
 import numpy as np
@@ -29,8 +28,8 @@ from bnbench.training.data_summary import feature_scales, summarize
 from bnbench.training.device import cores, instruction_set, processor
 from bnbench.training.model import build, seeded_kernel, weights_sha256
 
+_ALIGNMENT = 64  # bytes: TensorFlow's kernels take memory that starts at a multiple as it is
 _EVALUATION_ROWS = 1000
-_building = threading.Lock()  # Keras cannot build two models at once
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Part:
 
 @dataclass(frozen=True)
 class DeviceData:
-    """A data set's three parts on one device, shared by all runs."""
+    """A data set's three parts on one device, shared by all runs of a process."""
 
     train: Part
     validation: Part
@@ -63,23 +62,33 @@ class DeviceData:
 
     @classmethod
     def place(cls, dataset: Dataset, device: str) -> "DeviceData":
-        """Copy the data set to the device."""
-
-        def part(x: np.ndarray, y: np.ndarray) -> Part:
-            return Part(tf.constant(x), tf.constant(y))
-
+        """Put the data set on the device; what the CPU can use where it stands is not copied."""
+        put = _borrowed if device.startswith("CPU") else tf.constant
         with tf.device(device):
             return cls(
-                train=part(dataset.x_train, dataset.y_train),
-                validation=part(dataset.x_val, dataset.y_val),
-                test=part(dataset.x_test, dataset.y_test),
+                train=Part(put(dataset.x_train), put(dataset.y_train)),
+                validation=Part(put(dataset.x_val), put(dataset.y_val)),
+                test=Part(put(dataset.x_test), put(dataset.y_test)),
                 dataset=dataset,
                 device=device,
             )
 
 
+def _borrowed(array: np.ndarray) -> Any:
+    """Return a tensor over the array's own memory, or a copy where its address does not allow it.
+
+    Nobody writes to the array any more; the tensor keeps it alive.
+    """
+    if array.ctypes.data % _ALIGNMENT or not array.flags.writeable:  # DLPack takes no read-only one
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
 class TrainingProgram:
-    """An experiment's model, optimizer and compiled epoch on one device."""
+    """An experiment's model, optimizer and compiled epoch on one device.
+
+    ``jobs`` and ``engine`` say in the records how the runs are made.
+    """
 
     def __init__(
         self, config: Config, data: DeviceData, jobs: int, engine: str = "processes"
@@ -88,7 +97,7 @@ class TrainingProgram:
         self._layers = architecture.build(
             config.model, data.dataset.feature_shape, data.dataset.classes
         )
-        with _building, tf.device(data.device):
+        with tf.device(data.device):
             self.model = build(self._layers, data.dataset.features)
             self._optimizer = _optimizer(config.training)
             self._optimizer.build(self.model.trainable_variables)
@@ -154,19 +163,18 @@ class TrainingProgram:
         loss, correct = self._call(self._evaluate, part.x, part.y)
         return loss / part.rows, correct
 
-    def run(
-        self,
-        seed: int,
-        stopping: Callable[[], bool] = lambda: False,
-        on_epoch: Callable[[int], None] = lambda epoch: None,
-    ) -> RunRecord | None:
-        """Train from the seed to the last epoch; None where ``stopping()`` came true before."""
+    def run(self, seed: int) -> RunRecord:
+        """Train from the seed to the last epoch."""
+        *_, record = self.steps(seed)
+        assert isinstance(record, RunRecord)
+        return record
+
+    def steps(self, seed: int) -> Iterator[int | RunRecord]:
+        """Train from the seed; yield after each epoch how many are done, and last the record."""
         started_at, start = datetime.now(UTC), time.perf_counter()
         self.reset(seed)
         history: dict[str, list[float]] = {name: [] for name in History.model_fields}
         for epoch in range(self.config.training.epochs):
-            if stopping():
-                return None
             epoch_start = time.perf_counter()
             trained = self.train_epoch(seed, epoch)
             seconds = time.perf_counter() - epoch_start
@@ -175,10 +183,10 @@ class TrainingProgram:
                 break
             for values, value in zip(history.values(), row, strict=True):
                 values.append(value)
-            on_epoch(epoch)
+            yield epoch + 1
         finished = len(history["loss"]) == self.config.training.epochs
         test = self.evaluate_rows(self.data.test) if finished else (math.nan, None)
-        return self._record(seed, history, test, started_at, time.perf_counter() - start)
+        yield self._record(seed, history, test, started_at, time.perf_counter() - start)
 
     def _record(
         self,
@@ -246,7 +254,8 @@ def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
             return keras.optimizers.Adam(rate)
         case "adamw":
             return keras.optimizers.AdamW(rate)
-    raise ValueError(f"no optimizer {training.optimizer}")
+        case other:
+            assert_never(other)
 
 
 def _compiled_epoch(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> Any:

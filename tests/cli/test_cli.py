@@ -190,7 +190,7 @@ def test_explain_and_script_take_one_experiment() -> None:
     sweep = bnbench("script", pre_act, "--set", "training.epochs=1,2")
     assert (sweep.returncode, sweep.stderr) == (
         2,
-        "bnbench: --set: expected one experiment, got a sweep of 2\n",
+        "bnbench: expected one experiment, got a sweep of 2\n",
     )
 
 
@@ -210,7 +210,7 @@ def test_arguments_that_a_command_does_not_take_are_shown_harmless() -> None:
     for command in ("schema", "data"):
         done = bnbench(command, "x\u202ey\u009bz")
         assert done.returncode == 2
-        assert done.stderr == "bnbench: unexpected argument: x\\u202ey\\x9bz\n"
+        assert done.stderr == "bnbench: Got unexpected extra argument(s) (x\\u202ey\\x9bz)\n"
 
 
 def complete(*words: str, cwd: Path = ROOT) -> list[str]:

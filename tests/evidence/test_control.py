@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bnbench.evidence.comparison import compare
 from bnbench.experiments.config import Config, parse_config
-from tests.conftest import dataset_of
+from tests.conftest import compare, dataset_of
 
 SAMPLE = [
     "data.dataset=fashion_mnist_sample",

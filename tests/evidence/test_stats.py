@@ -291,21 +291,21 @@ def test_all_zero_differences_are_equivalent():
         assert (found.verdict, found.p_value, found.p_holm) == ("equivalent", 1.0, 1.0)
         assert (found.mean_difference, found.std_difference, found.ci95) == (0.0, 0.0, (0.0, 0.0))
         assert (found.ties, found.probability_of_improvement) == (n, 0.5)
-        assert (found.reason, found.seeds_needed, found.below_margin) == (None, None, False)
+        assert (found.pairs_required, found.seeds_needed, found.below_margin) == (None, None, False)
 
 
 def test_what_few_pairs_cannot_tell_is_absent():
-    """No pair has no mean, one no deviation, and under six there is a reason but no verdict."""
+    """No pair has no mean, one no deviation, under six no verdict: the number it takes is."""
     none, one, four = judge([Pairs([]), Pairs([0.25]), Pairs([0.25, 0.5, 0.0, -0.25])], 0.1)
     assert (none.mean_difference, none.probability_of_improvement) == (None, None)
-    assert none.reason == "0 pairs; a verdict needs at least 6"
+    assert none.pairs_required == 6
     assert (one.mean_difference, one.std_difference, one.ci95, one.p_value) == (0.25,) + (None,) * 3
     assert (one.probability_of_improvement, one.probability_ci95) == (1.0, None)
-    assert one.reason == "1 pair; a verdict needs at least 6"
+    assert one.pairs_required == 6
     assert (four.wins, four.ties, four.losses) == (2, 1, 1)
     assert four.std_difference == pytest.approx(math.sqrt((0.125**2 * 2 + 0.375**2 * 2) / 3))
     assert (four.p_value, four.p_holm, four.verdict) == (0.75, None, None)
-    assert four.reason == "4 pairs; a verdict needs at least 6"
+    assert four.pairs_required == 6
 
 
 def test_a_diverged_side_loses_its_pairs():
@@ -328,7 +328,7 @@ def test_a_family_is_judged_by_holm():
     assert [c.p_value for c in found[:3]] == [4 / 128, 2 / 128, 4 / 128]
     assert [c.p_holm for c in found] == [8 / 128, 6 / 128, 8 / 128, None]
     assert [c.verdict for c in found] == ["inconclusive", "better", "inconclusive", None]
-    assert found[0].reason is None
+    assert found[0].pairs_required is None
     assert found[0].seeds_needed == stats.seeds_needed(found[0].std_difference, 0.003, 3)
 
 
@@ -344,11 +344,9 @@ def test_a_family_too_large_for_its_pairs_says_so():
     family = [Pairs(np.full(6, 0.5)), Pairs(np.full(6, 0.001)), Pairs(np.zeros(6))]
     certain, small, same = judge(family, margin=0.003)
     assert (certain.verdict, certain.seeds_needed) == ("inconclusive", 7)
-    assert certain.reason == (
-        "6 pairs cannot reach significance with 3 contrasts; that takes at least 7"
-    )
+    assert certain.pairs_required == 7
     assert (small.verdict, same.verdict) == ("equivalent", "equivalent")
-    assert small.reason is None
+    assert small.pairs_required is None
 
 
 def test_more_pairs_elsewhere_can_make_room_for_few():

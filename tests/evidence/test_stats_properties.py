@@ -53,7 +53,10 @@ def test_adding_a_constant_to_both_changes_nothing(pairs, constant):
     one, other = judged(pairs), judged(moved)
     assert (other.verdict, other.p_value, other.p_holm) == (one.verdict, one.p_value, one.p_holm)
     assert (other.wins, other.ties, other.losses) == (one.wins, one.ties, one.losses)
-    assert (other.below_margin, other.reason) == (one.below_margin, one.reason)
+    assert (other.below_margin, other.pairs_required) == (
+        one.below_margin,
+        one.pairs_required,
+    )
 
 
 @searched

@@ -7,12 +7,12 @@ import pytest
 
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.records import RunRecord
-from bnbench.evidence.tuning import compare_all
 from bnbench.experiments.sweep import label, load_experiments, swept_values
 from bnbench.show.formats import to_csv, to_json
-from bnbench.show.grids import candidates, remarks, results
+from bnbench.show.grids import candidates, results
+from bnbench.show.remarks import remarks
 from bnbench.show.sentences import closing, title
-from tests.conftest import CONFIGS, bnbench, record
+from tests.conftest import CONFIGS, bnbench, compare, record
 
 RATES = "training.learning_rate=0.001,0.01,0.1"
 
@@ -58,7 +58,7 @@ BOTH = [
 
 
 def tuned(records: Sequence[RunRecord], **options: object) -> Comparison:
-    (found,) = [c for c in compare_all(records, **options) if c.tuning]  # type: ignore[arg-type]
+    (found,) = [c for c in compare(records, **options) if c.tuning]  # type: ignore[arg-type]
     return found
 
 
@@ -81,10 +81,10 @@ def test_validation_chooses_and_test_compares() -> None:
 
 def test_protocols_come_first_and_stay_apart() -> None:
     """Each rate is a protocol of its own, with both experiments; the tuned follow."""
-    found = compare_all(BOTH)
+    found = compare(BOTH)
     assert [len(c.experiments) for c in found] == [2, 2, 2, 2]
     assert [bool(c.tuning) for c in found] == [False, False, False, True]
-    assert not any(c.tuning for c in compare_all([record()]))
+    assert not any(c.tuning for c in compare([record()]))
 
 
 def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
@@ -107,7 +107,7 @@ def test_a_long_baseline_leaves_room_for_the_differences() -> None:
     """The column is headed by the baseline's name only where that is short."""
     headings = [column.heading for column in results(tuned(BOTH)).columns]
     assert "vs baseline" in headings
-    assert "vs no_bn" in [c.heading for c in results(compare_all([record()])[0]).columns]
+    assert "vs no_bn" in [c.heading for c in results(compare([record()])[0]).columns]
 
 
 def test_a_best_value_at_the_end_and_uneven_grids_are_remarked() -> None:
@@ -143,7 +143,7 @@ def test_names_choose_sweeps_by_their_config(runs) -> None:
 
 def test_json_and_csv() -> None:
     """JSON has the tuned under a key of their own; CSV has every run once."""
-    found = compare_all(BOTH)
+    found = compare(BOTH)
     content = json.loads(to_json(found))
     assert len(content["protocols"]) == 3
     (one,) = content["tuned"]

@@ -1,34 +1,12 @@
 """What the fault tests share: cheap real processes, and looks into the folder of the records."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import bnbench
-
-TINY_YAML = """\
-name: {name}
-data: {{dataset: {data}, validation_size: 10}}
-model: {{hidden_units: [4], batch_norm: {{placement: {placement}}}}}
-training: {{epochs: {epochs}}}
-seeds: {seeds}
-"""
-
-
-@pytest.fixture
-def tiny_yaml(tmp_path: Path, data_path: Path) -> Callable[..., Path]:
-    """Write the config file of a tiny network and return its path."""
-
-    def write(name: str = "tiny", **changes: object) -> Path:
-        settings = {"epochs": 2, "seeds": 2, "placement": "before_activation"} | changes
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(TINY_YAML.format(name=name, data=data_path, **settings))
-        return path
-
-    return write
 
 
 def untimed(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from bnbench.cli import commands, options
 from bnbench.errors import CheckFailed
-from bnbench.training.engines.threads import Event
+from bnbench.training.engines.engine import RunFailed
 from bnbench.training.plan import Trial
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable
@@ -48,36 +48,25 @@ def test_a_learning_rate_that_explodes(
 
 
 FAIL = r"""
-import sys
+import tensorflow as tf
 from bnbench.__main__ import main
+from bnbench.training.engines import processes
+from bnbench.training.program import TrainingProgram
 
-def failing_run():
-    import tensorflow as tf
-    from bnbench.training import TrainingProgram
+real = TrainingProgram.steps
+failures = {
+    1: MemoryError(),
+    2: tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore lines"),
+    3: ValueError("[/x] \x1b[31m \u202e \x9b31m in front\nsecond line"),
+}
 
-    real = TrainingProgram.run
-    failures = {
-        1: MemoryError(),
-        2: tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore lines"),
-        3: ValueError("[/x] \x1b[31m \u202e \x9b31m in front\nsecond line"),
-    }
+def steps(self, seed):
+    if seed in failures:
+        raise failures[seed]
+    return real(self, seed)
 
-    def run(self, seed, *rest):
-        if seed in failures:
-            raise failures[seed]
-        return real(self, seed, *rest)
-
-    TrainingProgram.run = run
-
-from bnbench.training import device
-real_start = device.start
-
-def start(*arguments):
-    chosen = real_start(*arguments)
-    failing_run()
-    return chosen
-
-device.start = start
+TrainingProgram.steps = steps
+processes.default_method = "fork"
 main()
 """
 
@@ -112,10 +101,8 @@ def test_debugging_shows_the_traceback_of_a_failed_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--debug` adds where the exception came from to its reason."""
-    try:
-        [][1]
-    except IndexError as error:
-        failed = Event(Trial(record().config, 3), 0, failure=error)
+    details = "Traceback (most recent call last):\n  [][1]\nIndexError: list index out of range\n"
+    failed = RunFailed(Trial(record().config, 3), "IndexError: list index out of range", details)
     monkeypatch.setattr(options, "debugging", True)
     with pytest.raises(CheckFailed, match=r"1 runs? failed, 0 diverged"):
         commands._report_trouble([], [failed])

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,11 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bnbench import interruption
-from bnbench.errors import Interrupted
 from bnbench.evidence.store import RecordStore
-from bnbench.training.engines.threads import Workers
-from bnbench.training.plan import interleave
 from tests.conftest import ROOT, bnbench
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
 from tests.forge import FAST, Forge
@@ -151,38 +146,6 @@ def test_kills_while_importing(tiny_yaml: Callable[..., Path], tmp_path: Path) -
             assert done.returncode in (130, -signal.SIGKILL), done.stderr
             assert_right_end(done, number)
     assert untimed_records(runs) == {}
-
-
-def test_interrupted_twice_ends_at_once(
-    tiny_yaml: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A first Ctrl-C lets the runs under way end, a second does not wait for them."""
-    from bnbench.experiments.config import load_config
-
-    config = load_config(tiny_yaml())
-    workers = Workers(interleave([config]), {}, lambda *kept: None, lambda event: None, jobs=1)
-    going, never = threading.Event(), threading.Event()
-
-    def hang(*arguments: object) -> None:
-        going.set()
-        never.wait()
-
-    def interrupt_twice() -> None:
-        going.wait()
-        time.sleep(0.2)  # until the main thread waits for the runs
-        os.kill(os.getpid(), signal.SIGINT)
-        workers._stop.wait()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(workers, "_make", hang)
-    previous = signal.signal(signal.SIGINT, interruption._interrupt)
-    try:
-        threading.Thread(target=interrupt_twice).start()
-        with pytest.raises(Interrupted):
-            workers.run()
-    finally:
-        signal.signal(signal.SIGINT, previous)
-        never.set()
 
 
 @pytest.mark.slow

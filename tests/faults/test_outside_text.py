@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.evidence.comparison import compare
 from bnbench.show import formats
-from tests.conftest import ROOT, bnbench, record
+from tests.conftest import ROOT, bnbench, compare, record
 
 EVIL = "[/x][link=http://evil]\x1b]0;title\x07\x1b[31m\x9b31m\u202e\u2066\u200b[bold]"
 SHOWN = r"[/x][link=http://evil]\x1b]0;title\x07\x1b[31m\x9b31m\u202e\u2066\u200b[bold]"
@@ -116,7 +115,7 @@ def test_a_record_cannot_bear_a_hostile_name(name: str, runs: Callable[..., Path
     done = bnbench("compare", "--runs-dir", folder)
     assert done.returncode == 2
     assert_harmless(done.stderr)
-    warning = f"warning: {path}: skipped: not a run record: config.name: expected 1 to 64"
+    warning = f"\n{path}: skipped: not a run record: config.name: expected 1 to 64"
     assert warning in done.stderr
 
 

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnbench.evidence.comparison import compare
 from bnbench.evidence.reading import DamagedRecord, read_record
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config
 from bnbench.show import formats
-from tests.conftest import record, records
+from tests.conftest import compare, record, records
 from tests.strategies import configs
 
 RELAXED = settings(

@@ -20,11 +20,11 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 from bnbench.errors import InputError  # noqa: E402
-from bnbench.evidence.comparison import Comparison, compare  # noqa: E402
+from bnbench.evidence.comparison import Comparison  # noqa: E402
 from bnbench.evidence.records import History, RunRecord  # noqa: E402
 from bnbench.evidence.stats import mean_interval  # noqa: E402
 from bnbench.show import plots  # noqa: E402
-from tests.conftest import CONFIGS, record  # noqa: E402
+from tests.conftest import CONFIGS, compare, record  # noqa: E402
 
 SEVEN = (
     "no_bn",
@@ -171,7 +171,7 @@ def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) 
     assert len(points) == len(spans) == len(seven.contrasts) == 21
     for contrast, point, span in zip(seven.contrasts, points, spans, strict=True):
         found = contrast.result
-        assert point.get_label() == contrast.experiment
+        assert point.get_label() == contrast.experiment.label
         assert point.get_xdata()[0] == pytest.approx(100 * found.mean_difference)
         assert span.get_xdata() == pytest.approx(100 * np.array(found.ci95))
         assert point.get_ydata()[0] == span.get_ydata()[0]

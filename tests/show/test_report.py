@@ -16,13 +16,12 @@ from xml.etree.ElementTree import Element, TreeBuilder
 
 import pytest
 
-from bnbench.evidence.comparison import compare
 from bnbench.evidence.records import RunRecord
-from bnbench.evidence.tuning import compare_all
 from bnbench.experiments.config import parse_config
 from bnbench.show import grids, report
+from bnbench.show.remarks import remarks
 from bnbench.show.sentences import closing
-from tests.conftest import ROOT, record, records
+from tests.conftest import ROOT, compare, record, records
 
 SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
 WARNING = "runs/pre_act-e86e3dcc/seed-0007.json: skipped: not a run record: it is not whole JSON"
@@ -209,7 +208,7 @@ def test_all_that_a_comparison_says(page: str) -> None:
     for comparison in compare(made(), all_pairs=True):
         for grid in grids.grids(comparison):
             assert (grid.title, list(grid.rows)) in shown
-        assert set(said) >= {*grids.remarks(comparison), *closing(comparison)}
+        assert set(said) >= {*remarks(comparison), *closing(comparison)}
     assert WARNING in said
     assert "23 runs of 4 experiments, made between 2026-11-20 and 2026-11-23." in page
 
@@ -265,7 +264,7 @@ def test_a_tuned_comparison() -> None:
         for rate in (0.01, 0.1)
         for seed in (0, 1)
     ]
-    root = read(report.to_html(compare_all(runs)))
+    root = read(report.to_html(compare(runs)))
     assert len(list(root.iter("nav"))) == 1
     assert {run.experiment for run in runs} == {text(heading) for heading in root.iter("h4")}
     assert "8 runs of 4 experiments" in text(root.find("body/header"))

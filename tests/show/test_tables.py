@@ -8,13 +8,15 @@ import re
 import pytest
 from rich.console import Console
 
-from bnbench.evidence.comparison import Comparison, compare
+from bnbench.evidence.comparison import Comparison
 from bnbench.experiments.architecture import build
 from bnbench.experiments.config import load_config
 from bnbench.show import formats, grids
 from bnbench.show.grids import Grid
+from bnbench.show.remarks import remarks
 from bnbench.show.sentences import closing
-from tests.conftest import CONFIGS, ROOT, record, records
+from bnbench.show.terminal import rendered
+from tests.conftest import CONFIGS, ROOT, compare, record, records
 
 SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
 
@@ -35,7 +37,7 @@ def shown(grid: Grid, width: int, terminal: bool = True) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, markup=False
     )
-    console.print(grids.rendered(grid, console))
+    console.print(rendered(grid, console))
     lines = console.file.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
@@ -133,7 +135,7 @@ def test_diverged_runs_are_counted() -> None:
     """Nine of ten seeds completed: 9/10."""
     (found,) = compare(records(no_bn=SEVEN, pre_act=[None, *SEVEN[1:]]))
     assert " 6/7 " in shown(grids.results(found), 160)
-    assert "pre_act: 1 of 7 runs diverged; its mean is over survivors" in grids.remarks(found)
+    assert "pre_act: 1 of 7 runs diverged; its mean is over survivors" in remarks(found)
 
 
 def test_the_closing_sentences(comparison: Comparison) -> None:

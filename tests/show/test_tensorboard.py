@@ -232,5 +232,5 @@ def test_run_writes_its_runs(forge: Forge, data_path: Path, tmp_path: Path) -> N
     refused = forge.run(*command, "--tensorboard", runs)
     assert (refused.returncode, refused.stderr) == (
         2,
-        "bnbench: --tensorboard: expected another folder than that of the records\n",
+        "bnbench: tensorboard: expected another folder than that of the records\n",
     )

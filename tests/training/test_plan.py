@@ -1,4 +1,4 @@
-"""What is planned, in which order, and that the number of jobs changes nothing."""
+"""What is planned, and in which order."""
 
 from collections.abc import Callable
 
@@ -6,29 +6,12 @@ import pytest
 
 from bnbench.datasets.dataset import batch_faults
 from bnbench.errors import InputError
-from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
-from bnbench.training.engines.threads import Event, Workers
 from bnbench.training.plan import Trial, interleave, plan
 from tests.conftest import dataset_of, record
 
 Make = Callable[..., Config]
-
-
-def train(configs: list[Config], jobs: int) -> list[RunRecord]:
-    from bnbench.training.program import DeviceData
-
-    data = DeviceData.place(dataset_of(configs[0]), "CPU:0")
-    kept: list[RunRecord] = []
-    Workers(
-        trials=interleave(configs),
-        data=dict.fromkeys(configs, data),
-        keep=lambda program, made: kept.append(made),
-        report=lambda event: None,
-        jobs=jobs,
-    ).run()
-    return sorted(kept, key=lambda made: (made.experiment, made.seed))
 
 
 def test_runs_are_interleaved_seed_by_seed(tiny: Make) -> None:
@@ -40,18 +23,6 @@ def test_runs_are_interleaved_seed_by_seed(tiny: Make) -> None:
         "first seed 1",
         "first seed 2",
     ]
-
-
-def test_weights_are_the_same_for_any_number_of_jobs(tiny: Make, keras: object) -> None:
-    """`weights_sha256` does not depend on how many runs share the machine."""
-    configs = [
-        tiny(f"model.batch_norm.placement={placement}", "seeds=3", name=placement)
-        for placement in ("none", "before_activation")
-    ]
-    alone, together = (train(configs, jobs) for jobs in (1, 2))
-    hashes = [made.weights_sha256 for made in alone]
-    assert hashes == [made.weights_sha256 for made in together]
-    assert len(set(hashes)) == 6
 
 
 def test_only_what_is_missing_is_planned(tiny: Make, tmp_path) -> None:
@@ -114,32 +85,3 @@ def test_batches_that_cannot_be_made_are_refused(
 def test_a_last_batch_of_one_is_fine_without_batch_norm(tiny: Make) -> None:
     """One row has no variance, which matters to BN alone."""
     assert batch_faults(tiny("training.batch_size=33"), training_rows=110) == []
-
-
-def test_one_failing_run_does_not_hide_the_others(
-    tiny: Make, keras: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The failure is reported with its reason; the other runs end with their records."""
-    from bnbench.training.program import DeviceData, TrainingProgram
-
-    real = TrainingProgram.run
-
-    def failing(self: TrainingProgram, seed: int, *rest: object) -> RunRecord | None:
-        if seed == 1:
-            raise MemoryError("no room")
-        return real(self, seed, *rest)
-
-    monkeypatch.setattr(TrainingProgram, "run", failing)
-    config = tiny("seeds=3")
-    ended: list[Event] = []
-    kept: list[int] = []
-    Workers(
-        trials=interleave([config]),
-        data={config: DeviceData.place(dataset_of(config), "CPU:0")},
-        keep=lambda program, made: kept.append(made.seed),
-        report=lambda event: ended.append(event) if event.ended else None,
-        jobs=1,
-    ).run()
-    assert kept == [0, 2]
-    assert [event.reason for event in ended if event.failure] == ["MemoryError: no room"]
-    assert Event(ended[0].trial, 0).ended is False

@@ -1,6 +1,7 @@
 """The compiled epoch: equal to Keras, equal from run to run, and paired over the placements."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,10 +190,33 @@ def test_a_diverging_run_stops_and_is_recorded_as_such(tiny: Make) -> None:
     assert "NaN" not in record.to_json()
 
 
-def test_a_stopped_run_leaves_no_record(tiny: Make) -> None:
-    """Asked to stop after the first epoch, a run returns None before the second."""
-    asked: Iterator[bool] = iter([False, True])
-    assert program_for(tiny()).run(0, stopping=lambda: next(asked)) is None
+def test_epochs_are_told_as_they_end(tiny: Make) -> None:
+    """A run yields the number of epochs behind it after each, and its record at last."""
+    *epochs, record = program_for(tiny("training.epochs=3")).steps(0)
+    assert epochs == [1, 2, 3]
+    assert len(record.history.loss) == 3
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_data_is_used_where_it_stands_if_its_address_allows(tiny: Make, copied: bool) -> None:
+    """An array at a multiple of 64 bytes is not copied, another one is; the weights are equal."""
+    import tensorflow as tf
+
+    from bnbench.training.program import DeviceData, TrainingProgram
+
+    config = tiny()
+    data = dataset_of(config)
+    memory = np.zeros(data.x_train.nbytes + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + copied
+    x = memory[start : start + data.x_train.nbytes].reshape(data.x_train.shape)
+    x[...] = data.x_train
+    placed = DeviceData.place(replace(data, x_train=x), "CPU:0")
+    found = TrainingProgram(config, placed, jobs=1).run(0)
+    assert found.weights_sha256 == program_for(config).run(0).weights_sha256
+    before = int(placed.train.x[0, 0])
+    x[0, 0] += 1
+    assert int(placed.train.x[0, 0]) == before + (not copied)
+    assert tf.is_tensor(placed.train.x)
 
 
 def test_kernels_come_from_seed_and_layer_name(tiny: Make) -> None:

@@ -8,7 +8,8 @@ from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from bnbench.evidence.comparison import Comparison, Experiment
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.stats import Array, mean_interval
 from bnbench.show.plots import layout
@@ -36,7 +37,7 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
     grid[1, 0].xaxis.set_major_locator(
         MaxNLocator(integer=True) if epochs > 1 else FixedLocator([1])
     )
-    unlike = any(ratio.refused for ratio in comparison.ratios.values())
+    unlike = any(ratio.unlike for ratio in comparison.ratios.values())
     grid[1, 1].set_xlabel("training time [s]" + " (measured under unlike conditions)" * unlike)
     grid[1, 1].set_xlim(left=0)
     keys = _keys(comparison)
@@ -53,7 +54,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> Non
     for place, experiment in enumerate(experiments):
         if completed := _completed(experiment):
             at, values = _table(completed, time) + aside[place], _table(completed, name)
-            look = look_of(comparison, experiment.label)
+            look = look_of(comparison, experiment)
             if time == "epoch":
                 _draw_seeds(axes, at, values, look["color"])
             step = -(-len(at) // 5)  # markers at the same epochs would hide each other
@@ -63,7 +64,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> Non
     for place, experiment in enumerate(experiments):
         for record in _broken_off(experiment):
             at = _series(record, time) + aside[place]
-            look = look_of(comparison, experiment.label)
+            look = look_of(comparison, experiment)
             _draw_broken_off(axes, at, _series(record, name), look)
 
 
@@ -98,7 +99,7 @@ def _keys(comparison: Comparison) -> list[Line2D]:
     keys = []
     for experiment in comparison.experiments:
         label = layout.wrapped(_counted(experiment), layout.WIDTH - 1.2)
-        keys.append(Line2D([], [], **look_of(comparison, experiment.label) | {"label": label}))
+        keys.append(Line2D([], [], **look_of(comparison, experiment) | {"label": label}))
     if any(map(_broken_off, comparison.experiments)):
         keys.append(Line2D([], [], label="diverged after this epoch", **_BROKEN_OFF))
     return keys

@@ -11,6 +11,7 @@ from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.show import grids
 from bnbench.show.plots import layout
 from bnbench.show.plots.looks import look_of
+from bnbench.show.remarks import confound, named
 from bnbench.text import count
 
 HEADING = "Paired differences: means over seeds with 95 % intervals"
@@ -24,7 +25,7 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
         part.text(0.01, 0.2, _ALONE)
         return
     axes = part.subplots()
-    margin = 100 * comparison.margin
+    margin = comparison.question.margin
     axes.axvspan(-margin, margin, color="#e4e4e4", linewidth=0, zorder=0)
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
     rows = _contrast_rows(comparison)
@@ -37,7 +38,7 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
         else:
             name.set_fontweight("bold")
     unclean = not all(contrast.clean for contrast in comparison.contrasts)
-    verdicts = [_verdict(comparison, contrast) for contrast in comparison.contrasts]
+    verdicts = [_verdict(contrast) for contrast in comparison.contrasts]
     right = _BESIDE[-1][0] / 72 + max(map(layout.text_width, verdicts)) + 0.3
     layout.set_margins(part, layout.name_width(names), right, layout.FOOT, gap=0)
     axes.set_xlabel(
@@ -49,17 +50,17 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
 def _draw_contrast(
     axes: Axes, y: float, comparison: Comparison, contrast: ExperimentContrast
 ) -> None:
-    found = contrast.result
+    result, scale = contrast.result, contrast.experiment.metric.scale
     look = look_of(comparison, contrast.experiment)
     color = look["color"]
-    if found.ci95:
-        axes.plot(100 * np.array(found.ci95), [y, y], color=color, marker="|")
-    if found.mean_difference is not None:
+    if result.ci95:
+        axes.plot(scale * np.array(result.ci95), [y, y], color=color, marker="|")
+    if result.mean_difference is not None:
         look |= {"markeredgecolor": color, "markersize": 7, "linestyle": ""}
-        fill = color if found.ci95 else "white"
-        axes.plot(100 * found.mean_difference, y, **look | {"markerfacecolor": fill})
-    outcomes = f"{found.wins}-{found.ties}-{found.losses}"
-    verdict = _verdict(comparison, contrast) + ("" if contrast.clean else " *")
+        fill = color if result.ci95 else "white"
+        axes.plot(scale * result.mean_difference, y, **look | {"markerfacecolor": fill})
+    outcomes = f"{result.wins}-{result.ties}-{result.losses}"
+    verdict = _verdict(contrast) + ("" if contrast.clean else " *")
     _write_beside(axes, y, (grids.difference(contrast), outcomes, verdict))
 
 
@@ -79,8 +80,8 @@ def _contrast_rows(comparison: Comparison) -> list[tuple[str, ExperimentContrast
     """Return the contrasts by name, under a heading for each experiment they are against."""
     rows: list[tuple[str, ExperimentContrast | None]] = []
     for baseline, contrasts in groupby(comparison.contrasts, lambda contrast: contrast.baseline):
-        rows.append((f"against {baseline}", None))
-        rows += ((contrast.experiment, contrast) for contrast in contrasts)
+        rows.append((f"against {baseline.label}", None))
+        rows += ((contrast.experiment.label, contrast) for contrast in contrasts)
     return rows
 
 
@@ -88,26 +89,24 @@ def words(comparison: Comparison) -> str:
     """Return each contrast with its difference, its verdict and what else differs."""
     if not comparison.contrasts:
         return _ALONE
-    measured, margin = _measured(comparison), f"{100 * comparison.margin:g}"
+    measured, margin = _measured(comparison), f"{comparison.question.margin:g}"
     said = [f"Differences in {measured} in percentage points ± half the 95 % interval."]
     said.append(f"The margin is ±{margin}.")
     for contrast in comparison.contrasts:
-        pair = f"{contrast.experiment} against {contrast.baseline}"
-        remark = f"; {contrast.remark}" if contrast.remark else ""
-        verdict = _verdict(comparison, contrast)
-        said.append(f"{pair}: {grids.difference(contrast)}, {verdict}{remark}.")
+        remark = "" if contrast.clean else f"; {confound(contrast)}"
+        verdict = _verdict(contrast)
+        said.append(f"{named(contrast)}: {grids.difference(contrast)}, {verdict}{remark}.")
     return " ".join(said)
 
 
 def _measured(comparison: Comparison) -> str:
-    return comparison.metric.replace("val_", "validation_").replace("_", " ")
+    return comparison.question.measure.heading
 
 
-def _verdict(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    found = contrast.result
-    if found.verdict:
-        return found.verdict + (" (below margin)" if found.below_margin else "")
-    records = {experiment.label: experiment.records for experiment in comparison.experiments}
-    if not records[contrast.experiment].keys() & records[contrast.baseline].keys():
+def _verdict(contrast: ExperimentContrast) -> str:
+    result = contrast.result
+    if result.verdict:
+        return result.verdict + (" (below margin)" if result.below_margin else "")
+    if not contrast.experiment.records.keys() & contrast.baseline.records.keys():
         return "no common seed"
-    return f"no verdict ({count(found.pairs, 'pair')})"
+    return f"no verdict ({count(result.pairs, 'pair')})"

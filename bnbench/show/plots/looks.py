@@ -3,6 +3,7 @@
 from typing import Any
 
 from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.experiment import Experiment
 
 Look = dict[str, Any]
 LETTERS = 9.0  # points
@@ -33,12 +34,12 @@ _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2
 _MARKERS = ("o", "s", "^", "D", "v", "X", "P", "p", "*", "<", "h")
 
 
-def look_of(comparison: Comparison, label: str) -> Look:
-    """Return the keywords that draw the line of the experiment with this label."""
-    place = [experiment.label for experiment in comparison.experiments].index(label)
+def look_of(comparison: Comparison, experiment: Experiment) -> Look:
+    """Return the keywords that draw the experiment's line."""
+    place = comparison.experiments.index(experiment)
     return {
         "color": _COLORS[place % len(_COLORS)],
-        "label": label,
+        "label": experiment.label,
         "linestyle": _DASHES[place % len(_DASHES)],
         "marker": _MARKERS[place % len(_MARKERS)],
         "markeredgecolor": "white",

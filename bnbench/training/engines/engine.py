@@ -1,6 +1,6 @@
 """What every engine does: it takes trials with their data and tells, as it happens, what comes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,7 +44,7 @@ class Engine(Protocol):
 
     def make(
         self, trials: Sequence[Trial], data: Mapping[Config, Dataset], *, models: bool = False
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Yield events until every trial has ended or failed, in whatever order they come.
 
         ``data`` has the data set of every trial's config; ``models`` asks for trained models. An

@@ -85,6 +85,7 @@ def many_runs(task: Task, counts: list[int], jobs: int) -> list[tuple[float, flo
 
     started = device.start("cpu", jobs)
     from bnbench.training.engines.threads import Workers
+
     from bnbench.training.plan import Trial
     from bnbench.training.program import DeviceData
 

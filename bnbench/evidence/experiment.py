@@ -1,0 +1,118 @@
+"""One experiment's records under one protocol, by seed, and what they say together."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+
+import numpy as np
+
+from bnbench.evidence import stats
+from bnbench.evidence.metrics import Metric
+from bnbench.evidence.records import RunRecord
+from bnbench.experiments.config import Config
+from bnbench.experiments.sweep import label
+
+Identity = tuple[str, str]  # name and experiment id
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """The records of one experiment; ``label`` is for people, and unique in its comparison.
+
+    Values are in the metric's own unit, times are seconds.
+    """
+
+    label: str
+    records: Mapping[int, RunRecord]
+    metric: Metric
+
+    @cached_property
+    def newest(self) -> RunRecord:
+        """The record that was started last."""
+        return max(self.records.values(), key=lambda record: record.started_at)
+
+    @property
+    def config(self) -> Config:
+        """The config of the newest record."""
+        return self.newest.config
+
+    @property
+    def identity(self) -> Identity:
+        """Name and experiment id, which no other experiment of the comparison shares."""
+        return self.newest.experiment, self.newest.experiment_id
+
+    @cached_property
+    def values(self) -> dict[int, float]:
+        """The metric of each seed that completed."""
+        read = {seed: self.metric.read(r) for seed, r in self.records.items() if r.completed}
+        return {seed: value for seed, value in read.items() if value is not None}
+
+    @property
+    def diverged(self) -> int:
+        """Number of seeds whose loss became infinite or NaN."""
+        return len(self.records) - len(self.values)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the seeds that completed."""
+        return float(np.mean(list(self.values.values()))) if self.values else None
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over the seeds (n - 1 in the divisor)."""
+        return float(np.std(list(self.values.values()), ddof=1)) if len(self.values) > 1 else None
+
+    @cached_property
+    def ci95(self) -> tuple[float, float] | None:
+        """95 % t interval of the mean."""
+        if len(self.values) < 2:
+            return None
+        low, high = stats.mean_interval(list(self.values.values()))
+        return float(low), float(high)
+
+    @cached_property
+    def epoch_quartiles(self) -> tuple[float, float, float] | None:
+        """First quartile, median and third quartile of the epoch times of all seeds."""
+        seconds = [s for record in self.records.values() for s in record.history.epoch_seconds]
+        if not seconds:
+            return None
+        low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75)).tolist()
+        return low, middle, high
+
+    def epoch_seconds(self, seeds: Iterable[int]) -> list[float]:
+        """Return each seed's median epoch time."""
+        return [median(self.records[seed].history.epoch_seconds) for seed in seeds]
+
+
+def group(records: Iterable[RunRecord], metric: Metric) -> list[Experiment]:
+    """Return the experiments that the records belong to; of a run recorded twice the first counts.
+
+    An experiment is a name with an id: one name may stand for several networks.
+    """
+    groups: dict[Identity, dict[int, RunRecord]] = {}
+    for record in records:
+        by_seed = groups.setdefault((record.experiment, record.experiment_id), {})
+        by_seed.setdefault(record.seed, record)
+    labels = _labels({own: _most_swept(by_seed.values()) for own, by_seed in groups.items()})
+    return [
+        Experiment(label, dict(sorted(by_seed.items())), metric)
+        for label, by_seed in zip(labels, groups.values(), strict=True)
+    ]
+
+
+def _most_swept(records: Iterable[RunRecord]) -> str:
+    """Return the label of the record that tells most: a run may be of a sweep or stand alone."""
+    return label(max((record.config for record in records), key=lambda config: len(config.swept)))
+
+
+def _labels(wanted: Mapping[Identity, str]) -> list[str]:
+    """Return a label for each, unique among them whatever the names."""
+    texts = list(wanted.values())
+    longer = [
+        text if texts.count(text) == 1 else f"{text}-{own}" for (_, own), text in wanted.items()
+    ]
+    return [
+        text if longer.count(text) == 1 else f"{name} [{own}]"  # no name has a bracket
+        for text, (name, own) in zip(longer, wanted, strict=True)
+    ]

@@ -1,0 +1,44 @@
+"""A study as a notebook shows it: a part of a page, and a table of its runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bnbench.errors import EnvironmentFault
+from bnbench.evidence.comparison import Comparison
+from bnbench.show import formats, grids, sentences
+from bnbench.show.remarks import remarks
+
+
+def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str | None:
+    """Return answer, tables and remarks in the report's looks; None where Jinja2 is missing.
+
+    The part brings its own colours, for light and dark, loads nothing and runs nothing.
+    """
+    try:
+        from bnbench.show import pages
+    except EnvironmentFault:
+        return None  # the notebook then shows the text
+    return pages.template("notebook.html").render(
+        warnings=warnings,
+        comparisons=[
+            {
+                "title": sentences.title(comparison),
+                "answer": sentences.closing(comparison),
+                "grids": grids.grids(comparison),
+                "remarks": list(remarks(comparison)),
+            }
+            for comparison in comparisons
+        ],
+    )
+
+
+def to_frame(comparisons: Sequence[Comparison]) -> Any:
+    """Return a pandas DataFrame with a row to a run; raises `EnvironmentFault` without pandas."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise EnvironmentFault(
+            "a frame needs pandas; install it with: pip install 'bnbench[notebook]'"
+        ) from error
+    frame = pd.DataFrame(formats.run_rows(comparisons), columns=list(formats.CSV_FIELDS))
+    return frame.astype({"started_at": "datetime64[ns, UTC]"})

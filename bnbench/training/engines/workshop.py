@@ -1,0 +1,72 @@
+"""What makes runs inside a worker process, whichever engine the process belongs to."""
+
+import tempfile
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnbench.datasets.dataset import Dataset
+from bnbench.evidence.records import RunRecord
+from bnbench.experiments.config import Config, DataConfig
+from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
+from bnbench.training.plan import Trial
+
+if TYPE_CHECKING:
+    from bnbench.training.program import DeviceData, TrainingProgram
+
+
+@dataclass
+class Workshop:
+    """One run after another in this process; keeps placed data and compiled programs for the next.
+
+    To be made after `device.start`. ``engine`` and ``jobs`` go into the records.
+    """
+
+    device: str
+    engine: str
+    jobs: int
+    _placed: dict[tuple[DataConfig, str], "DeviceData"] = field(default_factory=dict)
+    _programs: dict[Config, "TrainingProgram"] = field(default_factory=dict)
+
+    def make(self, trial: Trial, dataset: Dataset, models: bool) -> Iterator[Event]:
+        """Yield what comes of one run; an exception in it is its failure, and no one else's."""
+        try:
+            yield from self._make(trial, dataset, models)
+        except Exception as failure:
+            self._programs.pop(trial.config, None)
+            yield RunFailed(trial, reason(failure), traceback.format_exc())
+
+    def _make(self, trial: Trial, dataset: Dataset, models: bool) -> Iterator[Event]:
+        program = self._program(trial.config, dataset)
+        for step in program.steps(trial.seed):
+            if isinstance(step, RunRecord):
+                yield RunEnded(trial, step, _model_file(program) if models else None)
+            else:
+                yield EpochEnded(trial, step)
+
+    def _program(self, config: Config, dataset: Dataset) -> "TrainingProgram":
+        from bnbench.training.program import DeviceData, TrainingProgram
+
+        if config not in self._programs:
+            data = (config.data, dataset.sha256)
+            if data not in self._placed:
+                self._placed[data] = DeviceData.place(dataset, self.device)
+            self._programs[config] = TrainingProgram(
+                config, self._placed[data], self.jobs, self.engine
+            )
+        return self._programs[config]
+
+
+def reason(failure: Exception) -> str:
+    """Return an exception's type and the first line of what it says."""
+    first_line = (str(failure).strip().splitlines() or [""])[0]
+    return f"{type(failure).__name__}: {first_line}".removesuffix(": ")
+
+
+def _model_file(program: "TrainingProgram") -> bytes:
+    with tempfile.TemporaryDirectory(prefix="bnbench-") as folder:  # Keras writes files alone
+        path = Path(folder) / "model.keras"
+        program.model.save(path)
+        return path.read_bytes()
