@@ -33,7 +33,7 @@ def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> 
     """Like `load_experiments`, from YAML text; ``source`` stands for the file in messages."""
     alternatives = [_alternatives(setting) for setting in overrides]
     if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
-        raise InputError(f"--set: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
+        raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
     swept = [found[0].partition("=")[0] for found in alternatives if len(found) > 1]
     mark = [f"swept=[{', '.join(dict.fromkeys(swept))}]"] if swept else []
     configs: dict[str, Config] = {}
@@ -92,7 +92,7 @@ def _alternatives(setting: str) -> list[str]:
         return [setting]
     if _takes_lists(key) and not any(value.startswith("[") for value in values):
         raise InputError(
-            f"--set {shorten(setting)}: {key}: expected lists, got {len(values)} values without "
+            f"setting {shorten(setting)}: {key}: expected lists, got {len(values)} values without "
             f"brackets; did you mean [{shorten(text)}]?"
         )
     return [f"{key}={value}" for value in values]
@@ -103,7 +103,7 @@ def _takes_lists(key: str) -> bool:
 
 
 def _values(text: str) -> Iterator[str]:
-    root = compose(f"[{text}]", "--set", Faults())
+    root = compose(f"[{text}]", "setting", Faults())
     if isinstance(root, yaml.SequenceNode) and root.end_mark.index == len(text) + 2:
         for node in root.value:
             yield text[node.start_mark.index - 1 : node.end_mark.index - 1]
