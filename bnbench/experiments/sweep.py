@@ -3,7 +3,7 @@
 The experiments of a sweep bear the name of their config and say which settings were swept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product
 from math import prod
@@ -33,8 +33,8 @@ def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> 
     """Like `load_experiments`, from YAML text; ``source`` stands for the file in messages."""
     alternatives = [_alternatives(setting) for setting in overrides]
     if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
-        raise InputError(f"--set: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    swept = [found[0].partition("=")[0] for found in alternatives if len(found) > 1]
+        raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
+    swept = [values[0].partition("=")[0] for values in alternatives if len(values) > 1]
     mark = [f"swept=[{', '.join(dict.fromkeys(swept))}]"] if swept else []
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
@@ -64,6 +64,18 @@ def label(config: Config) -> str:
     return config.name + "".join(f"+{short_key(key)}={_shown(value)}" for key, value in values)
 
 
+def order_of_values(config: Config, keys: Iterable[str]) -> list[tuple[float, str]]:
+    """Return what sorts configs by their values of these settings, numbers as numbers."""
+    settings = config.settings()
+    values = (settings[key] for key in keys)
+    return [(value, "") if is_number(value) else (0.0, str(value)) for value in values]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a setting's value is a number, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 @cache
 def short_key(key: str) -> str:
     """Return the shortest ending of a setting's dotted key that no other setting's key has."""
@@ -80,7 +92,7 @@ def _alternatives(setting: str) -> list[str]:
         return [setting]
     if _takes_lists(key) and not any(value.startswith("[") for value in values):
         raise InputError(
-            f"--set {shorten(setting)}: {key}: expected lists, got {len(values)} values without "
+            f"setting {shorten(setting)}: {key}: expected lists, got {len(values)} values without "
             f"brackets; did you mean [{shorten(text)}]?"
         )
     return [f"{key}={value}" for value in values]
@@ -91,7 +103,7 @@ def _takes_lists(key: str) -> bool:
 
 
 def _values(text: str) -> Iterator[str]:
-    root = compose(f"[{text}]", "--set", Faults())
+    root = compose(f"[{text}]", "setting", Faults())
     if isinstance(root, yaml.SequenceNode) and root.end_mark.index == len(text) + 2:
         for node in root.value:
             yield text[node.start_mark.index - 1 : node.end_mark.index - 1]

@@ -51,7 +51,7 @@ class Faults:
 
         A text that takes time to make may be a function: it is called only if it is shown.
         """
-        line = "" if mark.name.startswith("--set ") else f":{mark.line + 1}"
+        line = "" if mark.name.startswith("setting ") else f":{mark.line + 1}"
         place = (self._sources.index(mark.name), mark.line, mark.column)
         self._texts.setdefault(place, (f"{visible(mark.name)}{line}: ", text))
 
@@ -173,7 +173,7 @@ class _Loader(yaml.SafeLoader):
 
 def override(root: yaml.Node, setting: str, faults: Faults) -> None:
     """Put the value of a ``KEY=VALUE`` into the tree, in the place of what stands there."""
-    source = f"--set {shorten(setting)}"
+    source = f"setting {shorten(setting)}"
     faults.enter(source)
     start = _start(source)
     key, equals, text = setting.partition("=")

@@ -24,7 +24,7 @@ def check() -> None:
         import_module("tensorboard.plugins.hparams.summary_v2")
     except ImportError as error:
         raise EnvironmentFault(
-            "--tensorboard needs the extra tensorboard: pip install 'bnbench[tensorboard]'"
+            "runs for TensorBoard need the extra tensorboard: pip install 'bnbench[tensorboard]'"
         ) from error
 
 

@@ -49,8 +49,16 @@ def _unwritable(error: OSError) -> EnvironmentFault:
 
 def console(stream: TextIO) -> Console:
     """Return a console; what is no terminal gets plain text in lines of any length."""
-    width = None if stream.isatty() else _ANY_LENGTH
-    return _Console(file=stream, width=width, highlight=False, markup=False)
+    notebook = type(stream).__module__.startswith("ipykernel")  # says that it is a terminal
+    width = None if stream.isatty() and not notebook else _ANY_LENGTH
+    return _Console(
+        file=stream,
+        width=width,
+        highlight=False,
+        markup=False,
+        force_jupyter=False,  # else it would write past the stream
+        force_terminal=False if notebook else None,
+    )
 
 
 def notice(text: str, style: str = "") -> None:

@@ -1,7 +1,7 @@
 """How much memory runs take, estimated before TensorFlow starts, and how many fit side by side.
 
-The numbers below were fitted to what processes took at most, with networks of 1 to 77 million
-parameters and of 3 to 200 layers.
+The numbers below were fitted to what processes took at most on Linux, with networks of 1 to 77
+million parameters and of 3 to 200 layers.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from bnbench.experiments import architecture
 from bnbench.experiments.config import Config, TrainingConfig
 
 _FLOAT = 4  # bytes of a float32
-_TENSORFLOW = 500_000_000  # of a worker process, its first small program included
-_LIBRARIES = 250_000_000  # shared by all worker processes, counted once
-_PROGRAM = 25_000_000  # of every further compiled program, however small
+_SHARED = 400_000_000  # TensorFlow in the process that workers are forked from
+_WORKER = 150_000_000  # of each worker, what its first compiling takes included
+_PROGRAM = 5_000_000  # of each compiled program, however small
 _LAYER = 1_500_000  # of the program for each of its layers
 _KEPT = 2  # parameters and optimizer variables are there twice: now, and as they start
 _PASSING = 3  # gradients, new values before they replace the old, and a copy to hash
@@ -26,11 +26,12 @@ _EVALUATION_ROWS = 1000
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes that one worker process takes for all experiments it may be given."""
+    """Bytes that so many workers take together, and of them those of one."""
 
     tensorflow: int
     data: int
     networks: int
+    worker: int
 
     @property
     def total(self) -> int:
@@ -38,12 +39,19 @@ class Footprint:
         return self.tensorflow + self.data + self.networks
 
 
-def of_worker(datasets: Mapping[Config, Dataset]) -> Footprint:
-    """Return what a worker takes that holds every data set, and a program for every experiment."""
+def of_workers(datasets: Mapping[Config, Dataset], jobs: int) -> Footprint:
+    """Return what ``jobs`` workers take that make runs of the experiments, each with its data.
+
+    They share the data. They keep the program of every experiment they meet, and divide the
+    experiments among them, until each meets one more at the end: here the largest ones.
+    """
+    programs = sorted((program_bytes(*item) for item in datasets.items()), reverse=True)
+    met = sum(programs[: -(-len(programs) // jobs) + (jobs > 1)])
     return Footprint(
-        tensorflow=_TENSORFLOW,
+        tensorflow=_SHARED + jobs * _WORKER,
         data=sum(map(_data_bytes, set(datasets.values()))),
-        networks=sum(_program_bytes(config, dataset) for config, dataset in datasets.items()),
+        networks=jobs * met,
+        worker=_WORKER + met,
     )
 
 
@@ -53,12 +61,12 @@ def affordable_jobs(datasets: Mapping[Config, Dataset], jobs: int) -> int:
     ``datasets`` has the experiments with their data, already loaded into this process. Raises
     `EnvironmentFault` with the figures where not even one run fits.
     """
-    worker = of_worker(datasets)
     shared, own = memory.shared(), memory.available()
-    fitting = (shared - _LIBRARIES) // worker.total if worker.total <= own else 0
-    if fitting < 1:
-        raise EnvironmentFault(_refusal(datasets, worker, min(shared, own)))
-    return min(jobs, fitting)
+    for fewer in range(jobs, 0, -1):
+        taken = of_workers(datasets, fewer)
+        if taken.total <= shared and taken.worker <= own:
+            return fewer
+    raise EnvironmentFault(_refusal(datasets, min(shared, own)))
 
 
 def optimizer_slots(training: TrainingConfig) -> int:
@@ -74,13 +82,8 @@ def optimizer_slots(training: TrainingConfig) -> int:
             assert_never(other)
 
 
-def _data_bytes(dataset: Dataset) -> int:
-    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
-    labels = (dataset.y_train, dataset.y_val, dataset.y_test)
-    return sum(array.nbytes for array in (*parts, *labels))
-
-
-def _program_bytes(config: Config, dataset: Dataset) -> int:
+def program_bytes(config: Config, dataset: Dataset) -> int:
+    """Return what one experiment's network takes while it trains."""
     layers = architecture.build(config.model, dataset.feature_shape, dataset.classes)
     count = architecture.count_parameters(layers)
     state = count["total"] + optimizer_slots(config.training) * count["trainable"]
@@ -90,16 +93,21 @@ def _program_bytes(config: Config, dataset: Dataset) -> int:
     return _PROGRAM + _LAYER * len(layers) + _FLOAT * numbers
 
 
-def _refusal(datasets: Mapping[Config, Dataset], worker: Footprint, left: int) -> str:
-    largest = max(datasets, key=lambda config: _program_bytes(config, datasets[config]))
-    parts = (
-        f"TensorFlow {_gigabytes(worker.tensorflow)}, data {_gigabytes(worker.data)}, "
-        f"networks with gradients, optimizer and a batch {_gigabytes(worker.networks)}"
-    )
+def _data_bytes(dataset: Dataset) -> int:
+    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
+    labels = (dataset.y_train, dataset.y_val, dataset.y_test)
+    return sum(array.nbytes for array in (*parts, *labels))
+
+
+def _refusal(datasets: Mapping[Config, Dataset], left: int) -> str:
+    needed = of_workers(datasets, 1)
+    largest = max(datasets, key=lambda config: program_bytes(config, datasets[config]))
     return (
-        f"memory: one run at a time needs about {_gigabytes(worker.total + _LIBRARIES)} ({parts}; "
-        f"the largest is {largest.name}), but only {_gigabytes(left)} is left here; "
-        "take fewer experiments at once, fewer hidden units or smaller batches"
+        f"memory: one run at a time needs about {_gigabytes(needed.total)} (TensorFlow "
+        f"{_gigabytes(needed.tensorflow)}, data {_gigabytes(needed.data)}, networks with "
+        f"gradients, optimizer and a batch {_gigabytes(needed.networks)}; the largest is "
+        f"{largest.name}), but only {_gigabytes(left)} is left here; take fewer experiments at "
+        "once, fewer hidden units or smaller batches"
     )
 
 

@@ -4,7 +4,6 @@ It reads one JSON command a line from standard input and answers each with one J
 libraries print goes to standard error.
 """
 
-import importlib
 import json
 import os
 import sys
@@ -13,7 +12,6 @@ from typing import Any
 
 from tests.benchmarks import peers
 from tests.benchmarks.peers import Program, Task
-from tests.benchmarks.processes import cores
 
 
 class Holder:
@@ -21,13 +19,6 @@ class Holder:
 
     def __init__(self) -> None:
         self._programs: dict[str, Any] = {}
-
-    def load(self, peer: str) -> None:
-        """Import TensorFlow, so that it is not counted as part of building a program."""
-        from bnbench.training import device
-
-        device.start("cpu", len(cores()))
-        importlib.import_module("bnbench.training")
 
     def check(self, peer: str, task: dict[str, Any], options: dict[str, Any]) -> list[float]:
         """Return the mean loss of one epoch, and the loss of the first batch after it."""

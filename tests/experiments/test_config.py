@@ -246,11 +246,11 @@ def test_faults_of_overrides() -> None:
     assert _fault("seeds: 0\nname: tiny\n", *overrides) == (
         "tiny.yaml:1: seeds: expected a positive integer up to 10000 or a list of 1 to 10000 "
         "entries, each an integer from 0 to 2147483647, got 0 (number)\n"
-        "--set model.hidden_unit=3: model.hidden_unit: unknown key (did you mean hidden_units?); "
+        "setting model.hidden_unit=3: model.hidden_unit: unknown key (did you mean hidden_units?); "
         "allowed here: hidden_units, activation, kernel_initializer, use_bias, batch_norm\n"
-        "--set seeds: expected KEY=VALUE, such as training.epochs=3\n"
-        "--set training=3: training: expected a mapping, got 3 (number)\n"
-        "--set data.dataset=[: cannot read as YAML: while parsing a flow node, "
+        "setting seeds: expected KEY=VALUE, such as training.epochs=3\n"
+        "setting training=3: training: expected a mapping, got 3 (number)\n"
+        "setting data.dataset=[: cannot read as YAML: while parsing a flow node, "
         "expected the node content, but found '<stream end>'"
     )
 

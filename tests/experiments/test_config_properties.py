@@ -30,7 +30,7 @@ def _loads_or_says_why(text: str, overrides: list[str]) -> None:
     except InputError as error:
         lines = str(error).splitlines()
         assert lines
-        assert all(line.startswith(("file.yaml:", "--set ", "and ")) for line in lines)
+        assert all(line.startswith(("file.yaml:", "setting ", "and ")) for line in lines)
         assert all(line == visible(line) for line in lines)
     assert time.process_time() - start < 2
 

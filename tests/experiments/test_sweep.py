@@ -88,7 +88,7 @@ def test_a_value_of_a_sweep_is_the_run_that_it_is_alone() -> None:
 
 def test_lists_without_brackets_are_guessed() -> None:
     """Units that were meant as one network are no sweep of two, and the error has the brackets."""
-    with pytest.raises(InputError, match=r"--set model.hidden_units=64,32: .*mean \[64,32\]\?$"):
+    with pytest.raises(InputError, match=r"setting model.hidden_units=64,32: .*mean \[64,32\]\?$"):
         load_experiments(PRE_ACT, ["model.hidden_units=64,32"])
     with pytest.raises(InputError, match=r"got 64 \(number\); did you mean \[64\]\?$"):
         load_experiments(PRE_ACT, ["model.hidden_units=64"])
@@ -108,11 +108,11 @@ def test_faults_are_told_once_for_all_combinations() -> None:
     with pytest.raises(InputError) as caught:
         load_experiments(PRE_ACT, ["training.epochs=1,0,two", "training.learning_rate=-1"])
     assert str(caught.value).splitlines() == [
-        "--set training.learning_rate=-1: training.learning_rate: expected a positive number up "
+        "setting training.learning_rate=-1: training.learning_rate: expected a positive number up "
         "to 1e+38, got -1 (number)",
-        "--set training.epochs=0: training.epochs: expected a positive integer up to 100000, "
+        "setting training.epochs=0: training.epochs: expected a positive integer up to 100000, "
         "got 0 (number)",
-        "--set training.epochs=two: training.epochs: expected a positive integer up to 100000, "
+        "setting training.epochs=two: training.epochs: expected a positive integer up to 100000, "
         "got 'two' (text)",
     ]
 
@@ -120,7 +120,7 @@ def test_faults_are_told_once_for_all_combinations() -> None:
 def test_a_sweep_has_its_limit() -> None:
     """A slip of the finger does not plan a million experiments."""
     many = ",".join(map(str, range(1, 1002)))
-    with pytest.raises(InputError, match=r"--set: 1,001 experiments; expected at most 1,000"):
+    with pytest.raises(InputError, match=r"settings: 1,001 experiments; expected at most 1,000"):
         load_experiments(PRE_ACT, [f"training.epochs={many}"])
 
 

@@ -28,6 +28,9 @@ def _read_table() -> dict[str, list[str]]:
 
 
 TABLE = _read_table()
+MISSING = (
+    ": cannot read the config: no such file; bnbench init writes those that ship with the package"
+)
 
 
 def _message(path: Path) -> str:
@@ -87,8 +90,8 @@ def test_bad_config(file: str) -> None:
         ("levels_150", ":20: cannot read as YAML: nested more than 20 levels deep"),
         ("folder", ": expected a config file, but this is a folder"),
         ("pipe", ": expected a config file, but this is not a regular file"),
-        ("dangling", ": cannot read the config: no such file; bnbench init writes"),
-        ("missing", ": cannot read the config: no such file; bnbench init writes"),
+        ("dangling", MISSING),
+        ("missing", MISSING),
         ("loop", ": cannot read the config: Too many levels of symbolic links"),
     ],
 )

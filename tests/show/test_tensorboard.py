@@ -200,7 +200,7 @@ def test_a_missing_package_is_named_with_its_cure(
     """Before anything is written, and by `check` alone too."""
     for name in [name for name in sys.modules if name.split(".")[0] == "tensorboard"]:
         monkeypatch.setitem(sys.modules, name, None)
-    cure = r"--tensorboard needs the extra tensorboard: pip install 'bnbench\[tensorboard\]'"
+    cure = r"runs for TensorBoard need the extra tensorboard: pip install 'bnbench\[tensorboard\]'"
     with pytest.raises(EnvironmentFault, match=cure):
         tensorboard.check()
     with pytest.raises(EnvironmentFault, match=cure):

@@ -33,9 +33,9 @@ def affordable(config: Config, jobs: int) -> int:
 
 
 def test_as_many_jobs_as_fit(tiny: Tiny, room: Callable[..., None]) -> None:
-    """A tiny network takes half a gigabyte of TensorFlow; never more jobs than are asked for."""
-    for left, jobs in ((1, 1), (2, 3), (4, 7), (64, 8)):
-        room(left * GB)
+    """TensorFlow takes 0.4 GB once and 0.15 GB a worker; never more jobs than are asked for."""
+    for left, jobs in ((0.6, 1), (1, 3), (1.5, 6), (64, 8)):
+        room(int(left * GB))
         assert affordable(tiny(), jobs=8) == jobs
 
 
@@ -45,7 +45,7 @@ def test_not_even_one(tiny: Tiny, room: Callable[..., None]) -> None:
     with pytest.raises(EnvironmentFault) as caught:
         affordable(tiny("model.hidden_units=[16384, 16384, 16384]", name="huge"), jobs=8)
     assert str(caught.value) == (
-        "memory: one run at a time needs about 11.7 GB (TensorFlow 0.5 GB, data 0.0 GB, networks "
+        "memory: one run at a time needs about 11.5 GB (TensorFlow 0.6 GB, data 0.0 GB, networks "
         "with gradients, optimizer and a batch 11.0 GB; the largest is huge), but only 3.0 GB is "
         "left here; take fewer experiments at once, fewer hidden units or smaller batches"
     )
@@ -53,27 +53,38 @@ def test_not_even_one(tiny: Tiny, room: Callable[..., None]) -> None:
 
 def test_a_limit_of_the_process_binds_every_worker(tiny: Tiny, room: Callable[..., None]) -> None:
     """A worker inherits it, so what one may take counts once, however much the machine has."""
-    room(64 * GB, own=GB)
+    room(64 * GB, own=GB // 4)
     assert affordable(tiny(), jobs=8) == 8
-    room(64 * GB, own=GB // 3)
-    with pytest.raises(EnvironmentFault, match=r"only 0\.3 GB is left here"):
+    room(64 * GB, own=GB // 10)
+    with pytest.raises(EnvironmentFault, match=r"only 0\.1 GB is left here"):
         affordable(tiny(), jobs=8)
 
 
 def test_every_experiment_and_every_data_set_counts(tiny: Tiny) -> None:
-    """A worker keeps the program of each experiment, and data that several share once."""
+    """One worker keeps the programs of all experiments, and data that several share once."""
     one, other = tiny("model.hidden_units=[500]"), tiny("model.hidden_units=[600]")
     data, again = dataset_of(one), dataset_of(one)
-    alone, both = (footprint.of_worker(dict.fromkeys(c, data)) for c in ([one], [one, other]))
+    alone, both = (footprint.of_workers(dict.fromkeys(c, data), 1) for c in ([one], [one, other]))
     assert both.data == alone.data == 110 * (20 + 4) + 30 * (20 + 4)
-    assert both.networks > 2 * alone.networks
-    assert footprint.of_worker({one: data, other: again}).data == 2 * alone.data
+    programs = [footprint.program_bytes(config, data) for config in (one, other)]
+    assert (alone.networks, both.networks) == (programs[0], sum(programs))
+    assert footprint.of_workers({one: data, other: again}, 1).data == 2 * alone.data
+
+
+def test_workers_divide_the_experiments(tiny: Tiny) -> None:
+    """Four that make forty experiments keep eleven each, and eight with one keep that one."""
+    config = tiny()
+    data = dataset_of(config)
+    program = footprint.program_bytes(config, data)
+    forty = {tiny(f"training.epochs={n}"): data for n in range(1, 41)}
+    assert footprint.of_workers(forty, 4).networks == 4 * 11 * program
+    assert footprint.of_workers({config: data}, 8).networks == 8 * program
 
 
 def test_a_batch_and_an_optimizer_count(tiny: Tiny) -> None:
     """Batches of many rows and optimizers with a memory of their own take more."""
     plain, rows, adam = (
-        footprint.of_worker({config: dataset_of(config)}).networks
+        footprint.program_bytes(config, dataset_of(config))
         for config in (
             tiny("model.hidden_units=[9000]"),
             tiny("model.hidden_units=[9000]", "training.batch_size=10000"),
@@ -124,7 +135,7 @@ device.start("cpu", 1)
 from bnbench.training.program import DeviceData, TrainingProgram
 before = resident(peak=False)
 TrainingProgram(config, DeviceData.place(data, "CPU:0"), 1).run(0)
-print((resident(peak=True) - before) / footprint.of_worker({config: data}).networks)
+print((resident(peak=True) - before) / footprint.program_bytes(config, data))
 """
 
 

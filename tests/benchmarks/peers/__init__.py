@@ -28,9 +28,7 @@ def installed(name: str) -> bool:
 
 
 def make(name: str, task: Task, options: dict[str, object]) -> Program:
-    """Build the program with the task's initial weights; ``variant: …`` is one of the search."""
-    variant = name.startswith("variant: ")
-    module = "search.variant" if variant else f"peers.{MODULES[name]}"
-    maker = importlib.import_module(f"tests.benchmarks.{module}")
+    """Build the program with the task's initial weights."""
+    maker = importlib.import_module(f"tests.benchmarks.peers.{MODULES[name]}")
     program: Program = maker.make(name, task, options)
     return program
