@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def hindrance() -> str | None:
 class Cluster:
     """Two nodes of one CPU each, which ask for a token; commands are run beside them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] = FAST) -> None:
         self._folder = folder
         self.environment = (
             os.environ

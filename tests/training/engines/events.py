@@ -1,4 +1,7 @@
-"""Makes the runs of config files on a Ray cluster and prints a line of JSON for each event."""
+"""Makes the runs of config files and prints a line of JSON for each event.
+
+The first argument is the address of a Ray cluster, or the number of worker processes.
+"""
 
 import json
 import sys
@@ -6,7 +9,8 @@ from pathlib import Path
 
 from bnbench.errors import BnbenchError
 from bnbench.experiments.config import load_config
-from bnbench.training.engines.engine import EpochEnded, RunEnded
+from bnbench.training.engines.engine import Engine, EpochEnded, RunEnded
+from bnbench.training.engines.processes import Processes
 from bnbench.training.engines.ray import Ray
 from bnbench.training.plan import interleave
 from tests.conftest import dataset_of
@@ -19,8 +23,11 @@ def main(address: str, *paths: str) -> None:
     def say(**line: object) -> None:
         print(json.dumps(line), flush=True)  # noqa: T201 - its purpose
 
+    engine: Engine = Ray(address, lambda note: say(note=note))
+    if address.isdigit():
+        engine = Processes("cpu", int(address))
     try:
-        for event in Ray(address, lambda note: say(note=note)).make(interleave(configs), data):
+        for event in engine.make(interleave(configs), data):
             match event:
                 case EpochEnded():
                     say(trial=str(event.trial), epochs=event.epochs_done)

@@ -99,7 +99,7 @@ def test_runs_of_a_lost_worker_and_of_a_lost_node_are_repeated(
     cluster: Cluster, forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Their epochs are seen twice, those of the others once, and every record is right."""
-    config = tiny_yaml(epochs=5000, seeds=2)
+    config = tiny_yaml(epochs=1500, seeds=2)
     said, starts = [], []
     for line in lines(start(cluster, config)):
         said.append(line)
