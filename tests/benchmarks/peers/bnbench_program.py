@@ -9,7 +9,6 @@ import numpy as np
 
 from bnbench.training import device
 from tests.benchmarks.peers.task import Program, Task, weight_names
-from tests.benchmarks.processes import cores
 
 
 class CompiledEpoch(Program):
@@ -21,7 +20,7 @@ class CompiledEpoch(Program):
 
     def __init__(self, task: Task, jobs: int, kind: type | None = None) -> None:
         super().__init__(task)
-        started = device.start("cpu", len(cores()))
+        started = device.start("cpu")
         from bnbench.training.program import DeviceData, TrainingProgram
 
         few = slice(0, 32)  # validation and test are not part of an epoch
@@ -78,27 +77,24 @@ class CompiledEpoch(Program):
 def many_runs(task: Task, counts: list[int], jobs: int) -> list[tuple[float, float]]:
     """Make as many runs of one epoch as the last count says, as `bnbench run` makes them.
 
-    Returns for each count the seconds until that many runs were made, the compiling included, and
-    the resident memory then, in MiB.
+    Returns for each count the seconds until that many runs were made, the start of the worker
+    processes and the compiling included, and the memory of all of them then, in MiB; what they
+    share counts once.
     """
     import psutil
 
-    started = device.start("cpu", jobs)
-    from bnbench.training.engines.threads import Workers
-
+    from bnbench.training.engines.engine import RunEnded
+    from bnbench.training.engines.processes import Processes
     from bnbench.training.plan import Trial
-    from bnbench.training.program import DeviceData
 
     trials = [Trial(task.config, seed) for seed in range(counts[-1])]
     made: list[tuple[float, float]] = []
-    process = psutil.Process()
-    data = {task.config: DeviceData.place(task.data, started)}
     start = time.perf_counter()
-
-    def keep(program: Any, record: Any) -> None:
-        made.append((time.perf_counter() - start, process.memory_info().rss / 2**20))
-
-    Workers(trials=trials, data=data, keep=keep, report=lambda event: None, jobs=jobs).run()
+    for event in Processes("cpu", jobs).make(trials, {task.config: task.data}):
+        if isinstance(event, RunEnded):
+            workers = psutil.Process().children(recursive=True)
+            memory = sum(worker.memory_full_info().pss for worker in workers) / 2**20
+            made.append((time.perf_counter() - start, memory))
     return [made[count - 1] for count in counts]
 
 
