@@ -38,10 +38,10 @@ def load_config(source: Source, settings: Settings = ()) -> Config:
 
     ``settings`` override keys, as in `run`. Raises `InputError` with all faults, and for a sweep.
     """
-    found = load_configs([source], settings)
-    if len(found) > 1:
-        raise InputError(f"expected one experiment, got a sweep of {len(found)}")
-    return found[0]
+    experiments = load_configs([source], settings)
+    if len(experiments) > 1:
+        raise InputError(f"expected one experiment, got a sweep of {len(experiments)}")
+    return experiments[0]
 
 
 def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) -> list[Config]:
@@ -99,7 +99,7 @@ def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
 
 @dataclass(frozen=True)
 class Study:
-    """What was found: a comparison for each protocol, the records they are made of, and trouble.
+    """What records say: a comparison for each protocol, the records themselves, and trouble.
 
     ``warnings`` tell what is wrong with the folder of records, ``failures`` which runs could not
     be made. In a notebook a study shows itself.
@@ -262,13 +262,13 @@ class Task:
         if not self.plan.missing:
             return []
         known = [r for r in self.store.read_all()[0] if r.protocol_id in seeds]
-        found = []
+        resolved = []
         for comparison in compare_records(known):
             number = seeds.get(comparison.config.protocol_id, 0)
             difference = resolvable_difference(comparison, number) if number else None
             if difference and not comparison.tuning:
-                found.append((number, difference))
-        return found
+                resolved.append((number, difference))
+        return resolved
 
     def keep(self, ended: RunEnded) -> None:
         """Put record and model in their place."""

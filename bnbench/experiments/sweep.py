@@ -3,7 +3,7 @@
 The experiments of a sweep bear the name of their config and say which settings were swept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product
 from math import prod
@@ -34,7 +34,7 @@ def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> 
     alternatives = [_alternatives(setting) for setting in overrides]
     if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    swept = [found[0].partition("=")[0] for found in alternatives if len(found) > 1]
+    swept = [values[0].partition("=")[0] for values in alternatives if len(values) > 1]
     mark = [f"swept=[{', '.join(dict.fromkeys(swept))}]"] if swept else []
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
@@ -62,6 +62,18 @@ def label(config: Config) -> str:
     """
     values = swept_values(config).items()
     return config.name + "".join(f"+{short_key(key)}={_shown(value)}" for key, value in values)
+
+
+def order_of_values(config: Config, keys: Iterable[str]) -> list[tuple[float, str]]:
+    """Return what sorts configs by their values of these settings, numbers as numbers."""
+    settings = config.settings()
+    values = (settings[key] for key in keys)
+    return [(value, "") if is_number(value) else (0.0, str(value)) for value in values]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a setting's value is a number, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @cache

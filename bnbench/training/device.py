@@ -111,8 +111,8 @@ def instruction_set() -> str:
     is the name of the machine's type, such as ``arm64``.
     """
     flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    found = (name for flag, name in _VECTORS.items() if flag in flags)
-    return next(found, platform.machine())
+    present = (name for flag, name in _VECTORS.items() if flag in flags)
+    return next(present, platform.machine())
 
 
 def cores() -> int:

@@ -99,7 +99,7 @@ class TrainingProgram:
         )
         with tf.device(data.device):
             self.model = build(self._layers, data.dataset.features)
-            self._optimizer = _optimizer(config.training)
+            self._optimizer = make_optimizer(config.training)
             self._optimizer.build(self.model.trainable_variables)
         self._variables = [*self.model.variables, *self._optimizer.variables]
         self._initial = [variable.numpy() for variable in self._variables]
@@ -243,7 +243,8 @@ def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
-def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+    """Return the Keras optimizer that the config names, with its settings."""
     rate, momentum = training.learning_rate, training.momentum
     match training.optimizer:
         case "sgd":

@@ -83,7 +83,7 @@ def _watch(clock: Clock) -> None:
     from bnbench.training import device
 
     clock.wrap(dataset, "load", "data")
-    start, write = device.start, RecordStore.write
+    start, keep = device.start, RecordStore.keep
 
     def start_and_import(*arguments: Any) -> str:
         device_name = start(*arguments)
@@ -92,16 +92,16 @@ def _watch(clock: Clock) -> None:
         clock.wrap(DeviceData, "place", "data")
         clock.wrap(TrainingProgram, "__init__", "compile")
         clock.wrap(TrainingProgram, "train_epoch", "training")
-        clock.wrap(TrainingProgram, "evaluate", "validation")
+        clock.wrap(TrainingProgram, "evaluate_rows", "validation")
         return device_name
 
-    def write_and_note(*arguments: Any) -> Path:
-        path = write(*arguments)
+    def keep_and_note(*arguments: Any) -> Path:
+        path = keep(*arguments)
         clock.last_record = time.time()
         return path
 
     device.start = clock.around(start_and_import, "import")
-    RecordStore.write = write_and_note  # type: ignore[method-assign]
+    RecordStore.keep = keep_and_note  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

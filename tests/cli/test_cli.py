@@ -146,8 +146,8 @@ def test_checks_fail_with_exit_1(runs) -> None:
     below = bnbench("compare", "--runs-dir", folder, "--fail-under", "88.2")
     assert below.returncode == 1
     assert below.stderr.splitlines() == [
-        "bnbench: no_bn: mean below 88.2 %",
-        "pre_act: mean below 88.2 %",
+        "bnbench: no_bn: mean 88.10 % is below 88.2",
+        "pre_act: mean 88.10 % is below 88.2",
     ]
     assert bnbench("compare", "--runs-dir", folder, "--fail-under", "88").returncode == 0
     unclean = bnbench("compare", "--runs-dir", folder, "--strict")
@@ -246,7 +246,7 @@ def test_plot_draws_the_protocol_that_is_asked_for(runs, tmp_path: Path) -> None
         return bnbench("plot", "--runs-dir", folder, "--output", tmp_path / name, *options)
 
     assert ", 3 epochs, " in plot("newest.svg").stderr
-    older = plot("older.svg", "--protocol", "7d168032", "--only", "curves")
+    older = plot("older.svg", "--protocol", record().protocol_id, "--only", "curves")
     assert ", 10 epochs, " in older.stderr
     assert (tmp_path / "older.svg").read_text().count("Learning curves") >= 1
     unknown = plot("none.svg", "--protocol", "00000000")

@@ -1,11 +1,16 @@
 """Which device is chosen, given the devices that are there."""
 
+import os
+import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from bnbench.errors import EnvironmentFault
+from bnbench.training import device
 from bnbench.training.device import Request, select
 from tests.conftest import ROOT
 
@@ -28,6 +33,44 @@ def test_an_absent_gpu_is_refused_by_name() -> None:
     """Asking for a GPU where there is none says what is there and what to do."""
     with pytest.raises(EnvironmentFault, match=r"device gpu: .* only the CPU; take the device cpu"):
         select("gpu", [])
+
+
+@pytest.fixture
+def cpuinfo(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the kernel tell this of the processor."""
+
+    def tell(text: str) -> None:
+        monkeypatch.setattr(Path, "read_text", lambda *given, **options: text)
+        device._cpuinfo.cache_clear()
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("flags\t\t: fpu sse4_2 avx avx2 avx512f avx512bw\n", "avx512"),
+        ("flags\t\t: fpu sse4_2 avx avx2\nflags\t\t: avx512f\n", "avx2"),
+        ("flags\t\t: fpu sse4_2 avx f16c\n", "avx"),
+        ("flags\t\t: fpu sse4_2\n", "sse4.2"),
+        ("Features\t: fp asimd sve\n", "sve"),
+        ("Features\t: fp asimd\n", "neon"),
+        ("", platform.machine()),
+    ],
+)
+def test_the_instruction_set_is_the_widest(
+    text: str, name: str, cpuinfo: Callable[[str], None]
+) -> None:
+    """It is read from the first core's flags, and is the machine's type where there are none."""
+    cpuinfo(text)
+    assert device.instruction_set() == name
+    device._cpuinfo.cache_clear()
+
+
+def test_the_processor_has_a_name_and_cores() -> None:
+    """The cores are those that this process may use."""
+    assert device.processor()
+    assert device.cores() == len(os.sched_getaffinity(0))
 
 
 BROKEN = """

@@ -5,13 +5,32 @@ from collections.abc import Callable
 import pytest
 
 from bnbench.datasets.dataset import batch_faults
-from bnbench.errors import InputError
+from bnbench.errors import EnvironmentFault, InputError
+from bnbench.evidence.packed import pack
+from bnbench.evidence.records import History, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
+from bnbench.training import TRAINING_VERSION
 from bnbench.training.plan import Trial, interleave, plan
 from tests.conftest import dataset_of, record
 
 Make = Callable[..., Config]
+
+
+def made_for(config: Config, data_sha256: str, seed: int = 0) -> RunRecord:
+    """Make by hand the record of a run of a tiny config."""
+    whole = record(data_sha256=data_sha256)
+    epochs = config.training.epochs
+    history = {name: values[:epochs] for name, values in vars(whole.history).items()}
+    update = {
+        "config": config,
+        "experiment": config.name,
+        "experiment_id": config.experiment_id,
+        "protocol_id": config.protocol_id,
+        "seed": seed,
+        "history": History(**history),
+    }
+    return whole.model_copy(update=update)
 
 
 def test_runs_are_interleaved_seed_by_seed(tiny: Make) -> None:
@@ -30,15 +49,7 @@ def test_only_what_is_missing_is_planned(tiny: Make, tmp_path) -> None:
     config = tiny("seeds=3")
     data = dataset_of(config)
     store = RecordStore(tmp_path)
-    made = record().model_copy(
-        update={
-            "config": config,
-            "experiment": config.name,
-            "experiment_id": config.experiment_id,
-            "protocol_id": config.protocol_id,
-            "environment": record(data_sha256=data.sha256).environment,
-        }
-    )
+    made = made_for(config, data.sha256)
     store.keep(made)
     store.path(config, 1).write_text("{")
     planned = plan({config: data}, store)
@@ -51,16 +62,67 @@ def test_only_what_is_missing_is_planned(tiny: Make, tmp_path) -> None:
 def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> None:
     """An .npz that changed under its name is refused with the two ways on."""
     config = tiny("seeds=1")
-    update = {
-        "config": config,
-        "experiment": config.name,
-        "experiment_id": config.experiment_id,
-        "protocol_id": config.protocol_id,
-    }
     store = RecordStore(tmp_path)
-    store.keep(record().model_copy(update=update))
-    with pytest.raises(InputError, match=r"trained on other data .* --force.* --runs-dir"):
+    path = store.keep(made_for(config, "d" * 64))
+    with pytest.raises(InputError, match=rf"{path}: made on other data than .* another folder$"):
         plan({config: dataset_of(config)}, store)
+    assert len(plan({config: dataset_of(config)}, store, force=True).missing) == 1
+
+
+def test_packed_runs_are_recorded(tiny: Make, tmp_path) -> None:
+    """What stands in a packed file is not made again, unless its model is asked for."""
+    config = tiny("seeds=3")
+    data = dataset_of(config)
+    store = RecordStore(tmp_path)
+    packed = [made_for(config, data.sha256, seed) for seed in (0, 1)]
+    pack(packed, tmp_path / "shared.jsonl.gz")
+    store.path(config, 1).parent.mkdir()
+    store.path(config, 1).write_text("{")
+    planned = plan({config: data}, store)
+    assert planned.missing == (Trial(config, 2),)
+    assert planned.recorded == tuple(packed)
+    assert planned.warnings[0].startswith(f"{store.path(config, 1)}: skipped: not a run record")
+    assert "the run is repeated" not in planned.warnings[0]
+    assert len(plan({config: data}, store, models=True).missing) == 3
+
+
+def test_a_run_of_another_training_version_is_made_again(tiny: Make, tmp_path) -> None:
+    """Its numbers are not those that training gives now, which is said."""
+    config = tiny("seeds=1")
+    data = dataset_of(config)
+    store = RecordStore(tmp_path)
+    made = made_for(config, data.sha256)
+    store.keep(made.model_copy(update={"training_version": TRAINING_VERSION + 1}))
+    planned = plan({config: data}, store)
+    assert planned.missing == (Trial(config, 0),)
+    assert planned.warnings == (
+        f"tiny seed 0: recorded under training version {TRAINING_VERSION + 1}, "
+        f"this is version {TRAINING_VERSION}; the run is repeated",
+    )
+
+
+def test_a_recorded_run_comes_with_the_config_that_is_asked_for(tiny: Make, tmp_path) -> None:
+    """A value of a sweep that was trained by itself before is a value of the sweep now."""
+    alone, of_sweep = tiny("seeds=1"), tiny("seeds=1", "swept=[training.epochs]")
+    data = dataset_of(alone)
+    store = RecordStore(tmp_path)
+    store.keep(made_for(alone, data.sha256))
+    (found,) = plan({of_sweep: data}, store).recorded
+    assert (found.config, found.swept) == (of_sweep, {"training.epochs": 2})
+
+
+@pytest.mark.parametrize("ending", [".json", ".keras"])
+def test_a_folder_in_a_records_place_is_said_before_training(
+    tiny: Make, tmp_path, ending: str
+) -> None:
+    """The plan ends with an error that names it, as it would stop the run after its last epoch."""
+    config = tiny("seeds=1")
+    data = dataset_of(config)
+    store = RecordStore(tmp_path)
+    path = store.path(config, 0).with_suffix(ending)
+    path.mkdir(parents=True)
+    with pytest.raises(EnvironmentFault, match=f"{path}: cannot be written: a folder stands there"):
+        plan({config: data}, store)
 
 
 @pytest.mark.parametrize(

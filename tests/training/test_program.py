@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnbench.evidence.reading import parse_record
 from bnbench.experiments.architecture import Dense, build
 from bnbench.experiments.config import Config, parse_config
 from tests.conftest import PLACEMENTS, dataset_of, tiny_settings, write_data
@@ -188,6 +189,65 @@ def test_a_diverging_run_stops_and_is_recorded_as_such(tiny: Make) -> None:
     assert len(record.history.loss) < 9
     assert (record.test_loss, record.test_accuracy) == (None, None)
     assert "NaN" not in record.to_json()
+
+
+COMMITTED_LOSSES = {
+    "none": (1.3172735595703124, 0.9218051147460937, 0.7840084711710612),
+    "before_activation": (1.496126708984375, 0.6317164611816406, 0.762528928120931),
+    "after_activation": (1.387934112548828, 0.5455413818359375, 0.6886061986287435),
+}
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_the_training_version_stands_for_these_losses(tiny: Make, placement: str) -> None:
+    """A change that moves them by more than other processors do must raise `TRAINING_VERSION`."""
+    from bnbench.training import TRAINING_VERSION
+
+    made = program_for(placed(tiny, placement, "training.learning_rate=0.1")).run(3)
+    assert made.training_version == TRAINING_VERSION == 1
+    found = (*made.history.loss, made.test_loss)
+    assert found == pytest.approx(COMMITTED_LOSSES[placement], rel=1e-4)
+
+
+def test_a_record_tells_which_test_rows_were_correct(tiny: Make) -> None:
+    """Row by row what the trained model says, in the data set's order, in total and by class."""
+    program = program_for(tiny("training.learning_rate=0.1"))
+    made = program.run(3)
+    data = program.data.dataset
+    x = data.x_test.astype(np.float32) * np.float32(data.scale)
+    right = program.model(x).numpy().argmax(axis=1) == data.y_test
+    assert 0 < right.sum() < len(right)
+    assert np.array_equal(made.correct(), right)
+    assert made.test_accuracy == right.sum() / len(right)
+    assert (made.data.sha256, made.data.rows, made.data.classes) == (data.sha256, (100, 10, 30), 3)
+    by_class = zip(made.data.test_rows_by_class, made.data.test_correct_by_class, strict=True)
+    for label, (rows, hits) in enumerate(by_class):
+        assert (rows, hits) == (sum(data.y_test == label), sum(right[data.y_test == label]))
+    assert parse_record(made.to_json().encode(), "here") == made
+
+
+def test_a_record_tells_where_it_was_made(tiny: Make) -> None:
+    """The engine is the one that the program was told; the rest is what the machine says."""
+    from bnbench.training import device
+    from bnbench.training.program import DeviceData, TrainingProgram
+
+    config = tiny("swept=[training.epochs]")
+    data = DeviceData.place(dataset_of(config), "CPU:0")
+    made = TrainingProgram(config, data, jobs=3, engine="elsewhere").run(0)
+    assert made.swept == {"training.epochs": 2}
+    where = made.environment
+    assert (where.engine, where.jobs, where.device) == ("elsewhere", 3, "cpu")
+    assert (where.cores, where.processor) == (device.cores(), device.processor())
+    assert where.instruction_set == device.instruction_set()
+
+
+def test_a_diverged_run_tells_of_its_data_all_the_same(tiny: Make) -> None:
+    """What belongs to the test results is missing, and nothing else."""
+    made = program_for(tiny("training.learning_rate=1e30")).run(0)
+    assert (made.status, made.test_loss, made.test_accuracy) == ("diverged", None, None)
+    assert (made.test_correct, made.data.test_correct_by_class) == (None, None)
+    assert made.data.test_rows_by_class == (10, 10, 10)
+    assert parse_record(made.to_json().encode(), "here") == made
 
 
 def test_epochs_are_told_as_they_end(tiny: Make) -> None:

@@ -149,7 +149,7 @@ def _started(
     process_of: Callable[..., BaseProcess], target: Callable[..., None], *arguments: object
 ) -> BaseProcess:
     process = process_of(target=target, args=arguments, daemon=True)
-    with _signals_held_back(), _main_module_hidden():
+    with _signals_held_back(), _main_module_hidden(), _streams_hidden():
         process.start()
     return process
 
@@ -203,3 +203,14 @@ def _main_module_hidden() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _streams_hidden() -> Iterator[None]:
+    """Keep multiprocessing from flushing both streams first: on a full disk that fails."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = None
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams

@@ -9,10 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from bnbench.evidence.records import Environment, History, Parameters, RunRecord
+from bnbench.evidence.records import (
+    DataSummary,
+    Environment,
+    History,
+    Parameters,
+    RunRecord,
+    pack_bits,
+)
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config
+from bnbench.training import TRAINING_VERSION
 from tests.benchmarks.figures import Figure, Section, times
 from tests.benchmarks.processes import ROOT, environment
 from tests.benchmarks.settings import Settings
@@ -116,21 +124,34 @@ def _record(config: Config, seed: int, draw: np.random.Generator) -> RunRecord:
         val_accuracy=falling(0.75, 0.88),
         epoch_seconds=falling(1.3, 1.3),
     )
-    environment_ = dict.fromkeys(Environment.model_fields, "synthetic")
+    synthetic = dict.fromkeys(Environment.model_fields, "synthetic") | {"jobs": 2, "cores": 2}
+    correct = draw.random(10_000) < draw.normal(0.87, 0.004)
+    by_class = correct.reshape(10, 1000).sum(axis=1)
     return RunRecord(
         experiment=config.name,
         experiment_id=config.experiment_id,
         protocol_id=config.protocol_id,
         seed=seed,
+        swept={},
         status="completed",
+        training_version=TRAINING_VERSION,
         config=config,
         parameters=Parameters(**architecture.count_parameters(layers)),
         history=history,
         compile_seconds=2.0,
         test_loss=float(draw.normal(0.35, 0.01)),
-        test_accuracy=float(draw.normal(0.87, 0.004)),
+        test_accuracy=int(correct.sum()) / 10_000,
+        test_correct=pack_bits(correct),
         weights_sha256="0" * 64,
         started_at="2026-01-01T00:00:00+00:00",
         duration_seconds=15.0,
-        environment=Environment(**{**environment_, "jobs": 2}),
+        data=DataSummary(
+            sha256="0" * 64,
+            rows=(55_000, 5_000, 10_000),
+            classes=10,
+            test_rows_by_class=(1000,) * 10,
+            test_correct_by_class=tuple(by_class.tolist()),
+            feature_scales=(0.95, 1.0),
+        ),
+        environment=Environment(**synthetic),
     )
