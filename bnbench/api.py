@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -324,8 +325,9 @@ def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
 def _make(task: Task, engine: Engine, voice: "Voice") -> tuple[list[RunRecord], list[RunFailed]]:
     voice.notice("Loading TensorFlow …")
     records, failures = [], []
-    events = engine.make(task.plan.missing, task.datasets, models=task.save_models)
-    with voice.following(task.plan.missing) as tell:
+    made = engine.make(task.plan.missing, task.datasets, models=task.save_models)
+    # A traceback that a notebook keeps would hold the events, and with them the workers.
+    with closing(made) as events, voice.following(task.plan.missing) as tell:
         for event in events:
             if isinstance(event, RunEnded):
                 task.keep(event)
