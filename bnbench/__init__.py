@@ -6,7 +6,8 @@ from bnbench.errors import BnbenchError
 from bnbench.version import __version__
 
 if TYPE_CHECKING:
-    from bnbench.api import Config, Study, compare, load_config, load_records, run
+    from bnbench.api import Study, compare, load_config, load_records, run
+    from bnbench.experiments.config import Config
 
 __all__ = [
     "BnbenchError",

@@ -195,6 +195,7 @@ def run(
     tensorboard: str | Path | None = None,
     runs_dir: str | Path = "runs",
     data_dir: str | Path | None = None,
+    ray: str | None = None,
     progress: bool = True,
 ) -> Study:
     """Make the runs that have no record yet, one to a core, and compare what was asked for.
@@ -202,7 +203,8 @@ def run(
     ``configs`` are files, `Config` objects or one of them; ``seeds`` a count or a list;
     ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
     values. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
-    ``tensorboard`` is a folder to write event files to. Nothing is shown without ``progress`` but
+    ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
+    makes the runs, on its CPUs alone and as many at once as it has. Nothing is shown without ``progress`` but
     warnings. Interrupted, the runs under way are dropped and what is recorded stays.
 
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
@@ -210,6 +212,8 @@ def run(
     """
     from bnbench.show.progress import Voice
 
+    if ray is not None and (jobs is not None or device == "gpu"):
+        raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
     voice = Voice(quiet=not progress)
     overrides = [*_overrides(settings), *_seed_override(seeds)]
     task = prepare(
@@ -224,6 +228,8 @@ def run(
     voice.announce(task.plan, len(task.datasets))
     for number, difference in task.resolvable_differences():
         voice.announce_resolution(number, difference)
+    if ray is not None:
+        return carry_out(task, _cluster(ray, voice), voice)
     return carry_out(task, _engine(task, device, jobs or cores(), voice), voice)
 
 
@@ -311,6 +317,12 @@ def _engine(task: Task, device: Request, jobs: int, voice: "Voice") -> Engine:
     if fitting < jobs:
         voice.warn(f"there is memory for {fitting} of {jobs} runs at once")
     return Processes(device, fitting)
+
+
+def _cluster(address: str, voice: "Voice") -> Engine:
+    from bnbench.training.engines.ray import Ray
+
+    return Ray(address, voice.warn)
 
 
 def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:

@@ -32,6 +32,7 @@ from bnbench.cli.options import (
     Plots,
     Protocol,
     Quiet,
+    RayOption,
     ReportFile,
     RunsDir,
     SaveModels,
@@ -95,6 +96,7 @@ def run(
     tensorboard: TensorBoard = None,
     runs_dir: RunsDir = RUNS,
     data_dir: DataDir = None,
+    ray: RayOption = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -114,6 +116,7 @@ def run(
         tensorboard=tensorboard,
         runs_dir=runs_dir,
         data_dir=data_dir,
+        ray=ray,
         progress=not quiet,
     )
     terminal.show_comparisons(study.comparisons)
