@@ -204,7 +204,7 @@ def run(
     ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
     values. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
     ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
-    makes the runs, on its CPUs alone and as many at once as it has. Nothing is shown without ``progress`` but
+    makes the runs, as many at once as it has CPUs. Nothing is shown without ``progress`` but
     warnings. Interrupted, the runs under way are dropped and what is recorded stays.
 
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
@@ -322,7 +322,7 @@ def _engine(task: Task, device: Request, jobs: int, voice: "Voice") -> Engine:
 def _cluster(address: str, voice: "Voice") -> Engine:
     from bnbench.training.engines.ray import Ray
 
-    return Ray(address, voice.warn)
+    return Ray(address, voice.notice)
 
 
 def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
