@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -194,6 +195,7 @@ def run(
     tensorboard: str | Path | None = None,
     runs_dir: str | Path = "runs",
     data_dir: str | Path | None = None,
+    ray: str | None = None,
     progress: bool = True,
 ) -> Study:
     """Make the runs that have no record yet, one to a core, and compare what was asked for.
@@ -201,7 +203,8 @@ def run(
     ``configs`` are files, `Config` objects or one of them; ``seeds`` a count or a list;
     ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
     values. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
-    ``tensorboard`` is a folder to write event files to. Nothing is shown without ``progress`` but
+    ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
+    makes the runs, as many at once as it has CPUs. Nothing is shown without ``progress`` but
     warnings. Interrupted, the runs under way are dropped and what is recorded stays.
 
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
@@ -209,6 +212,8 @@ def run(
     """
     from bnbench.show.progress import Voice
 
+    if ray is not None and (jobs is not None or device == "gpu"):
+        raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
     voice = Voice(quiet=not progress)
     overrides = [*_overrides(settings), *_seed_override(seeds)]
     task = prepare(
@@ -223,6 +228,8 @@ def run(
     voice.announce(task.plan, len(task.datasets))
     for number, difference in task.resolvable_differences():
         voice.announce_resolution(number, difference)
+    if ray is not None:
+        return carry_out(task, _cluster(ray, voice), voice)
     return carry_out(task, _engine(task, device, jobs or cores(), voice), voice)
 
 
@@ -312,6 +319,12 @@ def _engine(task: Task, device: Request, jobs: int, voice: "Voice") -> Engine:
     return Processes(device, fitting)
 
 
+def _cluster(address: str, voice: "Voice") -> Engine:
+    from bnbench.training.engines.ray import Ray
+
+    return Ray(address, voice.notice)
+
+
 def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
     """Make the missing runs, keep each as it ends, and compare all that were asked for."""
     for record in task.plan.recorded:
@@ -324,8 +337,9 @@ def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
 def _make(task: Task, engine: Engine, voice: "Voice") -> tuple[list[RunRecord], list[RunFailed]]:
     voice.notice("Loading TensorFlow …")
     records, failures = [], []
-    events = engine.make(task.plan.missing, task.datasets, models=task.save_models)
-    with voice.following(task.plan.missing) as tell:
+    made = engine.make(task.plan.missing, task.datasets, models=task.save_models)
+    # A traceback that a notebook keeps would hold the events, and with them the workers.
+    with closing(made) as events, voice.following(task.plan.missing) as tell:
         for event in events:
             if isinstance(event, RunEnded):
                 task.keep(event)
