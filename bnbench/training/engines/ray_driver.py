@@ -129,7 +129,7 @@ def _told(errand: Errand) -> Iterator[Event | Noted]:
             f"its processors differ ({', '.join(sorted(kinds))}), and with them the last bits of "
             "the weights; runs of one seed are kept on one kind"
         )
-    yield from _Submitted(errand, cpus, _places(errand.trials, nodes)).events()
+    yield from _Submitted(errand, cpus, places(errand.trials, nodes)).events()
     ray.shutdown()
 
 
@@ -202,7 +202,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
+def places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
     """Return the node for each trial in a cluster of several kinds; where all are equal, none.
 
     Every seed belongs to one kind of node, and each node gets runs in proportion to its CPUs.
@@ -211,15 +211,15 @@ def _places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
         return {}
     kinds: dict[int, str] = {}
     load = dict.fromkeys((node.id for node in nodes), 0)
-    places = {}
+    chosen = {}
     for trial in trials:
         kind = kinds.get(trial.seed)
         fitting = [node for node in nodes if kind in (None, node.instruction_set)]
         node = min(fitting, key=lambda node: load[node.id] / node.cpus)
         kinds[trial.seed] = node.instruction_set
         load[node.id] += 1
-        places[trial] = node.id
-    return places
+        chosen[trial] = node.id
+    return chosen
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 
 from bnbench.errors import EnvironmentFault
 from bnbench.training.engines.ray import Ray
-from bnbench.training.engines.ray_driver import Node, _places
+from bnbench.training.engines.ray_driver import Node, places
 from bnbench.training.plan import interleave
 from tests.faults.conftest import untimed, untimed_records
 from tests.forge import Forge
@@ -137,9 +137,9 @@ def test_a_seed_stays_on_one_kind_of_node(tiny: Callable[..., Any]) -> None:
         Node("c", "10.0.0.3", 1, {}, "avx512"),
     ]
     trials = interleave([tiny("seeds=8", name=name) for name in ("one", "other")])
-    places = _places(trials, nodes)
+    places = places(trials, nodes)
     kinds = {node.id: node.instruction_set for node in nodes}
     for seed in range(8):
         assert len({kinds[places[trial]] for trial in trials if trial.seed == seed}) == 1
     assert [list(places.values()).count(node.id) for node in nodes] == [8, 4, 4]
-    assert _places(trials, nodes[1:]) == {}
+    assert places(trials, nodes[1:]) == {}
