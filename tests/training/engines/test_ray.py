@@ -137,9 +137,9 @@ def test_a_seed_stays_on_one_kind_of_node(tiny: Callable[..., Any]) -> None:
         Node("c", "10.0.0.3", 1, {}, "avx512"),
     ]
     trials = interleave([tiny("seeds=8", name=name) for name in ("one", "other")])
-    places = places(trials, nodes)
+    chosen = places(trials, nodes)
     kinds = {node.id: node.instruction_set for node in nodes}
     for seed in range(8):
-        assert len({kinds[places[trial]] for trial in trials if trial.seed == seed}) == 1
-    assert [list(places.values()).count(node.id) for node in nodes] == [8, 4, 4]
+        assert len({kinds[chosen[trial]] for trial in trials if trial.seed == seed}) == 1
+    assert [list(chosen.values()).count(node.id) for node in nodes] == [8, 4, 4]
     assert places(trials, nodes[1:]) == {}
