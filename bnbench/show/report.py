@@ -111,16 +111,24 @@ def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _environments(runs: Counter[Environment]) -> Grid:
-    aspects = list(Environment.model_fields)
+    def row(number: int, made: Environment) -> tuple[str, ...]:
+        return (
+            str(number),
+            str(runs[made]),
+            f"bnbench {made.bnbench}, TensorFlow {made.tensorflow}, Keras {made.keras}, "
+            f"Python {made.python}",
+            f"{made.processor} ({made.instruction_set}), {count(made.cores, 'core')}, "
+            f"{made.platform}",
+            f"{made.engine}, {made.device}, {made.jobs} at once",
+        )
 
-    def row(number: int, environment: Environment) -> tuple[str, ...]:
-        described = (str(getattr(environment, aspect)) for aspect in aspects)
-        return str(number), str(runs[environment]), *described
-
-    columns = (Column("environment"), Column("runs"))
     return Grid(
         "What the runs were made with",
-        (*columns, *(Column(aspect, numeric=False) for aspect in aspects)),
+        (
+            Column("environment"),
+            Column("runs"),
+            *(Column(heading, numeric=False) for heading in ("software", "machine", "made by")),
+        ),
         tuple(row(number, environment) for number, environment in enumerate(runs, start=1)),
     )
 

@@ -66,7 +66,7 @@ def check_model(model: Any, config: Config) -> None:
     assert model.count_params() == count["total"]
     trained = sum(weights.value.shape.num_elements() for weights in model.trainable_weights)
     assert trained == count["trainable"]
-    optimizer = program._optimizer(config.training)
+    optimizer = program.make_optimizer(config.training)
     assert type(model.optimizer) is type(optimizer)
     expected = optimizer.get_config() | {"name": model.optimizer.name}
     assert model.optimizer.get_config() == expected

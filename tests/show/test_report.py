@@ -18,6 +18,7 @@ import pytest
 
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import parse_config
+from bnbench.experiments.sweep import label
 from bnbench.show import grids, report
 from bnbench.show.remarks import remarks
 from bnbench.show.sentences import closing
@@ -26,8 +27,8 @@ from tests.conftest import ROOT, compare, record, records
 SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
 WARNING = "runs/pre_act-e86e3dcc/seed-0007.json: skipped: not a run record: it is not whole JSON"
 EVIL = "<script>alert(1)</script>\"'</style><img src=x onerror=alert(1)>&{{ 7 * 7 }}\x1b[31m\u202e"
-LONG = f"{'long_name' * 7}x+learning_rate=0.01"
-UNBROKEN = f"{'W' * 64}+epsilon=0.001"
+LONG = f"{'long_name' * 7}x+learning_rate=0.01"  # what a swept experiment's label may grow to
+UNBROKEN = f"{'W' * 64}+learning_rate=0.01"
 CHROMIUM = shutil.which("chromium")
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -99,13 +100,17 @@ def strange_page() -> str:
                     config,
                     seed,
                     accuracy,
-                    overrides=[f"name={name}", *texts],
+                    overrides=[f"name={name}", *texts, "swept=[training.learning_rate]"],
                     tensorflow=EVIL if seed else "2" * 100,
                     weights_sha256=f"{seed}" * 64,
                     started_at=EVIL,
                     **evil,
                 )
-                for config, name in (("no_bn", "no_bn"), ("pre_act", LONG), ("post_act", UNBROKEN))
+                for config, name in (
+                    ("no_bn", "no_bn"),
+                    ("pre_act", LONG.partition("+")[0]),
+                    ("post_act", UNBROKEN.partition("+")[0]),
+                )
                 for seed, accuracy in enumerate(SEVEN)
             ],
             all_pairs=True,
@@ -187,9 +192,11 @@ def test_text_from_outside_is_shown_as_it_is(strange_page: str) -> None:
     assert "\u202e" not in strange_page
     root = read(strange_page)
     cells = [text(cell) for cell in root.iter("td")]
-    assert {cell.get("data-label") for cell in root.iter("td") if text(cell) == shown} == {
-        "tensorflow", "platform", "processor", "device",
-    }  # fmt: skip
+    assert {cell.get("data-label") for cell in root.iter("td") if shown in text(cell)} == {
+        "software",
+        "machine",
+        "made by",
+    }
     assert LONG in [text(th) for th in root.iter("th")]
     assert "7" * 64 not in cells
     assert "6" * 64 in cells
@@ -220,9 +227,17 @@ def test_each_environment_and_its_runs(page: str) -> None:
     made_with = [
         list(map(text, row)) for row in captions["What the runs were made with"].iter("tr")
     ]
-    assert [(row[1], row[7], row[9]) for row in made_with[1:]] == [
-        ("21", "A processor", "2"),
-        ("1", "Another processor", "4"),
+    here = "A processor (avx2), 2 cores, Linux"
+    software = "bnbench 0.1.0, TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7"
+    assert made_with[1:] == [
+        ["1", "21", software, here, "processes, cpu, 2 at once"],
+        [
+            "2",
+            "1",
+            software,
+            "Another processor (avx2), 2 cores, Linux",
+            "processes, cpu, 4 at once",
+        ],
     ]
     no_bn = [list(map(text, row)) for row in captions["Runs of no_bn"].iter("tr")]
     assert no_bn[8] == ["7", "completed", "88.00", "2", "a" * 64]
@@ -258,7 +273,7 @@ def test_a_tuned_comparison() -> None:
         record(
             config,
             seed,
-            overrides=[f"name={config}+learning_rate={rate}", f"training.learning_rate={rate}"],
+            overrides=["swept=[training.learning_rate]", f"training.learning_rate={rate}"],
         )
         for config in ("no_bn", "pre_act")
         for rate in (0.01, 0.1)
@@ -266,7 +281,7 @@ def test_a_tuned_comparison() -> None:
     ]
     root = read(report.to_html(compare(runs)))
     assert len(list(root.iter("nav"))) == 1
-    assert {run.experiment for run in runs} == {text(heading) for heading in root.iter("h4")}
+    assert {label(run.config) for run in runs} == {text(heading) for heading in root.iter("h4")}
     assert "8 runs of 4 experiments" in text(root.find("body/header"))
     assert any("Tuned over learning_rate" in text(heading) for heading in root.iter("h2"))
 

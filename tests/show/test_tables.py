@@ -147,7 +147,7 @@ def test_the_closing_sentences(comparison: Comparison) -> None:
         "post_act against no_bn is inconclusive; about 22 seeds would settle ±0.3 points.",
         "post_act and pre_act differ from no_bn in the input BN too: that gain is not the hidden "
         "layers' alone; an experiment with input BN and no other would tell how much is.",
-        "How these rank among each other is not tested here; --all-pairs does.",
+        "How these rank among each other is not tested here; contrasting all pairs does.",
         "It holds for this network, data set and training budget, and says nothing of others.",
     ]
 
