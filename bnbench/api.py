@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,10 +39,10 @@ def load_config(source: Source, settings: Settings = ()) -> Config:
 
     ``settings`` override keys, as in `run`. Raises `InputError` with all faults, and for a sweep.
     """
-    found = load_configs([source], settings)
-    if len(found) > 1:
-        raise InputError(f"expected one experiment, got a sweep of {len(found)}")
-    return found[0]
+    experiments = load_configs([source], settings)
+    if len(experiments) > 1:
+        raise InputError(f"expected one experiment, got a sweep of {len(experiments)}")
+    return experiments[0]
 
 
 def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) -> list[Config]:
@@ -99,7 +100,7 @@ def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
 
 @dataclass(frozen=True)
 class Study:
-    """What was found: a comparison for each protocol, the records they are made of, and trouble.
+    """What records say: a comparison for each protocol, the records themselves, and trouble.
 
     ``warnings`` tell what is wrong with the folder of records, ``failures`` which runs could not
     be made. In a notebook a study shows itself.
@@ -195,6 +196,7 @@ def run(
     tensorboard: str | Path | None = None,
     runs_dir: str | Path = "runs",
     data_dir: str | Path | None = None,
+    ray: str | None = None,
     progress: bool = True,
 ) -> Study:
     """Make the runs that have no record yet, one to a core, and compare what was asked for.
@@ -202,7 +204,8 @@ def run(
     ``configs`` are files, `Config` objects or one of them; ``seeds`` a count or a list;
     ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
     values. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
-    ``tensorboard`` is a folder to write event files to. Nothing is shown without ``progress`` but
+    ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
+    makes the runs, as many at once as it has CPUs. Nothing is shown without ``progress`` but
     warnings. Interrupted, the runs under way are dropped and what is recorded stays.
 
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
@@ -210,6 +213,8 @@ def run(
     """
     from bnbench.show.progress import Voice
 
+    if ray is not None and (jobs is not None or device == "gpu"):
+        raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
     voice = Voice(quiet=not progress)
     overrides = [*_overrides(settings), *_seed_override(seeds)]
     task = prepare(
@@ -224,6 +229,8 @@ def run(
     voice.announce(task.plan, len(task.datasets))
     for number, difference in task.resolvable_differences():
         voice.announce_resolution(number, difference)
+    if ray is not None:
+        return carry_out(task, _cluster(ray, voice), voice)
     return carry_out(task, _engine(task, device, jobs or cores(), voice), voice)
 
 
@@ -263,13 +270,13 @@ class Task:
         if not self.plan.missing:
             return []
         known = [r for r in self.store.read_all()[0] if r.protocol_id in seeds]
-        found = []
+        resolved = []
         for comparison in compare_records(known):
             number = seeds.get(comparison.config.protocol_id, 0)
             difference = resolvable_difference(comparison, number) if number else None
             if difference and not comparison.tuning:
-                found.append((number, difference))
-        return found
+                resolved.append((number, difference))
+        return resolved
 
     def keep(self, ended: RunEnded) -> None:
         """Put record and model in their place."""
@@ -313,6 +320,12 @@ def _engine(task: Task, device: Request, jobs: int, voice: "Voice") -> Engine:
     return Processes(device, fitting)
 
 
+def _cluster(address: str, voice: "Voice") -> Engine:
+    from bnbench.training.engines.ray import Ray
+
+    return Ray(address, voice.notice)
+
+
 def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
     """Make the missing runs, keep each as it ends, and compare all that were asked for."""
     for record in task.plan.recorded:
@@ -325,8 +338,9 @@ def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
 def _make(task: Task, engine: Engine, voice: "Voice") -> tuple[list[RunRecord], list[RunFailed]]:
     voice.notice("Loading TensorFlow …")
     records, failures = [], []
-    events = engine.make(task.plan.missing, task.datasets, models=task.save_models)
-    with voice.following(task.plan.missing) as tell:
+    made = engine.make(task.plan.missing, task.datasets, models=task.save_models)
+    # A traceback that a notebook keeps would hold the events, and with them the workers.
+    with closing(made) as events, voice.following(task.plan.missing) as tell:
         for event in events:
             if isinstance(event, RunEnded):
                 task.keep(event)

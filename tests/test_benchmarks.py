@@ -40,8 +40,8 @@ def test_quick_measurement_of_bnbench_model_fit_and_the_floor(tmp_path: Path) ->
     section = content["sections"]["epoch"]
     assert {(f["program"], f["form"], f["quantity"]) for f in section["figures"]} == {
         ("bnbench", "one run on one core", "epoch"),
-        ("bnbench", "one run per core, one process", "epoch"),
-        ("bnbench", "one run per core, one process", "all cores"),
+        ("bnbench", "one process per core", "epoch"),
+        ("bnbench", "one process per core", "all cores"),
         ("model.fit", "one process, all cores", "epoch"),
         ("model.fit", "one process, all cores", "all cores"),
         ("model.fit", "one process per core", "epoch"),
@@ -74,8 +74,8 @@ def test_other_libraries_compute_what_bnbench_computes(name: str, tmp_path: Path
     with hired() as hire:
         ours, theirs = hire(), hire()
         task = QUICK.task(tmp_path, QUICK.config("post_act"), CHECKED_ROWS)
-        expected = ours.ask("check", peer="bnbench", task=task, options={})
-        found = theirs.ask("check", peer=name, task=task, options={})
+        expected = ours.ask("check", peer="bnbench", task=task)
+        found = theirs.ask("check", peer=name, task=task)
     assert found == pytest.approx(expected, rel=TOLERANCE)
 
 

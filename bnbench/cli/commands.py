@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bnbench import __version__
 from bnbench.cli.options import (
     AllPairs,
     Baseline,
@@ -33,6 +32,7 @@ from bnbench.cli.options import (
     Plots,
     Protocol,
     Quiet,
+    RayOption,
     ReportFile,
     RunsDir,
     SaveModels,
@@ -45,6 +45,7 @@ from bnbench.cli.options import (
 from bnbench.errors import InputError
 from bnbench.evidence.question import DEFAULT
 from bnbench.text import count
+from bnbench.version import __version__
 
 if TYPE_CHECKING:
     from bnbench.api import Study
@@ -95,6 +96,7 @@ def run(
     tensorboard: TensorBoard = None,
     runs_dir: RunsDir = RUNS,
     data_dir: DataDir = None,
+    ray: RayOption = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -114,6 +116,7 @@ def run(
         tensorboard=tensorboard,
         runs_dir=runs_dir,
         data_dir=data_dir,
+        ray=ray,
         progress=not quiet,
     )
     terminal.show_comparisons(study.comparisons)
@@ -266,7 +269,7 @@ def data(data_dir: DataDir = None, debug: Debug = False) -> None:
 @app.command()
 def init(folder: InitFolder = Path("configs"), debug: Debug = False) -> None:
     """Write the configs that ship with bnbench, to run and to change."""
-    from bnbench.experiments.shipped import write_configs
+    from bnbench.lessons.shipped import write_configs
     from bnbench.show import terminal
 
     written = write_configs(folder)

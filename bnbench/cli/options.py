@@ -105,6 +105,10 @@ TensorBoard = Annotated[
     Path | None,
     typer.Option("--tensorboard", help="Folder to write the runs to for TensorBoard, too."),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="HOST:PORT", help="Ray cluster to train on, with its CPUs."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")]
 FormatOption = Annotated[Format, typer.Option(help="How to write it.")]
 Output = Annotated[Path | None, typer.Option(help="File to write it to.")]

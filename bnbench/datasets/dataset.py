@@ -200,19 +200,19 @@ def _split(dataset: str, sources: Sources, validation_size: int) -> Dataset:
 
 
 def _count_classes(y_train: Array, dataset: str) -> int:
-    found = _distinct(y_train)
+    labels = _distinct(y_train)
     where = f"{dataset}: y_train"
-    if found[0] < 0:
-        raise InputError(f"{where}: expected class numbers from 0, found {found[0]}")
-    if len(found) == 1:
-        raise InputError(f"{where}: expected two or more classes, found only {found[0]}")
-    gaps = np.flatnonzero(found != np.arange(len(found)))
+    if labels[0] < 0:
+        raise InputError(f"{where}: expected class numbers from 0, found {labels[0]}")
+    if len(labels) == 1:
+        raise InputError(f"{where}: expected two or more classes, found only {labels[0]}")
+    gaps = np.flatnonzero(labels != np.arange(len(labels)))
     if len(gaps):
         raise InputError(
-            f"{where}: the highest class is {found[-1]}, but class {gaps[0]} has no row; number "
+            f"{where}: the highest class is {labels[-1]}, but class {gaps[0]} has no row; number "
             "the classes from 0 without gaps"
         )
-    return len(found)
+    return len(labels)
 
 
 def _check_test_labels(y_test: Array, classes: int, dataset: str) -> None:

@@ -162,15 +162,17 @@ def _newest_first(groups: Iterable[list[RunRecord]]) -> list[list[RunRecord]]:
 def _referenced(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Give every comparison a reference of its own."""
     plain = ["tuned" if c.tuning else c.config.protocol_id for c in comparisons]
-    found: list[Comparison] = []
+    referenced: list[Comparison] = []
     for comparison, reference in zip(comparisons, plain, strict=True):
         newest = comparison.baseline.newest
         if plain.count(reference) > 1 and not comparison.tuning:
             reference += f"@{newest.data.sha256[:8]}"
-        taken = [c.reference for c in found]
+        taken = [c.reference for c in referenced]
         times = sum(t == reference or t.startswith(f"{reference}-") for t in taken)
-        found.append(replace(comparison, reference=reference + (f"-{times + 1}" if times else "")))
-    return found
+        referenced.append(
+            replace(comparison, reference=reference + (f"-{times + 1}" if times else ""))
+        )
+    return referenced
 
 
 def _names_of(config: Config) -> tuple[str, ...]:
@@ -197,13 +199,13 @@ def _baseline(experiments: Sequence[Experiment], reference: str | None) -> Exper
     if reference is None:
         return None
     for place in range(len(_names_of(experiments[0].config))):
-        found = [e for e in experiments if reference in (e.label, _names_of(e.config)[place])]
-        exact = [e for e in found if e.label == reference]
-        if len(exact or found) > 1:
-            candidates = ", ".join(e.label for e in found)
+        called = [e for e in experiments if reference in (e.label, _names_of(e.config)[place])]
+        exact = [e for e in called if e.label == reference]
+        if len(exact or called) > 1:
+            candidates = ", ".join(e.label for e in called)
             raise InputError(f"baseline {reference} may be any of {candidates}: name one of them")
-        if found:
-            return (exact or found)[0]
+        if called:
+            return (exact or called)[0]
     return None
 
 

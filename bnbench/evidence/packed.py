@@ -56,30 +56,30 @@ def pack(records: Iterable[RunRecord], path: Path) -> None:
 
 def read(paths: Sequence[Path]) -> Packed:
     """Return what the files hold; a line that is no record costs a warning and hides no other."""
-    found = Packed()
+    packed = Packed()
     for path in paths:
-        _read_file(path, found)
-    return found
+        _read_file(path, packed)
+    return packed
 
 
-def _read_file(path: Path, found: Packed) -> None:
+def _read_file(path: Path, packed: Packed) -> None:
     refused = number = 0
     try:
         with gzip.open(path, "rb") as file:
             for number, line in enumerate(_lines(file, path), 1):
                 place = f"{path}:{number}"
                 try:
-                    found.add(parse_record(line, place), place)
+                    packed.add(parse_record(line, place), place)
                 except DamagedRecord as damage:
-                    found.warnings.append(str(damage))
+                    packed.warnings.append(str(damage))
                     refused += 1
                 if refused == _MOST_WARNINGS:
                     raise DamagedRecord(place, "the rest too, as so much of it is no record")
     except DamagedRecord as damage:
-        found.warnings.append(str(damage))
+        packed.warnings.append(str(damage))
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or "it is no whole gzip file"
-        found.warnings.append(str(DamagedRecord(f"{path}:{number + 1}", reason)))
+        packed.warnings.append(str(DamagedRecord(f"{path}:{number + 1}", reason)))
 
 
 def _lines(file: gzip.GzipFile | BinaryIO, path: Path) -> Iterator[bytes]:

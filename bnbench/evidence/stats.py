@@ -296,18 +296,18 @@ def judge(family: Sequence[Pairs], margin: float) -> tuple[Contrast, ...]:
     """
     _checked_margin(margin)
     rows = [np.sort(_checked(pairs.differences, at_least=0)) for pairs in family]
-    found = [_described(row, pairs) for row, pairs in zip(rows, family, strict=True)]
+    contrasts = [_described(row, pairs) for row, pairs in zip(rows, family, strict=True)]
     judged = [i for i, row in enumerate(rows) if len(row) >= MINIMUM_PAIRS]
-    p_holm = holm(np.array([found[i].p_value for i in judged], dtype=np.float64))
+    p_holm = holm(np.array([contrasts[i].p_value for i in judged], dtype=np.float64))
     too_few = holm([_smallest_p_value(len(rows[i])) for i in judged]) >= ALPHA
     for i, p, hopeless in zip(judged, p_holm.tolist(), too_few.tolist(), strict=True):
-        contrast = replace(found[i], p_holm=p, verdict=str(verdicts(rows[i], p, margin)))
+        contrast = replace(contrasts[i], p_holm=p, verdict=str(verdicts(rows[i], p, margin)))
         if contrast.verdict == "inconclusive":
-            found[i] = _explained(contrast, rows[i], margin, len(judged), hopeless)
+            contrasts[i] = _explained(contrast, rows[i], margin, len(judged), hopeless)
         else:
             inside = contrast.verdict != "equivalent" and bool(within_margin(rows[i], margin))
-            found[i] = replace(contrast, pairs_required=None, below_margin=inside)
-    return tuple(found)
+            contrasts[i] = replace(contrast, pairs_required=None, below_margin=inside)
+    return tuple(contrasts)
 
 
 def negated(contrast: Contrast) -> Contrast:

@@ -39,12 +39,12 @@ class Candidates:
 
     def ends(self) -> dict[str, tuple[float, str]]:
         """Return the settings whose best value is the smallest or the largest of several tried."""
-        found = {}
+        ends = {}
         for key, value in self.values(self.best).items():
             tried = {self.values(e)[key] for e in self.experiments}
             if is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
-                found[key] = (value, "smallest" if value == min(tried) else "largest")
-        return found
+                ends[key] = (value, "smallest" if value == min(tried) else "largest")
+        return ends
 
     @property
     def paired(self) -> bool:
@@ -88,19 +88,19 @@ def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
     all other training settings. A run that was made by itself belongs to a sweep of its config that
     has, or might have had, its value.
     """
-    found: dict[tuple[Keys, str], list[RunRecord]] = {}
+    by_sweep: dict[tuple[Keys, str], list[RunRecord]] = {}
     alone = []
     for record in records:
         if keys := swept_keys(record.config):
-            found.setdefault((keys, _shared(record.config, keys)), []).append(record)
+            by_sweep.setdefault((keys, _shared(record.config, keys)), []).append(record)
         else:
             alone.append(record)
-    for (keys, shared), members in found.items():
+    for (keys, shared), members in by_sweep.items():
         origins = {_origin(record.config, keys) for record in members}
         for record in alone:
             if _shared(record.config, keys) == shared and _origin(record.config, keys) in origins:
                 members.append(record)
-    return [(keys, members) for (keys, _), members in found.items()]
+    return [(keys, members) for (keys, _), members in by_sweep.items()]
 
 
 @lru_cache(maxsize=4096)  # thousands of records share a few configs
@@ -130,12 +130,12 @@ def tune(keys: Keys, records: Iterable[RunRecord]) -> Tuning | None:
         by_network.setdefault(_origin(experiment.config, keys), []).append(experiment)
     if max(map(len, by_network.values())) < 2:
         return None
-    chosen = tuple(_candidates(keys, found) for _, found in sorted(by_network.items()))
+    chosen = tuple(_candidates(keys, experiments) for _, experiments in sorted(by_network.items()))
     return Tuning(keys, chosen)
 
 
-def _candidates(keys: Keys, found: Iterable[Experiment]) -> Candidates:
-    experiments = tuple(sorted(found, key=lambda e: order_of_values(e.config, keys)))
+def _candidates(keys: Keys, experiments: Iterable[Experiment]) -> Candidates:
+    experiments = tuple(sorted(experiments, key=lambda e: order_of_values(e.config, keys)))
     return Candidates(experiments[0].config.name, keys, experiments, _best(experiments))
 
 

@@ -34,7 +34,7 @@ def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> 
     alternatives = [_alternatives(setting) for setting in overrides]
     if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    swept = [found[0].partition("=")[0] for found in alternatives if len(found) > 1]
+    swept = [values[0].partition("=")[0] for values in alternatives if len(values) > 1]
     mark = [f"swept=[{', '.join(dict.fromkeys(swept))}]"] if swept else []
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnbench import __version__
 from bnbench.evidence import stats
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
@@ -15,6 +14,7 @@ from bnbench.show import grids, pages, plots, sentences
 from bnbench.show.grids import NOTHING, Column, Grid
 from bnbench.show.remarks import remarks
 from bnbench.text import count, fixed
+from bnbench.version import __version__
 
 _CAPTIONS = {
     "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "

@@ -111,8 +111,8 @@ def instruction_set() -> str:
     is the name of the machine's type, such as ``arm64``.
     """
     flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    found = (name for flag, name in _VECTORS.items() if flag in flags)
-    return next(found, platform.machine())
+    present = (name for flag, name in _VECTORS.items() if flag in flags)
+    return next(present, platform.machine())
 
 
 def cores() -> int:
@@ -150,7 +150,8 @@ def _without_keras_json() -> Iterator[None]:
 def _standard_error_muted() -> Iterator[None]:
     # TensorFlow's native parts write to the descriptor before their log level is read.
     with suppress(OSError):  # nobody may be able to read what was said
-        sys.stderr.flush()
+        if sys.stderr is not None:  # a forked worker has none
+            sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

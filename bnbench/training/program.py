@@ -17,7 +17,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import bnbench
 from bnbench.datasets.dataset import Dataset
 from bnbench.evidence.records import Environment, History, Parameters, RunRecord, pack_bits
 from bnbench.experiments import architecture
@@ -27,6 +26,7 @@ from bnbench.training import TRAINING_VERSION
 from bnbench.training.data_summary import feature_scales, summarize
 from bnbench.training.device import cores, instruction_set, processor
 from bnbench.training.model import build, seeded_kernel, weights_sha256
+from bnbench.version import __version__
 
 _ALIGNMENT = 64  # bytes: TensorFlow's kernels take memory that starts at a multiple as it is
 _EVALUATION_ROWS = 1000
@@ -99,7 +99,7 @@ class TrainingProgram:
         )
         with tf.device(data.device):
             self.model = build(self._layers, data.dataset.features)
-            self._optimizer = _optimizer(config.training)
+            self._optimizer = make_optimizer(config.training)
             self._optimizer.build(self.model.trainable_variables)
         self._variables = [*self.model.variables, *self._optimizer.variables]
         self._initial = [variable.numpy() for variable in self._variables]
@@ -224,7 +224,7 @@ class TrainingProgram:
 
     def _environment(self) -> Environment:
         return Environment(
-            bnbench=bnbench.__version__,
+            bnbench=__version__,
             tensorflow=tf.__version__,
             keras=keras.__version__,
             python=platform.python_version(),
@@ -243,7 +243,8 @@ def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
-def _optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+    """Return the Keras optimizer that the config names, with its settings."""
     rate, momentum = training.learning_rate, training.momentum
     match training.optimizer:
         case "sgd":

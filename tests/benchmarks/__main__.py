@@ -13,10 +13,10 @@ from rich.console import Console
 from tests import benchmarks
 from tests.benchmarks import machine, report, targets
 from tests.benchmarks.figures import Section
-from tests.benchmarks.sections import command, epoch, growth, latency
+from tests.benchmarks.sections import command, engines, epoch, growth, latency
 from tests.benchmarks.settings import FULL, QUICK, Settings
 
-SECTIONS = ("epoch", "floor", "growth", "command", "latency")
+SECTIONS = ("epoch", "floor", "engines", "growth", "command", "latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,7 +67,7 @@ def _measurements(names: Sequence[str]) -> list[Callable[[Settings], Section]]:
     chosen: list[Callable[[Settings], Section]] = []
     if "epoch" in names or "floor" in names:
         chosen.append(partial(epoch.measure, others="epoch" in names, floor="floor" in names))
-    modules = {"growth": growth, "command": command, "latency": latency}
+    modules = {"engines": engines, "growth": growth, "command": command, "latency": latency}
     return chosen + [module.measure for name, module in modules.items() if name in names]
 
 

@@ -8,11 +8,13 @@ from rich.table import Table
 from tests.benchmarks.figures import Figure, Section, Spread
 from tests.benchmarks.targets import Target
 
-HELD_AGAINST = ("model.fit", "matrix products", "bare typer")
+HELD_AGAINST = ("model.fit", "matrix products", "bare typer", "one alone", "processes")
 HEADINGS = {
     "model.fit": "× model.fit",
     "matrix products": "of the floor",
     "bare typer": "of a bare --help",
+    "one alone": "of one alone",
+    "processes": "of processes",
 }
 
 

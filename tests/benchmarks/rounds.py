@@ -10,7 +10,6 @@ from tests.benchmarks.processes import Worker, WorkerFailed, ask_all
 SHARED = "one process, all cores"
 SPREAD = "one process per core"
 ALONE = "one run on one core"
-ALL_RUNS = "one run per core, one process"
 
 REQUIRED = ("bnbench", "model.fit", "matrix products")  # the others may be missing or fail
 
@@ -30,7 +29,6 @@ class Contender:
     program: str
     form: str
     workers: Sequence[Worker]
-    jobs: int | None = None  # bnbench alone runs several at once in one process
     prepares: bool = True  # False where another contender prepares the same workers
     trouble: str = ""
 
@@ -39,27 +37,19 @@ class Contender:
         """Program and form."""
         return self.program, self.form
 
-    def prepare(self, task: dict[str, Any], options: dict[str, Any]) -> None:
+    def prepare(self, task: dict[str, Any]) -> None:
         """Build and compile, unless the library is missing or fails."""
         if not self.prepares:
             return
-        self._attempt(
-            lambda: ask_all(
-                list(self.workers), "prepare", peer=self.program, task=task, options=options
-            )
-        )
+        self._attempt(lambda: ask_all(list(self.workers), "prepare", peer=self.program, task=task))
 
     def take_turn(self) -> Sample | None:
         """Run one epoch on every worker at once."""
-        options = {} if self.jobs is None else {"jobs": self.jobs}
-        seconds = self._attempt(
-            lambda: ask_all(list(self.workers), "epoch", peer=self.program, **options)
-        )
+        seconds = self._attempt(lambda: ask_all(list(self.workers), "epoch", peer=self.program))
         if seconds is None:
             return None
-        # Programs in several processes are given the sum of their rates, as if none ever waited
-        # for another; bnbench's runs in one process are timed until the last one ends.
-        rate = sum((self.jobs or 1) / each for each in seconds)
+        # Several processes are given the sum of their rates, as if none ever waited for another.
+        rate = sum(1 / each for each in seconds)
         return Sample(sum(seconds) / len(seconds), rate)
 
     def _attempt(self, ask: Callable[[], Any]) -> Any:

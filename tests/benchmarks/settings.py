@@ -13,7 +13,11 @@ class Settings:
     """Sizes of the measurement; the defaults are those of the full benchmark."""
 
     rounds: int = 3
-    networks: tuple[str, ...] = ("no_bn", "post_act", "pre_act")
+    networks: tuple[str, ...] = ("no_bn", "post_act", "pre_act", "deep/pre_act")
+    engine_networks: tuple[str, ...] = ("pre_act", "deep/pre_act")
+    engine_epochs: int = 4
+    ray_seeds: int = 16
+    ray_epochs: int = 20
     overrides: tuple[str, ...] = ()
     growth: dict[str, tuple[int, ...]] = field(
         default_factory=lambda: {
@@ -55,6 +59,10 @@ FULL = Settings()
 QUICK = Settings(
     rounds=1,
     networks=("pre_act",),
+    engine_networks=("pre_act",),
+    engine_epochs=1,
+    ray_seeds=2,
+    ray_epochs=1,
     overrides=("data.dataset=fashion_mnist_sample", "data.validation_size=400"),
     growth={"batch size": (32, 64), "hidden width": (100,), "hidden layers": (2,)},
     growth_rows=640,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.benchmarks.figures import Section, times
-from tests.benchmarks.rounds import ALL_RUNS, ALONE
+from tests.benchmarks.rounds import ALONE, SPREAD
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,18 @@ class Target:
 
 def judge(sections: Sequence[Section]) -> list[Target]:
     """Return the targets that these sections speak of."""
-    judges = {"epoch": _epoch, "growth": _growth, "command": _command, "latency": _latency}
+    judges = {
+        "epoch": _epoch,
+        "engines": _engines,
+        "growth": _growth,
+        "command": _command,
+        "latency": _latency,
+    }
     return [target for section in sections for target in judges[section.name](section)]
 
 
 def _epoch(section: Section) -> Iterator[Target]:
-    for rate in section.find(program="bnbench", form=ALL_RUNS, quantity="all cores"):
+    for rate in section.find(program="bnbench", form=SPREAD, quantity="all cores"):
         for program, wanted in (("model.fit", 6), ("JAX scan", 1.5)):
             for rival in section.find(program=program, subject=rate.subject, quantity="all cores"):
                 if rival.values:
@@ -48,6 +54,17 @@ def _epoch(section: Section) -> Iterator[Target]:
         yield Target(f"{network}: one run alone, × model.fit", 3, alone.ratios["model.fit"].median)
         if floor := alone.ratios.get("matrix products"):
             yield Target(f"{network}: epoch of the floor", 1.3, floor.median, at_least=False)
+
+
+def _engines(section: Section) -> Iterator[Target]:
+    for figure in section.find(quantity="epoch"):
+        if figure.form != "1 at once":
+            what = f"{figure.subject}: epoch of each of {figure.form}, of one alone"
+            yield Target(what, 1.1, figure.ratios["one alone"].median, at_least=False)
+    for figure in section.find(program="Ray", quantity="first epoch to last record"):
+        if figure.values:
+            ratio = figure.ratios["processes"].median
+            yield Target("runs on Ray, of worker processes", 1.25, ratio, at_least=False)
 
 
 def _growth(section: Section) -> Iterator[Target]:

@@ -20,24 +20,24 @@ class Holder:
     def __init__(self) -> None:
         self._programs: dict[str, Any] = {}
 
-    def check(self, peer: str, task: dict[str, Any], options: dict[str, Any]) -> list[float]:
+    def check(self, peer: str, task: dict[str, Any]) -> list[float]:
         """Return the mean loss of one epoch, and the loss of the first batch after it."""
-        program = peers.make(peer, Task.of(task), options)
+        program = peers.make(peer, Task.of(task))
         mean = program.train(program.task.order)
         return [mean, program.loss(program.task.order[: program.task.batch_size])]
 
-    def prepare(self, peer: str, task: dict[str, Any], options: dict[str, Any]) -> float:
+    def prepare(self, peer: str, task: dict[str, Any]) -> float:
         """Build a program, let go of the one before it, warm it up; return the seconds."""
         start = time.perf_counter()
         self._programs.pop(peer, None)
-        program: Program = peers.make(peer, Task.of(task), options)
+        program: Program = peers.make(peer, Task.of(task))
         program.warm_up()
         self._programs[peer] = program
         return time.perf_counter() - start
 
-    def epoch(self, peer: str, **options: int) -> float:
+    def epoch(self, peer: str) -> float:
         """Train one epoch and return its seconds."""
-        return float(self._programs[peer].epoch(**options))
+        return float(self._programs[peer].epoch())
 
     def many_runs(self, task: dict[str, Any], counts: list[int], jobs: int) -> Any:
         """Return seconds and resident memory after each count of runs."""

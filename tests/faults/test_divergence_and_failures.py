@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.cli import commands, options
+from bnbench.api import Study
+from bnbench.cli import checks, options
 from bnbench.errors import CheckFailed
 from bnbench.training.engines.engine import RunFailed
 from bnbench.training.plan import Trial
@@ -105,7 +106,7 @@ def test_debugging_shows_the_traceback_of_a_failed_run(
     failed = RunFailed(Trial(record().config, 3), "IndexError: list index out of range", details)
     monkeypatch.setattr(options, "debugging", True)
     with pytest.raises(CheckFailed, match=r"1 runs? failed, 0 diverged"):
-        commands._report_trouble([], [failed])
+        checks.check_runs(Study((), (), failures=(failed,)))
     said = capsys.readouterr().err
     assert said.startswith("failed: no_bn seed 3: IndexError: list index out of range\n")
     assert "Traceback" in said

@@ -104,7 +104,7 @@ def test_checks_count_without_a_reader(sink: str, runs: Callable[..., Path]) -> 
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         if code and "2>&-" not in sink:
-            assert done.stderr == "bnbench: no_bn: mean below 90 %\n"
+            assert done.stderr == "bnbench: no_bn: mean 50.00 % is below 90\n"
 
 
 @pytest.mark.slow

@@ -63,7 +63,12 @@ def of(*configs: str, seeds: int = 7, **changes: Any) -> list[RunRecord]:
 
 def renamed(records: list[RunRecord], **names: str) -> list[RunRecord]:
     """Give the experiments other names, also such as no config may have."""
-    return [r.model_copy(update={"experiment": names[r.experiment]}) for r in records]
+
+    def under(record: RunRecord, name: str) -> RunRecord:
+        config = record.config.model_copy(update={"name": name})
+        return record.model_copy(update={"experiment": name, "config": config})
+
+    return [under(record, names[record.experiment]) for record in records]
 
 
 @pytest.fixture(scope="module")
@@ -379,8 +384,8 @@ def test_the_alternative_texts_have_the_numbers() -> None:
         plots.alternative_text(comparison, kind) for kind in plots.KINDS
     )
     assert (
-        "pre_act (n = 6/7): validation accuracy 85.00 % after epoch 1, 85.00 % after epoch 2; "
-        "training loss 0.500 and 0.500 nats; 2.00 s of training." in curves
+        "pre_act (n = 6/7): validation accuracy 85.00 % after epoch 1, 85.00 % after epoch 10; "
+        "training loss 0.500 and 0.500 nats; 10.0 s of training." in curves
     )
     assert differences == (
         "Differences in test accuracy in percentage points ± half the 95 % interval. "

@@ -79,7 +79,7 @@ from bnbench.errors import EnvironmentFault
 from bnbench.training import device
 sys.modules["tensorflow"] = None  # as where it is not installed
 try:
-    device.start("cpu", 1)
+    device.start("cpu")
 except EnvironmentFault as fault:
     print(fault)
 """

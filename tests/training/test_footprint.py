@@ -131,7 +131,7 @@ def resident(peak):
 
 config = parse_config("name: measured", "measured", sys.argv[1:])
 data = load(config.data.dataset, config.data.validation_size)
-device.start("cpu", 1)
+device.start("cpu")
 from bnbench.training.program import DeviceData, TrainingProgram
 before = resident(peak=False)
 TrainingProgram(config, DeviceData.place(data, "CPU:0"), 1).run(0)

@@ -87,9 +87,9 @@ class Nursery:
         ours, theirs = socket.socketpair()
         with theirs:
             if self.method == "fork":
-                self._process = _started(get_context("fork").Process, nursery.serve, theirs, ours)
+                self._process = _forked(nursery.serve, theirs, ours)
             else:
-                self._process = _started(get_context("spawn").Process, nursery.serve, theirs)
+                self._process = _spawned(nursery.serve, theirs)
         with Connection(os.dup(ours.fileno())) as opened:
             opened.send(self.setup)
         return ours
@@ -118,16 +118,21 @@ class Nursery:
 
 @dataclass
 class Spawner:
-    """Starts every worker as a fresh interpreter, as macOS and Windows need it."""
+    """Starts every worker as a fresh interpreter, as macOS and Windows need it.
 
-    setup: Setup
+    A worker is whatever ``target`` does with its connection, of which the first message is
+    ``setup``.
+    """
+
+    setup: object
+    target: Callable[[Connection], None] = worker.work
     _processes: list[BaseProcess] = field(default_factory=list)
 
     def start(self) -> tuple[int, Connection]:
         ours, theirs = Pipe()
         try:
             with theirs:
-                self._processes.append(_started(get_context("spawn").Process, worker.work, theirs))
+                self._processes.append(_spawned(self.target, theirs))
             ours.send(self.setup)
         except OSError as error:
             raise _none_starts(error) from error
@@ -145,11 +150,16 @@ class Spawner:
         self._processes.clear()
 
 
-def _started(
-    process_of: Callable[..., BaseProcess], target: Callable[..., None], *arguments: object
-) -> BaseProcess:
-    process = process_of(target=target, args=arguments, daemon=True)
+def _spawned(target: Callable[..., None], *arguments: object) -> BaseProcess:
+    process = get_context("spawn").Process(target=target, args=arguments, daemon=True)
     with _signals_held_back(), _main_module_hidden(), _streams_hidden():
+        process.start()
+    return process
+
+
+def _forked(target: Callable[..., None], *arguments: object) -> BaseProcess:
+    process = get_context("fork").Process(target=target, args=arguments, daemon=True)
+    with _signals_held_back():
         process.start()
     return process
 

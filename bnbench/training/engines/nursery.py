@@ -44,11 +44,12 @@ def serve(requests: socket.socket, others: socket.socket | None = None) -> None:
     if others is not None:
         others.close()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    nursery = _Nursery(requests, _received(requests))
-    with suppress(Exception):  # every worker will meet it again, and can tell
-        device.load()
-    gc.freeze()  # else the first collection in each worker would write to all that is shared
-    nursery.serve()
+    with suppress(EOFError, ConnectionError):  # nobody is there any more
+        nursery = _Nursery(requests, _received(requests))
+        with suppress(Exception):  # every worker will meet it again, and can tell
+            device.load()
+        gc.freeze()  # else the first collection in each worker would write to all that is shared
+        nursery.serve()
 
 
 @dataclass

@@ -4,10 +4,11 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
@@ -74,12 +75,17 @@ def _open(setup: Setup) -> Workshop:
 def _incoming(parent: Connection) -> "queue.SimpleQueue[Trial]":
     """Return a queue that fills with what the parent sends; the process ends when it is gone."""
     trials: queue.SimpleQueue[Trial] = queue.SimpleQueue()
+    end_with(parent, trials.put)
+    return trials
+
+
+def end_with(parent: Connection, take: Callable[[Any], object] = lambda told: None) -> None:
+    """From now on end this process when the parent closes its end; ``take`` what it sends."""
 
     def listen() -> None:
         with suppress(EOFError, OSError):
             while True:
-                trials.put(parent.recv())
-        os._exit(0)  # whatever the run is doing: it leaves nothing behind
+                take(parent.recv())
+        os._exit(0)  # whatever is under way: it leaves nothing behind
 
     threading.Thread(target=listen, daemon=True).start()
-    return trials

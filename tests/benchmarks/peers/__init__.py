@@ -27,8 +27,8 @@ def installed(name: str) -> bool:
     return library is None or find_spec(library) is not None
 
 
-def make(name: str, task: Task, options: dict[str, object]) -> Program:
+def make(name: str, task: Task) -> Program:
     """Build the program with the task's initial weights."""
     maker = importlib.import_module(f"tests.benchmarks.peers.{MODULES[name]}")
-    program: Program = maker.make(name, task, options)
+    program: Program = maker.make(name, task)
     return program

@@ -96,6 +96,6 @@ def _loss(
     return -chosen.mean(), (moved, hits)
 
 
-def make(name: str, task: Task, options: dict[str, Any]) -> Scan:
+def make(name: str, task: Task) -> Scan:
     """Build and compile the epoch."""
     return Scan(task)

@@ -70,6 +70,6 @@ def _epoch_clock() -> Any:
     return EpochClock()
 
 
-def make(name: str, task: Task, options: dict[str, Any]) -> Fit:
+def make(name: str, task: Task) -> Fit:
     """Build the model; the name says how many steps are run at once."""
     return Fit(task, 50 if "50 steps" in name else 1)

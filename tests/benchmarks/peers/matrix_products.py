@@ -72,6 +72,6 @@ def _input_gradients(layers: tuple[Layer, ...]) -> list[bool]:
     return needed
 
 
-def make(name: str, task: Task, options: dict[str, Any]) -> MatrixProducts:
+def make(name: str, task: Task) -> MatrixProducts:
     """Lay out the operands."""
     return MatrixProducts(task)

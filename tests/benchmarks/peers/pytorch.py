@@ -1,7 +1,5 @@
 """The network in PyTorch: tensors in memory, a loop over batches, the fused SGD."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import nn
@@ -85,6 +83,6 @@ def _activation(name: str) -> list[nn.Module]:
     return [] if name in ("linear", "softmax") else [ACTIVATIONS[name]()]  # softmax: in the loss
 
 
-def make(name: str, task: Task, options: dict[str, Any]) -> Torch:
+def make(name: str, task: Task) -> Torch:
     """Build the network, compiled where the name says so."""
     return Torch(task, compiled="compiled" in name)

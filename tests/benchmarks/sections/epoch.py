@@ -8,7 +8,7 @@ from typing import Any
 from tests.benchmarks import peers
 from tests.benchmarks.figures import Figure, Section, Spread, times
 from tests.benchmarks.processes import Worker, WorkerFailed, hired
-from tests.benchmarks.rounds import ALL_RUNS, ALONE, SHARED, SPREAD, Contender, Sample, take_turns
+from tests.benchmarks.rounds import ALONE, SHARED, SPREAD, Contender, Sample, take_turns
 from tests.benchmarks.settings import Settings
 
 OURS, FIT, FLOOR = "bnbench", "model.fit", "matrix products"
@@ -36,7 +36,7 @@ def measure(settings: Settings, *, others: bool, floor: bool) -> Section:
             section.notes += _agree(network, contenders, checked)
             task = settings.task(Path(folder), config, settings.rows) | {"start": checked["start"]}
             for contender in contenders:
-                contender.prepare(task, {"jobs": len(settings.cores)})
+                contender.prepare(task)
             samples = take_turns(contenders, settings.rounds)
             section.figures += _figures(network, contenders, samples)
     return section
@@ -50,10 +50,9 @@ def _contenders(
         if not peers.installed(name):
             found.append(Contender(name, SHARED, [], trouble="not installed"))
         elif name == OURS:
-            workers = [hire()]
-            found.append(Contender(name, ALONE, workers, jobs=1))
-            jobs = len(settings.cores)
-            found.append(Contender(name, ALL_RUNS, workers, jobs, prepares=False))
+            workers = [hire() for _ in settings.cores]
+            found.append(Contender(name, ALONE, workers[:1], prepares=False))
+            found.append(Contender(name, SPREAD, workers))
         else:
             tied = [hire(core) for core in settings.cores]
             if name == FLOOR:
@@ -68,11 +67,11 @@ def _agree(network: str, contenders: Sequence[Contender], task: dict[str, Any]) 
     """Check that every program computes the same as bnbench; return what was found, in words."""
     asked = {c.program: c for c in contenders if c.program != FLOOR and not c.trouble}
     ours = asked.pop(OURS).workers[0]
-    expected = ours.ask("check", peer=OURS, task=task, options={})
+    expected = ours.ask("check", peer=OURS, task=task)
     worst = 0.0
     for name, contender in asked.items():
         try:
-            found = contender.workers[0].ask("check", peer=name, task=task, options={})
+            found = contender.workers[0].ask("check", peer=name, task=task)
         except WorkerFailed as failure:
             for each in contenders:
                 if each.program == name:

@@ -20,10 +20,10 @@ def measure(settings: Settings) -> Section:
         ours, fit = hire(), hire()
         for subject, overrides, rows in _points(settings):
             task = settings.task(Path(folder), settings.config(NETWORK, *overrides), rows)
-            contenders = [Contender(OURS, ALONE, [ours], jobs=1), Contender(FIT, SHARED, [fit])]
+            contenders = [Contender(OURS, ALONE, [ours]), Contender(FIT, SHARED, [fit])]
             section.figures += _compare(subject, rows, contenders, task, settings.rounds)
         task = settings.task(Path(folder), settings.config(NETWORK), settings.growth_rows)
-        section.figures += _jobs(settings, ours, fit, task)
+        section.figures += _jobs(settings, [ours, *(hire() for _ in settings.cores[1:])], fit, task)
         section.figures += _seeds(settings, hire, fit, Path(folder))
     section.notes.append(
         "Epochs are whole, but over the first rows of the training set only, as many as the table "
@@ -49,7 +49,7 @@ def _compare(
     subject: str, rows: int, contenders: list[Contender], task: dict[str, Any], rounds: int
 ) -> Iterator[Figure]:
     for contender in contenders:
-        contender.prepare(task, {"jobs": 1})
+        contender.prepare(task)
     samples = take_turns(contenders, rounds)
     seconds = {name: [sample.seconds for sample in own] for (name, _), own in samples.items()}
     for contender in contenders:
@@ -66,17 +66,17 @@ def _compare(
         )
 
 
-def _jobs(settings: Settings, ours: Worker, fit: Worker, task: dict[str, Any]) -> Iterator[Figure]:
-    cores = len(settings.cores)
-    at_once = sorted({cores, *(2**power for power in range(cores.bit_length()))})
+def _jobs(
+    settings: Settings, ours: list[Worker], fit: Worker, task: dict[str, Any]
+) -> Iterator[Figure]:
+    at_once = sorted({len(ours), *(2**power for power in range(len(ours).bit_length()))})
     contenders = [
-        Contender(OURS, f"{jobs} at once", [ours], jobs, prepares=jobs == 1)
+        Contender(OURS, f"{jobs} at once", ours[:jobs], prepares=jobs == len(ours))
         for jobs in at_once
-        if jobs <= cores
     ]
     contenders.append(Contender(FIT, SHARED, [fit]))
     for contender in contenders:
-        contender.prepare(task, {"jobs": cores})
+        contender.prepare(task)
     samples = take_turns(contenders, settings.rounds)
     theirs = [sample.rate for sample in samples[FIT, SHARED]]
     for contender in contenders:

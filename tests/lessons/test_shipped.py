@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bnbench.errors import EnvironmentFault, InputError
-from bnbench.experiments import shipped
 from bnbench.experiments.config import load_config
+from bnbench.lessons import shipped
 from tests.conftest import CONFIGS
 
 
