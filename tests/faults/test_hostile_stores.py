@@ -4,27 +4,22 @@ What must be shown is computed here from the records as they were written, by ot
 """
 
 import csv
-import gc
 import html
 import io
 import json
 import os
 import re
-import signal
 import statistics
-import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-import typer
 
-from bnbench import __main__, api
-from bnbench.cli.commands import app
+from bnbench import api
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.evidence.records import RunRecord
@@ -33,8 +28,9 @@ from bnbench.experiments.config import Config
 from bnbench.show import formats, plots
 from bnbench.training import TRAINING_VERSION
 from bnbench.training.plan import plan
-from tests.faults.hostile_stores import STORES
-from tests.faults.shelf import Content, Shelf, home_of, runs_of, shifted
+from tests.faults.stores import STORES
+from tests.faults.stores.driving import Done, drive
+from tests.faults.stores.shelf import Content, Shelf, home_of, runs_of, shifted
 
 DRAWN = {  # through the real plots, which take their time; the others through the words of them
     "a_name_that_is_the_label_of_another",
@@ -45,46 +41,6 @@ DRAWN = {  # through the real plots, which take their time; the others through t
     "the_largest_counts",
     "texts_that_act_on_a_terminal",
 }
-
-
-COMMAND: Any = typer.main.get_command(app)  # what a call of the app makes anew each time
-
-
-class Ended(BaseException):
-    """What the program ends in here, in place of the end of the process."""
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def drive(*arguments: object) -> Done:
-    """Run the program from its start to its end, in this process."""
-    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def end(code: int) -> None:
-        raise Ended(code)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "argv", ["bnbench", *map(str, arguments)])
-        patched.setattr(sys, "stdout", streams[0])
-        patched.setattr(sys, "stderr", streams[1])
-        patched.setattr(sys, "unraisablehook", sys.unraisablehook)
-        patched.setattr(os, "_exit", end)
-        patched.setattr(__main__, "app", COMMAND)
-        try:
-            __main__.main()
-        except Ended as ended:
-            code = ended.args[0]
-        finally:
-            gc.enable()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    out, err = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
-    return Done(code, out, err)
 
 
 @pytest.fixture(scope="module", params=STORES)

@@ -13,6 +13,7 @@ from tests.conftest import record
 Content = dict[str, Any]  # of a record, as JSON has it
 Fill = Callable[["Shelf"], None]
 
+EVIL = "[/x][link=http://evil]\x1b]0;t\x07\x1b[31m\x9b31m\u202e\u2066\u200b\r\n[bold]<b>|$`\\&%#_{}"
 SEVEN = (0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882)
 
 
