@@ -114,7 +114,8 @@ class Study:
     def __str__(self) -> str:
         from bnbench.show import terminal
 
-        return terminal.page(self.comparisons)
+        warnings = "".join(f"warning: {warning}\n" for warning in self.warnings)
+        return warnings + terminal.page(self.comparisons)
 
     def __repr__(self) -> str:
         return f"Study of {count(len(self.records), 'run')}; print it for its tables"

@@ -50,7 +50,7 @@ def test_a_frame_has_a_row_to_a_run(folder: Path) -> None:
     assert len(frame) == 14
     means = frame.groupby("placement")["test_accuracy"].mean()
     assert means["before_activation"] - means["none"] == pytest.approx(0.01)
-    assert str(frame["started_at"].dtype) == "datetime64[ns, UTC]"
+    assert str(frame["started_at"].dtype) == "datetime64[us, UTC]"
     assert frame["seed"].dtype.kind == "i"
 
 

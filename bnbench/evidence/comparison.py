@@ -143,7 +143,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
 
 def _made_on(record: RunRecord) -> tuple[Any, ...]:
     """Return what two runs must share for their numbers to mean the same."""
-    return record.data.sha256, record.training_version
+    return record.data.sha256, record.data.rows, record.training_version
 
 
 def _split(
@@ -177,8 +177,8 @@ def _referenced(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def _names_of(config: Config) -> tuple[str, ...]:
     """Return what an experiment may be called, the most telling first."""
-    own = config.experiment_id
-    return label(config), config.name, f"{config.name}-{own}", own
+    name, own = config.name, config.experiment_id
+    return label(config), name, f"{name}-{own}", f"{name} [{own}]", own
 
 
 def _is_named(config: Config, names: Collection[str]) -> bool:

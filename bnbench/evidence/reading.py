@@ -2,7 +2,10 @@
 
 import base64
 import os
+import re
 import stat
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +15,8 @@ from bnbench.experiments.sweep import swept_values
 from bnbench.text import visible
 
 LARGEST_RECORD_BYTES = 64 * 2**20
+
+_UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00:00")
 
 
 class DamagedRecord(Exception):
@@ -59,7 +64,10 @@ def _reason(error: ValidationError) -> str:
 
 
 def _contradiction(record: RunRecord) -> str | None:
-    checks = (_identity_fault, _history_fault, _results_fault, _data_fault, _correctness_fault)
+    checks = (
+        *(_identity_fault, _time_fault, _parameters_fault, _history_fault, _results_fault),
+        *(_data_fault, _correctness_fault),
+    )
     return next(filter(None, (check(record) for check in checks)), None)
 
 
@@ -70,6 +78,24 @@ def _identity_fault(record: RunRecord) -> str | None:
         return "its name or ids do not belong to its config"
     if record.swept != swept_values(config):
         return "its swept values are not those of its config"
+    return None
+
+
+def _time_fault(record: RunRecord) -> str | None:
+    """Say where its start cannot be told, or be put in order with that of other runs as text."""
+    with suppress(ValueError):
+        if _UTC.fullmatch(record.started_at) and datetime.fromisoformat(record.started_at):
+            return None
+    return "its started_at is no time in UTC"
+
+
+def _parameters_fault(record: RunRecord) -> str | None:
+    p = record.parameters
+    trainable = p.kernel + p.bias + p.gamma + p.beta
+    non_trainable = p.moving_mean + p.moving_variance
+    sums = (trainable + non_trainable, trainable, non_trainable)
+    if sums != (p.total, p.trainable, p.non_trainable):
+        return "its parameters do not add up"
     return None
 
 

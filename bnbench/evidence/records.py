@@ -45,15 +45,15 @@ class _Part(BaseModel):
 class Parameters(_Part):
     """Number of parameters in total and by role."""
 
-    total: int
-    trainable: int
-    non_trainable: int
-    kernel: int
-    bias: int
-    gamma: int
-    beta: int
-    moving_mean: int
-    moving_variance: int
+    total: Count
+    trainable: Count
+    non_trainable: Count
+    kernel: Count
+    bias: Count
+    gamma: Count
+    beta: Count
+    moving_mean: Count
+    moving_variance: Count
 
 
 class History(_Part):

@@ -47,6 +47,11 @@ class Candidates:
         return ends
 
     @property
+    def paired(self) -> bool:
+        """Whether there are seeds that all values in the running completed."""
+        return bool(_common_seeds(_in_the_running(self.experiments)))
+
+    @property
     def short_of_seeds(self) -> bool:
         """Whether the best was chosen over candidates that have more seeds than it."""
         most = max(len(e.records) for e in self.experiments)
@@ -116,9 +121,9 @@ def _origin(config: Config, keys: Keys) -> str:
 def tune(keys: Keys, records: Iterable[RunRecord]) -> Tuning | None:
     """Choose, for each network of one sweep, the values with the best validation accuracy.
 
-    What counts is the mean after the last epoch over the seeds that all values of the network
-    completed; values with a smaller share of diverged runs come first. None where no network has
-    two values to choose from.
+    In the running are the values with the smallest share of diverged runs. What counts is the mean
+    after the last epoch over the seeds that all of these completed, over all seeds where there are
+    none. None where no network has two values to choose from.
     """
     by_network: dict[str, list[Experiment]] = {}
     for experiment in group(records, CHOSEN_BY):
@@ -135,11 +140,21 @@ def _candidates(keys: Keys, experiments: Iterable[Experiment]) -> Candidates:
 
 
 def _best(candidates: Sequence[Experiment]) -> Experiment:
-    common = set.intersection(*(set(candidate.values) for candidate in candidates))
+    running = _in_the_running(candidates)
+    common = _common_seeds(running)
 
-    def merit(candidate: Experiment) -> tuple[float, float]:
+    def merit(candidate: Experiment) -> float:
         values = [v for seed, v in candidate.values.items() if seed in common or not common]
-        survived = len(candidate.values) / len(candidate.records)
-        return survived, float(np.mean(values)) if values else 0.0
+        return float(np.mean(values)) if values else 0.0
 
-    return max(candidates, key=merit)
+    return max(running, key=merit)
+
+
+def _in_the_running(candidates: Sequence[Experiment]) -> list[Experiment]:
+    """Return those with the smallest share of diverged runs."""
+    survived = [len(candidate.values) / len(candidate.records) for candidate in candidates]
+    return [c for c, share in zip(candidates, survived, strict=True) if share == max(survived)]
+
+
+def _common_seeds(candidates: Iterable[Experiment]) -> set[int]:
+    return set.intersection(*(set(candidate.values) for candidate in candidates))

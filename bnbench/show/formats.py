@@ -58,8 +58,10 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
 
 def _body(comparison: Comparison) -> dict[str, Any]:
     return {
+        "reference": comparison.reference,
         "protocol": comparison.protocol,
         "data_sha256": comparison.baseline.newest.data.sha256,
+        "training_version": comparison.baseline.newest.training_version,
         "metric": comparison.question.metric,
         "baseline": comparison.baseline.label,
         "margin": comparison.question.margin_in_metric,
@@ -129,6 +131,7 @@ CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "experiment": lambda r: r.experiment,
     "experiment_id": lambda r: r.experiment_id,
     "protocol_id": lambda r: r.protocol_id,
+    "training_version": lambda r: r.training_version,
     "placement": lambda r: r.config.model.batch_norm.placement,
     "input_batch_norm": lambda r: r.config.model.batch_norm.input,
     "seed": lambda r: r.seed,

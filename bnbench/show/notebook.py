@@ -41,4 +41,4 @@ def to_frame(comparisons: Sequence[Comparison]) -> Any:
             "a frame needs pandas; install it with: pip install 'bnbench[notebook]'"
         ) from error
     frame = pd.DataFrame(formats.run_rows(comparisons), columns=list(formats.CSV_FIELDS))
-    return frame.astype({"started_at": "datetime64[ns, UTC]"})
+    return frame.astype({"started_at": "datetime64[us, UTC]"})

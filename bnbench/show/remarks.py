@@ -105,7 +105,10 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
 def _unequal_seeds(comparison: Comparison) -> Iterator[str]:
     base = comparison.baseline
     for e in comparison.experiments:
-        if common := e.records.keys() & base.records.keys():
+        common = e.records.keys() & base.records.keys()
+        if not common:
+            yield f"{e.label} and {base.label} have no seed in common, so nothing is paired"
+        else:
             alone = len(e.records) - len(common), len(base.records) - len(common)
             if any(alone):
                 yield (
@@ -121,6 +124,11 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     if not tuning.even:
         yield "not all experiments were tuned over the same values"
     for one in tuning.candidates:
+        if not one.paired:
+            yield (
+                f"{one.best.label} was chosen though there is no seed that all its values "
+                "completed: over the same seeds another might be the best"
+            )
         if one.short_of_seeds:
             yield (
                 f"{one.best.label} was chosen with {count(len(one.best.records), 'seed')}, though "

@@ -42,7 +42,7 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
 
 def _summary(comparisons: Sequence[Comparison]) -> str:
     records = {
-        (record.experiment_id, record.data.sha256, record.seed): record
+        record.key: record
         for comparison in comparisons
         for experiment in comparison.experiments
         for record in experiment.records.values()
@@ -51,7 +51,7 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
         return "No run has been recorded."
     days = sorted(record.started_at[:10] for record in records.values())
     when = f"on {days[0]}" if days[0] == days[-1] else f"between {days[0]} and {days[-1]}"
-    experiments = len({identity for identity, _, _ in records})
+    experiments = len({(name, identity) for name, identity, _ in records})
     return f"{count(len(records), 'run')} of {count(experiments, 'experiment')}, made {when}."
 
 

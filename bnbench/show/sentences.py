@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.tuning import Tuning
 from bnbench.experiments.sweep import short_key
 from bnbench.show.remarks import named, reason
 from bnbench.text import count, fixed, listed, signed
@@ -42,7 +43,7 @@ def title(comparison: Comparison) -> str:
     if comparison.tuning:
         what = f"tuned over {listed([short_key(key) for key in comparison.tuned])}"
     else:
-        what = f"protocol {comparison.config.protocol_id}"
+        what = f"protocol {comparison.reference}"
     start = f"Smoke run, {what}" if comparison.smoke else what[0].upper() + what[1:]
     return f"{start}: {describe_protocol(comparison)}{_state(comparison)}"
 
@@ -168,9 +169,17 @@ def _limits(comparison: Comparison) -> Iterator[str]:
     others = [e for e in comparison.experiments if e is not comparison.baseline]
     if comparison.tuning:
         yield (
-            "Every experiment stands here with the values that did best on the validation data, "
-            "over the seeds that all its values have; the test data had no part in that choice."
+            "Every experiment stands here with the values that did best on the validation data"
+            f"{_seeds_of_choice(comparison.tuning)}; the test data had no part in that choice."
         )
     if len(others) > 1 and not comparison.question.all_pairs:
         yield "How these rank among each other is not tested here; contrasting all pairs does."
     yield "It holds for this network, data set and training budget, and says nothing of others."
+
+
+def _seeds_of_choice(tuning: Tuning) -> str:
+    if not all(one.paired for one in tuning.candidates):
+        return ""  # a remark says so
+    if any(e.diverged for one in tuning.candidates for e in one.experiments):
+        return ", over the seeds that all its values with the smallest share of diverged runs have"
+    return ", over the seeds that all its values have"

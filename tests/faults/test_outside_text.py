@@ -32,7 +32,7 @@ def assert_harmless(text: str) -> None:
 def hostile(runs: Callable[..., Path]) -> Path:
     """Records that differ in processor, and so are remarked on, in a folder with a hostile name."""
     folder = runs(
-        record(processor=EVIL, tensorflow=EVIL, platform=EVIL, data_sha256=EVIL, started_at=EVIL),
+        record(processor=EVIL, tensorflow=EVIL, platform=EVIL, data_sha256=EVIL),
         record("pre_act", processor=f"{EVIL} &%$#_{{}}~^\\ | ` * < >", data_sha256=EVIL),
     )
     home = next(folder.iterdir())
