@@ -152,6 +152,8 @@ def assert_contrast(contrast: dict[str, Any], first: Network, second: Network) -
     assert contrast["pairs"] == len(differences)
     mean = pytest.approx(statistics.mean(differences), abs=1e-9) if differences else None
     assert contrast["mean_difference"] == mean
+    outcomes = [contrast[outcome] for outcome in ("wins", "ties", "losses")]
+    assert outcomes == outcomes_of(first, second)
     if len(differences) < 6:
         assert contrast["verdict"] is None
     elif contrast["verdict"] in ("better", "worse"):
@@ -161,6 +163,18 @@ def assert_contrast(contrast: dict[str, Any], first: Network, second: Network) -
 def differences_of(first: Network, second: Network) -> list[float]:
     ours, theirs = first.completed, second.completed
     return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+
+
+def outcomes_of(first: Network, second: Network) -> list[int]:
+    """Return how many pairs were won, tied and lost; what diverged loses to what did not."""
+    ours, theirs = (
+        {seed: -1.0 if value is None else value for seed, value in network.values}
+        for network in (first, second)
+    )
+    both = [(ours[seed], theirs[seed]) for seed in ours.keys() & theirs.keys()]
+    pairs = [pair for pair in both if pair != (-1.0, -1.0)]
+    won, lost = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+    return [won, len(pairs) - won - lost, lost]
 
 
 def assert_comparisons(
