@@ -13,7 +13,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import bnbench
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
@@ -101,7 +100,7 @@ def _join(address: str) -> None:
                 log_to_driver=False,
                 logging_level="CRITICAL",
                 runtime_env={
-                    "py_modules": [str(Path(bnbench.__file__).parent)],
+                    "py_modules": [str(Path(__file__).parents[2])],
                     "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "3"},
                 },
             )
