@@ -14,7 +14,8 @@ from tests.benchmarks.settings import Settings
 OURS, FIT, FLOOR = "bnbench", "model.fit", "matrix products"
 OTHERS = [name for name in peers.MODULES if name not in (OURS, FIT, FLOOR)]
 CHECKED_ROWS = 1600  # 50 steps
-TOLERANCE = 1e-5  # of the loss; float32 rounding over 50 steps is some 1e-7
+TOLERANCE = 1e-5  # of the loss; float32 rounding over 50 steps is some 1e-7, and 1e-5 in 20 layers
+DEEP_TOLERANCE = 1e-4
 SECONDS, RATE = "epoch", "all cores"
 
 Samples = dict[tuple[str, str], list[Sample]]
@@ -33,7 +34,9 @@ def measure(settings: Settings, *, others: bool, floor: bool) -> Section:
         for network in settings.networks:
             config = settings.config(network)
             checked = settings.task(Path(folder), config, CHECKED_ROWS)
-            section.notes += _agree(network, contenders, checked)
+            deep = len(config.model.hidden_units) > 10
+            tolerance = DEEP_TOLERANCE if deep else TOLERANCE
+            section.notes += _agree(network, contenders, checked, tolerance)
             task = settings.task(Path(folder), config, settings.rows) | {"start": checked["start"]}
             for contender in contenders:
                 contender.prepare(task)
@@ -63,7 +66,9 @@ def _contenders(
     return found
 
 
-def _agree(network: str, contenders: Sequence[Contender], task: dict[str, Any]) -> list[str]:
+def _agree(
+    network: str, contenders: Sequence[Contender], task: dict[str, Any], tolerance: float
+) -> list[str]:
     """Check that every program computes the same as bnbench; return what was found, in words."""
     asked = {c.program: c for c in contenders if c.program != FLOOR and not c.trouble}
     ours = asked.pop(OURS).workers[0]
@@ -78,12 +83,12 @@ def _agree(network: str, contenders: Sequence[Contender], task: dict[str, Any]) 
                     each.trouble = f"failed: {str(failure).splitlines()[0][:80]}"
             continue
         error = max(abs(a / b - 1) for a, b in zip(found, expected, strict=True))
-        if error > TOLERANCE:
+        if error > tolerance:
             raise Disagreement(f"{network}: {name}: losses {found}, bnbench has {expected}")
         worst = max(worst, error)
     return [
         f"{network}: after the same 50 steps all programs have a loss of {expected[1]:.6f}; the "
-        f"largest relative difference is {worst:.1e} (allowed: {TOLERANCE:.0e})."
+        f"largest relative difference is {worst:.1e} (allowed: {tolerance:.0e})."
     ]
 
 
