@@ -1,16 +1,12 @@
-"""Ctrl-C and SIGTERM: raised as `Interrupted`, and held back where they would do harm."""
+"""Ctrl-C and SIGTERM, raised as `Interrupted`."""
 
-import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from bnbench.errors import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _count = 0
-_holding_back = False
 
 
 def catch() -> None:
@@ -31,26 +27,10 @@ def came() -> bool:
     return _count > 0
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Raise `Interrupted` only at the end of the block; a second one ends the process at once."""
-    global _holding_back
-    _holding_back = True
-    try:
-        yield
-    finally:
-        _holding_back = False
-    if came():
-        raise Interrupted
-
-
 def _interrupt(number: int, frame: object) -> None:
     global _count
     _count += 1
-    if not _holding_back:
-        raise Interrupted
-    if _count > 1:
-        os._exit(Interrupted.exit_code)
+    raise Interrupted
 
 
 def _report_unraisable(lost: "sys.UnraisableHookArgs") -> None:
