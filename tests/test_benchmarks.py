@@ -25,6 +25,7 @@ def benchmark(module: str, *arguments: object) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.endurance
 @needs_psutil
 @pytest.mark.slow
 def test_quick_measurement_of_bnbench_model_fit_and_the_floor(tmp_path: Path) -> None:

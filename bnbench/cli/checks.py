@@ -38,6 +38,8 @@ def check_comparisons(study: Study, fail_under: float | None, strict: bool) -> N
 
 def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
     """Return by what the mean is too low; a run that diverged counts as 0."""
+    if not experiment.values:
+        return f"{experiment.label}: no run completed"
     mean = experiment.metric.scale * sum(experiment.values.values()) / len(experiment.records)
     if mean >= fail_under:
         return None

@@ -28,7 +28,8 @@ class Packed:
 
     def add(self, record: RunRecord, place: str) -> None:
         """Take the record in; raises `DamagedRecord` where the run has another one already."""
-        if self.records.setdefault(record.key, record) != record:
+        known = self.records.setdefault(record.key, record)
+        if known is not record and known != record:
             first = visible(self.places[record.key])
             raise DamagedRecord(place, f"{first} has another record of this run, which counts")
         self.places.setdefault(record.key, place)

@@ -118,7 +118,8 @@ class RecordStore:
         in_packs = self.packed()
         warnings += in_packs.warnings
         for key, record in in_packs.records.items():
-            if records.setdefault(key, record) != record:
+            known = records.setdefault(key, record)
+            if known is not record and known != record:
                 reason = f"{self._place(key)} has another record of this run, which counts"
                 warnings.append(str(DamagedRecord(in_packs.places[key], visible(reason))))
         return [records[key] for key in sorted(records)], warnings

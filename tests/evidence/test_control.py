@@ -37,6 +37,7 @@ def test_a_config_against_itself_is_no_better_and_no_worse(keras: object) -> Non
     assert contrast.result.verdict in {"equivalent", "inconclusive"}
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_runs(
     tiny: Callable[..., Config], keras: object

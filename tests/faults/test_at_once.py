@@ -13,6 +13,7 @@ from tests.faults.conftest import assert_comparable, untimed, untimed_records
 from tests.forge import Forge
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_eight_processes_make_the_same_runs(
     forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
@@ -38,6 +39,7 @@ def one_job(records: dict[str, str]) -> dict[str, str]:
     return {path: text.replace('"jobs": 2', '"jobs": 1') for path, text in records.items()}
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_comparing_a_thousand_times_during_a_run(
     forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path

@@ -20,7 +20,7 @@ from tests.faults.conftest import assert_comparable, assert_short, untimed_recor
 from tests.forge import FAST, Forge
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-KILLS_IN_A_LANE = 21
+KILLS_IN_A_LANE = 12
 KILLS_WHILE_IMPORTING = 8
 
 
@@ -95,8 +95,9 @@ def assert_right_end(done: subprocess.CompletedProcess[str], number: signal.Sign
         assert last == "bnbench: interrupted; the same command goes on from what is recorded"
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
-def test_fifty_kills_lose_nothing(
+def test_two_dozen_kills_lose_nothing(
     forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
 ) -> None:
     """After 50 kills at random moments the records equal those of an undisturbed run."""
@@ -121,6 +122,7 @@ def test_fifty_kills_lose_nothing(
     assert_comparable(lanes[0].folder / "runs0")
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_kills_while_importing(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None:
     """A fresh process killed among its imports leaves no record, no traceback and no damage."""

@@ -139,6 +139,7 @@ print((resident(peak=True) - before) / footprint.program_bytes(config, data))
 """
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bnbench.errors import EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.engines.launch import Method
@@ -149,6 +148,7 @@ def test_nothing_is_left_when_the_caller_stops_listening(quick: Make, method: Me
     assert [p for p in left if "resource_tracker" not in " ".join(p.cmdline())] == []
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_memory_is_flat_over_a_hundred_runs_of_a_worker(quick: Make) -> None:
     """After a few runs, a hundred more of the same experiment leave the memory where it is."""
@@ -241,19 +241,6 @@ def test_a_parent_killed_while_tensorflow_is_imported(tiny_yaml: Callable[..., P
         assert started.stderr.read() == ""
 
 
-def test_a_tensorflow_that_does_not_start_is_told_in_one_line(quick: Make) -> None:
-    """Without room for its libraries every worker fails: the caller gets an `EnvironmentFault`."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    limited = max(2**30, psutil.Process().memory_info().vms + 2**28)
-    resource.setrlimit(resource.RLIMIT_AS, (limited, before[1]))
-    try:
-        with pytest.raises(EnvironmentFault, match=r"^TensorFlow .*$"):
-            list(events_of(Processes("cpu", 1), quick()))
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_of_a_terminal_end_every_process(
@@ -296,6 +283,7 @@ def test_a_stopped_command_goes_on(
     assert untimed_records(tmp_path / "stopped") == untimed_records(tmp_path / "quiet")
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_workers_killed_again_and_again_lose_nothing(
     forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path

@@ -70,6 +70,7 @@ def made_here(forge: Forge, folder: Path, *configs: Path) -> dict[str, str]:
     return {"{experiment} seed {seed}".format(**json.loads(text)): text for text in found}
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_a_cluster_makes_the_records_of_one_machine(
     cluster: Cluster, forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
@@ -94,6 +95,7 @@ def test_a_cluster_makes_the_records_of_one_machine(
     )
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_runs_of_a_lost_node_and_of_a_lost_worker_are_repeated(
     cluster: Cluster, forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
@@ -114,6 +116,7 @@ def test_runs_of_a_lost_node_and_of_a_lost_worker_are_repeated(
     assert records(said) == expected
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_no_cluster_is_told_at_once(cluster: Cluster, tiny_yaml: Callable[..., Path]) -> None:
     """An address where nobody answers, and one that is none."""
