@@ -54,6 +54,7 @@ def test_documented_options_exist() -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join([prose, *lines])))
     named -= {
         "--logdir",
+        "--dist",
         "--generate",
         "--nodes",
         "--cpus-per-task",
