@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -258,12 +258,16 @@ class Config(_Section):
         """The seeds of the experiment's runs, in order."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
-    @property
+    def __hash__(self) -> int:
+        """Hash name and id: thousands of records share a few configs, and equal ones have both."""
+        return hash((self.name, self.experiment_id))
+
+    @cached_property
     def experiment_id(self) -> str:
         """8 hex digits that stand for data, model and training; see `_digest`."""
         return _digest(data=self.data, model=self.model, training=self.training)
 
-    @property
+    @cached_property
     def protocol_id(self) -> str:
         """8 hex digits that stand for data and training: what comparable experiments share."""
         return _digest(data=self.data, training=self.training)
@@ -291,7 +295,6 @@ def setting_keys() -> tuple[str, ...]:
     return tuple(Config(name="any").settings())
 
 
-@lru_cache(maxsize=1024)  # thousands of records share a few configs
 def _digest(**sections: _Section) -> str:
     """Hash the settings that differ from their defaults, so that a new default changes no id.
 
