@@ -18,6 +18,12 @@ from bnbench.experiments.sweep import label, order_of_values
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
+_TIMED = {  # of a run's environment: what bears on epoch times, with its name
+    "processor": "processor",
+    "device": "device",
+    "jobs": "jobs",
+    "tensorflow": "TensorFlow",
+}
 
 
 @dataclass(frozen=True)
@@ -186,8 +192,9 @@ def _is_named(config: Config, names: Collection[str]) -> bool:
 
 
 def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
-    configs = {record.config for record in records}
-    for name in (*question.names, *([question.baseline] if question.baseline else ())):
+    named = (*question.names, *([question.baseline] if question.baseline else ()))
+    configs = {record.config for record in records} if named else set()
+    for name in named:
         if not any(_is_named(config, [name]) for config in configs):
             known = sorted({own for config in configs for own in _names_of(config)[:2]})
             listed = ", ".join(known) or "none, as no run has been recorded"
@@ -282,8 +289,7 @@ def _epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
 def _unlike(*experiments: Experiment) -> Unlike | None:
     """Return the first aspect that bears on epoch times and is not the same in all runs."""
     environments = [r.environment for e in experiments for r in e.records.values()]
-    aspects = {"processor": "processor", "device": "device", "jobs": "jobs"}
-    for aspect, field in (aspects | {"TensorFlow": "tensorflow"}).items():
+    for field, aspect in _TIMED.items():
         seen = {str(getattr(environment, field)) for environment in environments}
         if len(seen) > 1:
             return Unlike(aspect, tuple(sorted(seen)))
