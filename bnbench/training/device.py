@@ -150,8 +150,7 @@ def _without_keras_json() -> Iterator[None]:
 def _standard_error_muted() -> Iterator[None]:
     # TensorFlow's native parts write to the descriptor before their log level is read.
     with suppress(OSError):  # nobody may be able to read what was said
-        if sys.stderr is not None:  # a forked worker has none
-            sys.stderr.flush()
+        sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
