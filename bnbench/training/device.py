@@ -40,6 +40,15 @@ def select(request: Request, gpus: Sequence[str]) -> str:
     return "CPU:0" if request == "cpu" or not gpus else "GPU:0"
 
 
+def may_have_gpu() -> bool:
+    """Tell whether a GPU can be here at all; TensorFlow's own answer takes seconds to come.
+
+    No only on Linux without the device files of NVIDIA, AMD and Windows' subsystem.
+    """
+    drivers = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in drivers)
+
+
 def load() -> tuple[Any, Any]:
     """Import Keras and TensorFlow and start nothing: a process forked from this one still may.
 

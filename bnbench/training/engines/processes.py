@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
-from bnbench.training.device import Request
+from bnbench.training import device
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from bnbench.training.engines.launch import Launcher, Method, launcher
 from bnbench.training.engines.worker import Ready, Setup
@@ -28,7 +28,7 @@ class Processes:
     A worker process that dies takes its run with it and no other; the run is repeated once.
     """
 
-    request: Request
+    request: device.Request
     jobs: int
     method: Method | None = None
 
@@ -37,11 +37,12 @@ class Processes:
     ) -> Generator[Event, None, None]:
         """Yield what comes of the trials; see `Engine.make`."""
         setup = Setup(self.request, self.jobs, models, dict(data))
+        alone = self.request != "cpu" and device.may_have_gpu()
         staff = _Staff(
             launcher(self.method or default_method, setup),
             self.jobs,
             list(trials),
-            most=self.jobs if self.request == "cpu" else 1,
+            most=1 if alone else self.jobs,
         )
         try:
             yield from staff.work()
@@ -62,7 +63,7 @@ class _Worker:
 class _Staff:
     """The workers, and what they have to do.
 
-    ``most`` of them work at once: one until the first has seen whether there is a GPU.
+    ``most`` of them work at once: one, where there may be a GPU, until the first has looked.
     """
 
     launcher: Launcher
