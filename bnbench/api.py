@@ -20,11 +20,11 @@ from bnbench.experiments.architecture import Layer, build
 from bnbench.experiments.config import Config, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
 from bnbench.text import count
-from bnbench.training import plan as planning
+from bnbench.training import agenda as agendas
+from bnbench.training.agenda import Agenda
 from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunEnded, RunFailed
 from bnbench.training.footprint import affordable_jobs
-from bnbench.training.plan import Plan
 
 if TYPE_CHECKING:
     from bnbench.show.progress import Voice
@@ -226,7 +226,7 @@ def run(
         export=_exporter(tensorboard, runs_dir),
         notice=voice.notice,
     )
-    voice.announce(task.plan, len(task.datasets))
+    voice.announce(task.agenda, len(task.datasets))
     for number, difference in task.resolvable_differences():
         voice.announce_resolution(number, difference)
     if ray is not None:
@@ -255,7 +255,7 @@ def _exporter(folder: str | Path | None, runs_dir: str | Path) -> Export:
 class Task:
     """What is to be done: the runs that are missing, with all that they need."""
 
-    plan: Plan
+    agenda: Agenda
     datasets: Mapping[Config, Dataset]
     store: RecordStore
     save_models: bool
@@ -267,7 +267,7 @@ class Task:
         A protocol of which too little is recorded to tell has no place in the list.
         """
         seeds = {config.protocol_id: len(config.seed_list) for config in self.datasets}
-        if not self.plan.missing:
+        if not self.agenda.missing:
             return []
         known = [r for r in self.store.read_all()[0] if r.protocol_id in seeds]
         resolved = []
@@ -305,15 +305,15 @@ def prepare(
         for part in dict.fromkeys(config.data for config in configs)
     }
     datasets = {config: loaded[config.data] for config in configs}
-    plan = planning.plan(datasets, store, force=force, models=save_models)
-    return Task(plan, datasets, store, save_models, export)
+    agenda = agendas.agenda(datasets, store, force=force, models=save_models)
+    return Task(agenda, datasets, store, save_models, export)
 
 
 def _engine(task: Task, device: Request, jobs: int, voice: "Voice") -> Engine:
     """Return the engine for as many runs at once as were asked for and fit into memory."""
     from bnbench.training.engines.processes import Processes
 
-    needed = {trial.config: task.datasets[trial.config] for trial in task.plan.missing}
+    needed = {trial.config: task.datasets[trial.config] for trial in task.agenda.missing}
     fitting = affordable_jobs(needed, jobs) if needed else jobs
     if fitting < jobs:
         voice.warn(f"there is memory for {fitting} of {jobs} runs at once")
@@ -328,19 +328,19 @@ def _cluster(address: str, voice: "Voice") -> Engine:
 
 def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
     """Make the missing runs, keep each as it ends, and compare all that were asked for."""
-    for record in task.plan.recorded:
+    for record in task.agenda.recorded:
         task.export(record)
-    ended, failures = _make(task, engine, voice) if task.plan.missing else ([], [])
-    records = (*task.plan.recorded, *ended)
+    ended, failures = _make(task, engine, voice) if task.agenda.missing else ([], [])
+    records = (*task.agenda.recorded, *ended)
     return Study(tuple(compare_records(records)), records, failures=tuple(failures))
 
 
 def _make(task: Task, engine: Engine, voice: "Voice") -> tuple[list[RunRecord], list[RunFailed]]:
     voice.notice("Loading TensorFlow …")
     records, failures = [], []
-    made = engine.make(task.plan.missing, task.datasets, models=task.save_models)
+    made = engine.make(task.agenda.missing, task.datasets, models=task.save_models)
     # A traceback that a notebook keeps would hold the events, and with them the workers.
-    with closing(made) as events, voice.following(task.plan.missing) as tell:
+    with closing(made) as events, voice.following(task.agenda.missing) as tell:
         for event in events:
             if isinstance(event, RunEnded):
                 task.keep(event)

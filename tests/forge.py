@@ -106,7 +106,7 @@ def _serve() -> None:
 
     from bnbench.__main__ import main
     from bnbench.show import terminal
-    from bnbench.training import plan, program
+    from bnbench.training import agenda, program
     from bnbench.training.engines import processes
 
     assert all((keras, scipy.stats, tensorflow, terminal, plan, program))

@@ -3,21 +3,26 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from bnbench.errors import InputError
-from bnbench.evidence import stats
-from bnbench.evidence.experiment import Experiment, group
+from bnbench.evidence import power, stats
+from bnbench.evidence.experiment import Experiment, group, order_of_seeds
+from bnbench.evidence.images import NewImages, for_new_images
+from bnbench.evidence.levels import ALPHA, nominal_levels
 from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning, sweeps, tune
-from bnbench.experiments.config import Config, Placement
+from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
+from bnbench.experiments.config import Config, Placement, PlanConfig
 from bnbench.experiments.sweep import label, order_of_values
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
+Family = Literal["placement", "baseline"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 _TIMED = {  # of a run's environment: what bears on epoch times, with its name
     "processor": "processor",
     "device": "device",
@@ -52,13 +57,17 @@ class EpochRatio:
 class ExperimentContrast:
     """One experiment held against another, seed by seed; differences are the first's minus.
 
-    ``differs_in`` names the settings in which they differ, but for those that were tuned.
+    ``differs_in`` names the settings in which they differ, but for those that were tuned. Each
+    ``family`` has its own 5 %: that of the placement answers before or after, and the other has all
+    that is held against the baseline, or against whatever else was asked for.
     """
 
     experiment: Experiment
     baseline: Experiment
-    result: stats.Contrast
     differs_in: tuple[str, ...]
+    family: Family
+    result: Contrast
+    new_images: NewImages | None = None
 
     @property
     def clean(self) -> bool:
@@ -80,6 +89,7 @@ class Comparison:
     """
 
     question: Question
+    plan: PlanConfig
     baseline: Experiment
     experiments: tuple[Experiment, ...]
     contrasts: tuple[ExperimentContrast, ...]
@@ -112,6 +122,16 @@ class Comparison:
         }
 
     @property
+    def margin(self) -> float:
+        """What difference does not matter, in the unit in which differences are shown."""
+        return self.plan.margin if self.question.margin is None else self.question.margin
+
+    @property
+    def plans(self) -> set[PlanConfig]:
+        """The plans that were stated when the runs were made."""
+        return {r.config.plan for e in self.experiments for r in e.records.values()}
+
+    @property
     def smoke(self) -> bool:
         """Whether this only shows that the program works."""
         return self.config.data.dataset == "fashion_mnist_sample"
@@ -142,7 +162,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
         _contrasted(tuning.records, by_test, tuning)
         for chosen in _newest_first(_split(wanted, _made_on))
         for keys, members in sweeps(chosen)
-        if (tuning := tune(keys, members))
+        if (tuning := tune(keys, members, _plan(members, question).first))
     ]
     return _referenced([*protocols, *tuned])
 
@@ -224,20 +244,13 @@ def _contrasted(
     experiments.sort(key=lambda e: _position(e.config, question.names))
     named = _baseline(experiments, question.baseline)
     base = named or min(experiments, key=lambda e: _position(e.config, ()))
-    others = [e for e in experiments if e is not base]
-    pairs = [(other, base) for other in others]
-    if question.all_pairs:
-        pairs += [(second, first) for first, second in combinations(others, 2)]
-    results = _judged(pairs, question)
-    tuned = tuning.keys if tuning else ()
+    plan = _plan(records, question)
     return Comparison(
         question=question,
+        plan=plan,
         baseline=base,
         experiments=tuple(experiments),
-        contrasts=tuple(
-            ExperimentContrast(a, b, result, differences(a.config, b.config, tuned))
-            for (a, b), result in zip(pairs, results, strict=True)
-        ),
+        contrasts=_contrasts(_pairs(experiments, base, question, tuning), plan, question, tuning),
         ratios={e: _epoch_ratio(e, base) for e in experiments},
         baseline_was_named=named is not None,
         tuning=tuning,
@@ -253,24 +266,94 @@ def _position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
     return given, placement, norm.input, config.name, values, config.experiment_id
 
 
-def _judged(
-    pairs: Iterable[tuple[Experiment, Experiment]], question: Question
-) -> Iterable[stats.Contrast]:
-    """Judge by gains, which are better where they are positive, and return differences."""
-    direction = question.measure.direction
-    for result in stats.judge([_gains(*pair) for pair in pairs], question.margin_in_metric):
-        yield result if direction == 1 else stats.negated(result)
+def _plan(records: Iterable[RunRecord], question: Question) -> PlanConfig:
+    """Return the plan that is asked for or, without one, that of the newest run."""
+    return question.plan or max(records, key=lambda r: r.started_at).config.plan
 
 
-def _gains(experiment: Experiment, baseline: Experiment) -> stats.Pairs:
-    common = experiment.records.keys() & baseline.records.keys()
-    ours, theirs = experiment.values, baseline.values
-    both = sorted(common & ours.keys() & theirs.keys())
-    return stats.Pairs(
-        experiment.metric.direction * np.array([ours[seed] - theirs[seed] for seed in both]),
-        won=len((common & ours.keys()) - theirs.keys()),
-        lost=len((common & theirs.keys()) - ours.keys()),
+_Pair = tuple[Experiment, Experiment]
+
+
+def _pairs(
+    experiments: Sequence[Experiment], base: Experiment, question: Question, tuning: Tuning | None
+) -> dict[_Pair, Family]:
+    """Return which experiments are held against which, each pair once, with its family."""
+    others = [e for e in experiments if e is not base]
+    held = [(other, base) for other in others]
+    held += ((second, first) for first, second in combinations(others, 2))
+    tuned = tuning.keys if tuning else ()
+    families = {pair: _family(*pair, tuned) for pair in held}
+    wanted = {
+        pair: family
+        for pair, family in families.items()
+        if family == "placement" or base in pair or question.all_pairs
+    }
+    return dict(sorted(wanted.items(), key=lambda item: FAMILIES.index(item[1])))
+
+
+def _family(experiment: Experiment, baseline: Experiment, tuned: Collection[str]) -> Family:
+    """Return "placement" for BN before against after the activations and nothing else."""
+    configs = experiment.config, baseline.config
+    placements = {config.model.batch_norm.placement for config in configs}
+    alone = differences(*configs, tuned) == (PLACEMENT,)
+    return "placement" if alone and "none" not in placements else "baseline"
+
+
+def _contrasts(
+    pairs: Mapping[_Pair, Family],
+    plan: PlanConfig,
+    question: Question,
+    tuning: Tuning | None,
+) -> tuple[ExperimentContrast, ...]:
+    """Judge each family by itself, by gains, which are better where they are positive."""
+    metric = question.measure
+    margin = (plan.margin if question.margin is None else question.margin) / metric.scale
+    tuned = tuning.keys if tuning else ()
+    contrasts: dict[_Pair, ExperimentContrast] = {}
+    for family in FAMILIES:
+        members = [pair for pair in pairs if pairs[pair] == family]
+        gains = {pair: _gains(*pair, plan) for pair in members}
+        results = judge(list(gains.values()), plan.looks, margin)
+        for pair, result in zip(members, results, strict=True):
+            if tuning and not tuning.fair:
+                result = withheld(result)
+            contrasts[pair] = ExperimentContrast(
+                *pair,
+                differs_in=differences(pair[0].config, pair[1].config, tuned),
+                family=family,
+                result=result if metric.direction == 1 else negated(result),
+                new_images=_new_images(pair, gains[pair], result, plan, margin),
+            )
+    return tuple(contrasts[pair] for pair in pairs)
+
+
+def _gains(experiment: Experiment, baseline: Experiment, plan: PlanConfig) -> Pairs:
+    sign = experiment.metric.direction
+    ours, theirs = (
+        {seed: None if value is None else sign * value for seed, value in one.outcomes.items()}
+        for one in (experiment, baseline)
     )
+    return Pairs(order_of_seeds((experiment, baseline), plan.most), ours, theirs)
+
+
+def _new_images(
+    pair: _Pair,
+    gains: Pairs,
+    result: Contrast,
+    plan: PlanConfig,
+    margin: float,
+) -> NewImages | None:
+    """Return what the last look says of new images, where the metric is a share of test rows."""
+    if not pair[0].metric.by_row or not result.looks:
+        return None
+    place = len(result.looks) - 1
+    seeds = gains.order[: result.looks[-1].seeds]
+    correct = [tuple(one.records[seed].correct() for one in pair) for seed in seeds]
+    rows = [a.astype(np.int8) - b for a, b in correct if a is not None and b is not None]
+    if not rows:
+        return None
+    levels = nominal_levels(plan.looks)[place], nominal_levels(plan.looks, sides=1)[place]
+    return for_new_images(np.stack(rows), result.verdict, levels, margin)
 
 
 def _epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
@@ -313,10 +396,17 @@ def differences(first: Config, second: Config, tuned: Collection[str] = ()) -> t
 def resolvable_difference(comparison: Comparison, seeds: int) -> float | None:
     """Return the difference (in the metric's unit) that so many seeds resolve, from noise seen.
 
-    None until some contrast of the comparison has a paired deviation to estimate it from.
+    It is for the placement contrasts, or for those with the baseline where there are none. None
+    where the plan has no look among so many seeds, or none at which a difference could be found,
+    and until some contrast has a paired deviation to estimate it from.
     """
-    deviations = [c.result.std_difference for c in comparison.contrasts if c.result.std_difference]
-    contrasts = len(comparison.contrasts)
-    if not deviations or seeds < stats.fewest_pairs(contrasts):
-        return None
-    return stats.resolvable_difference(float(np.median(deviations)), seeds, contrasts)
+    for family in FAMILIES:
+        results = [c.result for c in comparison.contrasts if c.family == family]
+        deviations = [result.std_difference for result in results if result.std_difference]
+        reached = [look for look in comparison.plan.looks if look <= seeds]
+        if not deviations or not reached:
+            continue
+        level = nominal_levels(comparison.plan.looks, ALPHA / len(results))[len(reached) - 1]
+        if stats.smallest_p_value(reached[-1]) <= level:
+            return power.resolvable_difference(float(np.median(deviations)), reached[-1], level)
+    return None

@@ -49,6 +49,11 @@ class Experiment:
         return {seed: value for seed, value in read.items() if value is not None}
 
     @property
+    def outcomes(self) -> dict[int, float | None]:
+        """The metric of each seed that is recorded; None where the run diverged."""
+        return {seed: self.values.get(seed) for seed in self.records}
+
+    @property
     def diverged(self) -> int:
         """Number of seeds whose loss became infinite or NaN."""
         return len(self.records) - len(self.values)
@@ -83,6 +88,21 @@ class Experiment:
     def epoch_seconds(self, seeds: Iterable[int]) -> list[float]:
         """Return each seed's median epoch time."""
         return [median(self.records[seed].history.epoch_seconds) for seed in seeds]
+
+
+def order_of_seeds(experiments: Iterable[Experiment], most: int) -> tuple[int, ...]:
+    """Return the first ``most`` seeds in the order in which a plan looks at them.
+
+    They rise. Where every run was made by a config that counts its seeds they are 0, 1, 2 and so
+    on, else those that any config lists or a record has, and after them the numbers that follow.
+    """
+    records = [record for experiment in experiments for record in experiment.records.values()]
+    stated = {record.config.seeds for record in records}
+    if all(isinstance(seeds, int) for seeds in stated):
+        return tuple(range(most))
+    known = {record.seed for record in records}
+    known.update(*(range(seeds) if isinstance(seeds, int) else seeds for seeds in stated))
+    return (*sorted(known), *range(max(known) + 1, max(known) + 1 + most))[:most]
 
 
 def group(records: Iterable[RunRecord], metric: Metric) -> list[Experiment]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ class Metric:
     """A number that a completed run has; ``read`` gives it in its own unit, such as a share of 1.
 
     People are shown ``scale`` times that number in ``unit``, and differences, and the margin, in
-    ``difference_unit``.
+    ``difference_unit``. One that is ``by_row`` is the share of test rows that are right.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Metric:
     difference_unit: str = "pp"
     scale: float = 100.0
     higher_is_better: bool = True
+    by_row: bool = False
 
     @property
     def direction(self) -> int:
@@ -30,8 +32,17 @@ class Metric:
         return 1 if self.higher_is_better else -1
 
 
+def _balanced(record: "RunRecord") -> float | None:
+    """Mean, over the classes that have test rows, of the share of them that are right."""
+    if record.data.test_correct_by_class is None:
+        return None
+    by_class = zip(record.data.test_correct_by_class, record.data.test_rows_by_class, strict=True)
+    return fmean(correct / rows for correct, rows in by_class if rows)
+
+
 _ALL = (
-    Metric("test_accuracy", "test accuracy", lambda record: record.test_accuracy),
+    Metric("test_accuracy", "test accuracy", lambda record: record.test_accuracy, by_row=True),
+    Metric("test_balanced_accuracy", "balanced test accuracy", _balanced),
     Metric("val_accuracy", "validation accuracy", lambda record: record.history.val_accuracy[-1]),
 )
 METRICS = {metric.name: metric for metric in _ALL}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bnbench.errors import InputError
 from bnbench.evidence.metrics import METRICS, Metric
+from bnbench.experiments.config import PlanConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,31 +12,28 @@ class Question:
     """Which experiments are held against which, by what, and what difference would not matter.
 
     ``names`` restricts the experiments and orders them. ``margin`` is in the unit in which the
-    metric's differences are shown: percentage points for accuracies. Raises `InputError` for a
-    metric that is none and a margin that is negative or no number.
+    metric's differences are shown: percentage points for accuracies. Margin and ``plan`` are those
+    of the configs, where they are None. Raises `InputError` for a metric that is none and a margin
+    that is negative or no number.
     """
 
     names: tuple[str, ...] = ()
     baseline: str | None = None
     metric: str = "test_accuracy"
-    margin: float = 0.3
+    margin: float | None = None
     all_pairs: bool = False
+    plan: PlanConfig | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise InputError(f"no metric named {self.metric}; there are: {', '.join(METRICS)}")
-        if not 0 <= self.margin < float("inf"):
+        if self.margin is not None and not 0 <= self.margin < float("inf"):
             raise InputError(f"margin: expected a number from 0, got {self.margin}")
 
     @property
     def measure(self) -> Metric:
         """The metric itself."""
         return METRICS[self.metric]
-
-    @property
-    def margin_in_metric(self) -> float:
-        """The margin in the metric's own unit: a share of 1 for accuracies."""
-        return self.margin / self.measure.scale
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bnbench.evidence.experiment import Experiment, group
+from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
@@ -20,12 +20,17 @@ Keys = tuple[str, ...]  # of the settings that were swept, dotted
 
 @dataclass(frozen=True)
 class Candidates:
-    """What one config was swept to, in the order of the values, and the one that did best."""
+    """What one config was swept to, in the order of the values, and the one that did best.
+
+    It was chosen by the ``seeds`` that a plan's first look has, as far as they are recorded; seeds
+    that are added later change nothing.
+    """
 
     name: str
     keys: Keys
     experiments: tuple[Experiment, ...]
     best: Experiment
+    seeds: tuple[int, ...]
 
     def values(self, candidate: Experiment) -> dict[str, Any]:
         """Return a candidate's values of the settings that were swept."""
@@ -49,13 +54,12 @@ class Candidates:
     @property
     def paired(self) -> bool:
         """Whether there are seeds that all values in the running completed."""
-        return bool(_common_seeds(_in_the_running(self.experiments)))
+        return bool(_common_seeds(_in_the_running(self.experiments, self.seeds), self.seeds))
 
     @property
-    def short_of_seeds(self) -> bool:
-        """Whether the best was chosen over candidates that have more seeds than it."""
-        most = max(len(e.records) for e in self.experiments)
-        return len(self.best.records) < most
+    def uneven(self) -> bool:
+        """Whether some values have seeds, among those that choose, that others lack."""
+        return len({frozenset(e.records.keys() & set(self.seeds)) for e in self.experiments}) > 1
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class Tuning:
     def even(self) -> bool:
         """Whether all configs were tuned over the same values."""
         return len({one.grid for one in self.candidates}) == 1
+
+    @property
+    def fair(self) -> bool:
+        """Whether no experiment had more values or seeds to choose from than another."""
+        return self.even and not any(one.uneven for one in self.candidates)
 
 
 def swept_keys(config: Config) -> Keys:
@@ -118,43 +127,53 @@ def _origin(config: Config, keys: Keys) -> str:
     return config.name + json.dumps(rest)
 
 
-def tune(keys: Keys, records: Iterable[RunRecord]) -> Tuning | None:
+def tune(keys: Keys, records: Iterable[RunRecord], first: int) -> Tuning | None:
     """Choose, for each network of one sweep, the values with the best validation accuracy.
 
-    In the running are the values with the smallest share of diverged runs. What counts is the mean
-    after the last epoch over the seeds that all of these completed, over all seeds where there are
-    none. None where no network has two values to choose from.
+    Only the ``first`` seeds count. In the running are the values with the smallest share of
+    diverged runs; the mean after the last epoch decides, over the seeds that all of these
+    completed, over all that each has where there are none. None where no network has two values to
+    choose from.
     """
     by_network: dict[str, list[Experiment]] = {}
     for experiment in group(records, CHOSEN_BY):
         by_network.setdefault(_origin(experiment.config, keys), []).append(experiment)
     if max(map(len, by_network.values())) < 2:
         return None
-    chosen = tuple(_candidates(keys, experiments) for _, experiments in sorted(by_network.items()))
+    chosen = tuple(
+        _candidates(keys, experiments, first) for _, experiments in sorted(by_network.items())
+    )
     return Tuning(keys, chosen)
 
 
-def _candidates(keys: Keys, experiments: Iterable[Experiment]) -> Candidates:
+def _candidates(keys: Keys, experiments: Iterable[Experiment], first: int) -> Candidates:
     experiments = tuple(sorted(experiments, key=lambda e: order_of_values(e.config, keys)))
-    return Candidates(experiments[0].config.name, keys, experiments, _best(experiments))
+    seeds = order_of_seeds(experiments, first)
+    return Candidates(
+        experiments[0].config.name, keys, experiments, _best(experiments, seeds), seeds
+    )
 
 
-def _best(candidates: Sequence[Experiment]) -> Experiment:
-    running = _in_the_running(candidates)
-    common = _common_seeds(running)
+def _best(candidates: Sequence[Experiment], seeds: Sequence[int]) -> Experiment:
+    running = _in_the_running(candidates, seeds)
+    common = _common_seeds(running, seeds)
 
     def merit(candidate: Experiment) -> float:
-        values = [v for seed, v in candidate.values.items() if seed in common or not common]
-        return float(np.mean(values)) if values else 0.0
+        counted = common or candidate.values.keys() & set(seeds)
+        return float(np.mean([candidate.values[s] for s in sorted(counted)])) if counted else 0.0
 
     return max(running, key=merit)
 
 
-def _in_the_running(candidates: Sequence[Experiment]) -> list[Experiment]:
-    """Return those with the smallest share of diverged runs."""
-    survived = [len(candidate.values) / len(candidate.records) for candidate in candidates]
-    return [c for c, share in zip(candidates, survived, strict=True) if share == max(survived)]
+def _in_the_running(candidates: Sequence[Experiment], seeds: Sequence[int]) -> list[Experiment]:
+    """Return those of which the smallest share of these seeds diverged."""
+    shares = {}
+    for candidate in candidates:
+        if recorded := candidate.records.keys() & set(seeds):
+            shares[candidate] = len(candidate.values.keys() & recorded) / len(recorded)
+    most = max(shares.values(), default=0.0)
+    return [candidate for candidate, share in shares.items() if share == most] or list(candidates)
 
 
-def _common_seeds(candidates: Iterable[Experiment]) -> set[int]:
-    return set.intersection(*(set(candidate.values) for candidate in candidates))
+def _common_seeds(candidates: Iterable[Experiment], seeds: Sequence[int]) -> set[int]:
+    return set(seeds).intersection(*(candidate.values for candidate in candidates))

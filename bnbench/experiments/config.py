@@ -38,6 +38,7 @@ _DATASETS = ("fashion_mnist", "fashion_mnist_sample")
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _LEAST_FLOAT32 = 2.0**-126  # smaller ones are taken for 0
 _LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32; what lies between is rounded
+_MOST_LOOKS = 100
 _MOST_PARAMETERS = 2**36  # 256 GiB, many times over to train
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(10))}
 
@@ -209,6 +210,28 @@ class TrainingConfig(_Section):
         return value
 
 
+Seeds = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class PlanConfig(_Section):
+    """When one may look at the seeds, and what difference matters; stated before the first run."""
+
+    first: Seeds = Field(default=10, ge=2, description="Seeds at which verdicts begin")
+    step: Seeds = Field(default=5, description="Seeds from one look to the next")
+    most: Seeds = Field(
+        default=40,
+        description="Seeds at which the plan ends; later ones are shown, not used",
+    )
+    margin: Number = Field(
+        default=0.3, ge=0, le=100, description="Percentage points that do not matter"
+    )
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which there is a look, the last at the plan's end."""
+        return (*range(self.first, self.most, self.step), self.most)
+
+
 class Config(_Section):
     """One experiment of bnbench: a network, the data it is trained on, and how it is trained."""
 
@@ -221,9 +244,11 @@ class Config(_Section):
     model: ModelConfig = Field(default=ModelConfig(), description="The network's layers")
     training: TrainingConfig = Field(default=TrainingConfig(), description="Optimizer and budget")
     seeds: (
-        Annotated[int, Field(ge=1, le=10_000)]
-        | Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=10_000)]
+        Seeds | Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=10_000)]
     ) = Field(default=10, description="A count n for the seeds 0 to n-1, or the seeds themselves")
+    plan: PlanConfig = Field(
+        default=PlanConfig(), description="After how many seeds there are verdicts"
+    )
     swept: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
         min_length=0,
@@ -243,6 +268,19 @@ class Config(_Section):
     @classmethod
     def _distinct(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
         _expect(isinstance(value, int) or len(set(value)) == len(value), "every seed only once")
+        return value
+
+    @field_validator("plan")
+    @classmethod
+    def _has_looks(cls, value: PlanConfig) -> PlanConfig:
+        stated = "most" if "most" in value.model_fields_set else "first"
+        expected = {
+            "first": f"at most {value.most} seeds, the most that the plan has",
+            "most": f"at least {value.first} seeds, as the first look has",
+        }
+        _expect(value.first <= value.most, expected[stated], key=stated)
+        enough = len(value.looks) <= _MOST_LOOKS
+        _expect(enough, f"a step that makes at most {_MOST_LOOKS} looks", key="step")
         return value
 
     @field_validator("swept")

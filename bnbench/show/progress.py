@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bnbench.show import terminal
 from bnbench.text import count, percent, seconds
+from bnbench.training.agenda import Agenda, Trial
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
-from bnbench.training.plan import Plan, Trial
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Voice:
         """Tell that something is odd, quiet or not."""
         terminal.warn([text])
 
-    def announce(self, plan: Plan, experiments: int) -> None:
+    def announce(self, agenda: Agenda, experiments: int) -> None:
         """Tell what is there, what is to be made, and what was odd."""
-        terminal.warn(plan.warnings)
-        missing, recorded = len(plan.missing), len(plan.recorded)
+        terminal.warn(agenda.warnings)
+        missing, recorded = len(agenda.missing), len(agenda.recorded)
         self.notice(
             f"{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}: "
             f"{recorded} recorded, {missing} to make."

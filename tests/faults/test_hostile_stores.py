@@ -27,7 +27,7 @@ from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
 from bnbench.show import formats, plots
 from bnbench.training import TRAINING_VERSION
-from bnbench.training.plan import plan
+from bnbench.training.agenda import plan
 from tests.faults.stores import STORES
 from tests.faults.stores.driving import Done, drive
 from tests.faults.stores.shelf import Content, Shelf, home_of, runs_of, shifted

@@ -20,7 +20,7 @@ try:
 
     from bnbench.show.plots import curves, differences, layout, parameters
     from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
-    from bnbench.show.plots.looks import STYLE
+    from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
     raise EnvironmentFault("plots need matplotlib: pip install 'bnbench[plot]'") from error
 

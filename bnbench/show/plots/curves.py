@@ -13,12 +13,12 @@ from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.stats import Array, mean_interval
 from bnbench.show.plots import layout
-from bnbench.show.plots.looks import Look, look_of
+from bnbench.show.plots.style import Style, style_of
 from bnbench.text import seconds
 
 HEADING = "Learning curves: means over seeds with 95 % bands, single seeds thin"
-_SEED: Look = {"linewidth": 0.6, "alpha": 0.3, "marker": "", "label": "", "zorder": 1}
-_BROKEN_OFF: Look = {"color": "black", "linestyle": "", "marker": "x", "clip_on": False}
+_SEED: Style = {"linewidth": 0.6, "alpha": 0.3, "marker": "", "label": "", "zorder": 1}
+_BROKEN_OFF: Style = {"color": "black", "linestyle": "", "marker": "x", "clip_on": False}
 
 
 def draw(part: SubFigure, comparison: Comparison) -> None:
@@ -54,7 +54,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> Non
     for place, experiment in enumerate(experiments):
         if completed := _completed(experiment):
             at, values = _table(completed, time) + aside[place], _table(completed, name)
-            look = look_of(comparison, experiment)
+            look = style_of(comparison, experiment)
             if time == "epoch":
                 _draw_seeds(axes, at, values, look["color"])
             step = -(-len(at) // 5)  # markers at the same epochs would hide each other
@@ -64,7 +64,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> Non
     for place, experiment in enumerate(experiments):
         for record in _broken_off(experiment):
             at = _series(record, time) + aside[place]
-            look = look_of(comparison, experiment)
+            look = style_of(comparison, experiment)
             _draw_broken_off(axes, at, _series(record, name), look)
 
 
@@ -74,7 +74,7 @@ def _draw_seeds(axes: Axes, at: Array, values: Array, color: str) -> None:
     axes.plot(x, y, **_SEED | {"color": color, "marker": "." if len(at) == 1 else ""})
 
 
-def _draw_mean(axes: Axes, at: Array, values: Array, look: Look) -> None:
+def _draw_mean(axes: Axes, at: Array, values: Array, look: Style) -> None:
     if values.shape[1] > 1:
         low, high = mean_interval(values)
         width = 3 if len(at) == 1 else 0
@@ -82,7 +82,7 @@ def _draw_mean(axes: Axes, at: Array, values: Array, look: Look) -> None:
     axes.plot(at, values.mean(axis=1), **look)
 
 
-def _draw_broken_off(axes: Axes, at: Array, values: Array, look: Look) -> None:
+def _draw_broken_off(axes: Axes, at: Array, values: Array, look: Style) -> None:
     axes.plot(at, values, **look | _SEED | {"alpha": 0.8})
     end = values[-1] if axes.get_autoscaley_on() else np.clip(values[-1], *axes.get_ylim())
     axes.plot(at[-1], end, **_BROKEN_OFF | {"color": look["color"]})
@@ -99,7 +99,7 @@ def _keys(comparison: Comparison) -> list[Line2D]:
     keys = []
     for experiment in comparison.experiments:
         label = layout.wrapped(_counted(experiment), layout.WIDTH - 1.2)
-        keys.append(Line2D([], [], **look_of(comparison, experiment) | {"label": label}))
+        keys.append(Line2D([], [], **style_of(comparison, experiment) | {"label": label}))
     if any(map(_broken_off, comparison.experiments)):
         keys.append(Line2D([], [], label="diverged after this epoch", **_BROKEN_OFF))
     return keys

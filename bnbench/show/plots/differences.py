@@ -10,7 +10,7 @@ from matplotlib.figure import SubFigure
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.show import grids
 from bnbench.show.plots import layout
-from bnbench.show.plots.looks import look_of
+from bnbench.show.plots.style import style_of
 from bnbench.show.remarks import confound, named
 from bnbench.text import count
 
@@ -51,7 +51,7 @@ def _draw_contrast(
     axes: Axes, y: float, comparison: Comparison, contrast: ExperimentContrast
 ) -> None:
     result, scale = contrast.result, contrast.experiment.metric.scale
-    look = look_of(comparison, contrast.experiment)
+    look = style_of(comparison, contrast.experiment)
     color = look["color"]
     if result.ci95:
         axes.plot(scale * np.array(result.ci95), [y, y], color=color, marker="|")

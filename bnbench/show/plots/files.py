@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bnbench.errors import InputError
 from bnbench.files import write_atomically, write_text
-from bnbench.show.plots.looks import STYLE
+from bnbench.show.plots.style import STYLE
 from bnbench.text import visible
 
 ENDINGS = (".png", ".svg", ".pdf")

@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 from bnbench.evidence.stats import Array
-from bnbench.show.plots.looks import LETTERS
+from bnbench.show.plots.style import LETTERS
 from bnbench.text import visible
 
 WIDTH = 10.0

@@ -13,11 +13,11 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.stats import Array
 from bnbench.show import grids
 from bnbench.show.plots import layout
-from bnbench.show.plots.looks import Look
+from bnbench.show.plots.style import Style
 
 HEADING = "Parameters: with the kernels and, on a scale of its own, without"
 _FOOT = layout.FOOT + 0.35  # with the titles of the legends
-_Roles = Sequence[tuple[str, Look]]
+_Roles = Sequence[tuple[str, Style]]
 _ROLES: _Roles = tuple(  # those that are not trained are hatched
     (role, {"facecolor": fill, "hatch": hatch, "edgecolor": "black", "linewidth": 0.6})
     for role, fill, hatch in (

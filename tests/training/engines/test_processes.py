@@ -18,7 +18,7 @@ from bnbench.experiments.config import Config
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.engines.launch import Method
 from bnbench.training.engines.processes import Processes, next_trial
-from bnbench.training.plan import Trial, interleave
+from bnbench.training.agenda import Trial, interleave
 from tests.conftest import ROOT, dataset_of
 from tests.faults.conftest import assert_comparable, untimed_records
 from tests.forge import FAST, Forge
@@ -170,7 +170,7 @@ from bnbench.datasets.dataset import load
 from bnbench.experiments.config import load_config
 from bnbench.training.engines.engine import RunEnded
 from bnbench.training.engines.processes import Processes
-from bnbench.training.plan import interleave
+from bnbench.training.agenda import interleave
 
 print("started", flush=True)
 config = load_config(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""What is planned, and in which order."""
+"""What is to be made, and in which order."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from bnbench.evidence.records import History, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
 from bnbench.training import TRAINING_VERSION
-from bnbench.training.plan import Trial, interleave, plan
+from bnbench.training.agenda import Trial, agenda, interleave
 from tests.conftest import dataset_of, record
 
 Make = Callable[..., Config]
@@ -44,7 +44,7 @@ def test_runs_are_interleaved_seed_by_seed(tiny: Make) -> None:
     ]
 
 
-def test_only_what_is_missing_is_planned(tiny: Make, tmp_path) -> None:
+def test_only_what_is_missing_is_to_be_made(tiny: Make, tmp_path) -> None:
     """A recorded seed is skipped, `force` repeats it, and a damaged record counts as missing."""
     config = tiny("seeds=3")
     data = dataset_of(config)
@@ -52,11 +52,11 @@ def test_only_what_is_missing_is_planned(tiny: Make, tmp_path) -> None:
     made = made_for(config, data.sha256)
     store.keep(made)
     store.path(config, 1).write_text("{")
-    planned = plan({config: data}, store)
-    assert planned.missing == (Trial(config, 1), Trial(config, 2))
-    assert planned.recorded == (made,)
-    assert "seed-0001.json: skipped: not a run record" in planned.warnings[0]
-    assert len(plan({config: data}, store, force=True).missing) == 3
+    found = agenda(interleave([config]), {config: data}, store)
+    assert found.missing == (Trial(config, 1), Trial(config, 2))
+    assert found.recorded == (made,)
+    assert "seed-0001.json: skipped: not a run record" in found.warnings[0]
+    assert len(agenda(interleave([config]), {config: data}, store, force=True).missing) == 3
 
 
 def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> None:
@@ -65,8 +65,8 @@ def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> N
     store = RecordStore(tmp_path)
     path = store.keep(made_for(config, "d" * 64))
     with pytest.raises(InputError, match=rf"{path}: made on other data than .* another folder$"):
-        plan({config: dataset_of(config)}, store)
-    assert len(plan({config: dataset_of(config)}, store, force=True).missing) == 1
+        agenda(interleave([config]), {config: dataset_of(config)}, store)
+    assert len(agenda(interleave([config]), {config: dataset_of(config)}, store, force=True).missing) == 1
 
 
 def test_packed_runs_are_recorded(tiny: Make, tmp_path) -> None:
@@ -78,12 +78,12 @@ def test_packed_runs_are_recorded(tiny: Make, tmp_path) -> None:
     pack(packed, tmp_path / "shared.jsonl.gz")
     store.path(config, 1).parent.mkdir()
     store.path(config, 1).write_text("{")
-    planned = plan({config: data}, store)
-    assert planned.missing == (Trial(config, 2),)
-    assert planned.recorded == tuple(packed)
-    assert planned.warnings[0].startswith(f"{store.path(config, 1)}: skipped: not a run record")
-    assert "the run is repeated" not in planned.warnings[0]
-    assert len(plan({config: data}, store, models=True).missing) == 3
+    found = agenda(interleave([config]), {config: data}, store)
+    assert found.missing == (Trial(config, 2),)
+    assert found.recorded == tuple(packed)
+    assert found.warnings[0].startswith(f"{store.path(config, 1)}: skipped: not a run record")
+    assert "the run is repeated" not in found.warnings[0]
+    assert len(agenda(interleave([config]), {config: data}, store, models=True).missing) == 3
 
 
 def test_a_run_of_another_training_version_is_made_again(tiny: Make, tmp_path) -> None:
@@ -93,9 +93,9 @@ def test_a_run_of_another_training_version_is_made_again(tiny: Make, tmp_path) -
     store = RecordStore(tmp_path)
     made = made_for(config, data.sha256)
     store.keep(made.model_copy(update={"training_version": TRAINING_VERSION + 1}))
-    planned = plan({config: data}, store)
-    assert planned.missing == (Trial(config, 0),)
-    assert planned.warnings == (
+    found = agenda(interleave([config]), {config: data}, store)
+    assert found.missing == (Trial(config, 0),)
+    assert found.warnings == (
         f"tiny seed 0: recorded under training version {TRAINING_VERSION + 1}, "
         f"this is version {TRAINING_VERSION}; the run is repeated",
     )
@@ -107,7 +107,7 @@ def test_a_recorded_run_comes_with_the_config_that_is_asked_for(tiny: Make, tmp_
     data = dataset_of(alone)
     store = RecordStore(tmp_path)
     store.keep(made_for(alone, data.sha256))
-    (found,) = plan({of_sweep: data}, store).recorded
+    (found,) = agenda(interleave([of_sweep]), {of_sweep: data}, store).recorded
     assert (found.config, found.swept) == (of_sweep, {"training.epochs": 2})
 
 
@@ -115,14 +115,14 @@ def test_a_recorded_run_comes_with_the_config_that_is_asked_for(tiny: Make, tmp_
 def test_a_folder_in_a_records_place_is_said_before_training(
     tiny: Make, tmp_path, ending: str
 ) -> None:
-    """The plan ends with an error that names it, as it would stop the run after its last epoch."""
+    """Sorting out ends with an error that names it, as it would stop the run after its last epoch."""
     config = tiny("seeds=1")
     data = dataset_of(config)
     store = RecordStore(tmp_path)
     path = store.path(config, 0).with_suffix(ending)
     path.mkdir(parents=True)
     with pytest.raises(EnvironmentFault, match=f"{path}: cannot be written: a folder stands there"):
-        plan({config: data}, store)
+        agenda(interleave([config]), {config: data}, store)
 
 
 @pytest.mark.parametrize(

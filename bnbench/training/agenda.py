@@ -27,7 +27,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Agenda:
     """What a command has to do: runs to make, records already there, and what was odd."""
 
     missing: tuple[Trial, ...]
@@ -41,14 +41,15 @@ def interleave(configs: Iterable[Config]) -> list[Trial]:
     return [trial for row in rows for trial in row if trial is not None]
 
 
-def plan(
+def agenda(
+    trials: Iterable[Trial],
     datasets: Mapping[Config, Dataset],
     store: RecordStore,
     *,
     force: bool = False,
     models: bool = False,
-) -> Plan:
-    """Sort out which runs of the experiments, each with its data, are missing from the store.
+) -> Agenda:
+    """Sort out which of the runs are missing from the store; ``datasets`` has the configs' data.
 
     ``force`` counts all as missing, ``models`` those without a saved model too. A recorded run has
     its record, with the config that is asked for now: what it says beside the settings, such as
@@ -60,7 +61,7 @@ def plan(
     missing, recorded = [], []
     warnings: list[str] = []
     packed = {} if force else store.packed().records
-    for trial in interleave(datasets):
+    for trial in trials:
         record = None if force else _find(trial, store, packed, warnings)
         if record:
             _check_data(record, datasets[trial.config], store.path(trial.config, trial.seed))
@@ -70,7 +71,7 @@ def plan(
         else:
             store.check_place(trial.config, trial.seed)
             missing.append(trial)
-    return Plan(tuple(missing), tuple(recorded), tuple(warnings))
+    return Agenda(tuple(missing), tuple(recorded), tuple(warnings))
 
 
 def _find(

@@ -5,7 +5,7 @@ from typing import Any
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 
-Look = dict[str, Any]
+Style = dict[str, Any]
 LETTERS = 9.0  # points
 STYLE: list[Any] = [
     "default",  # not what the user's matplotlibrc says
@@ -34,7 +34,7 @@ _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2
 _MARKERS = ("o", "s", "^", "D", "v", "X", "P", "p", "*", "<", "h")
 
 
-def look_of(comparison: Comparison, experiment: Experiment) -> Look:
+def style_of(comparison: Comparison, experiment: Experiment) -> Style:
     """Return the keywords that draw the experiment's line."""
     place = comparison.experiments.index(experiment)
     return {

@@ -1,0 +1,124 @@
+"""What a contrast says of new images: seeds and test rows are both samples, crossed.
+
+Sources: Searle, Casella and McCulloch 1992 (mean squares of a two-way layout), Satterthwaite 1946
+(degrees of freedom), Owen and Eckles 2012 and Miller 2024 (rows and questions as a sample).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from bnbench.evidence.stats import Interval
+from bnbench.evidence.verdicts import Verdict
+
+_NORMAL = 1.96  # of a 95 % interval, for the floor that no number of seeds gets below
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A mean over seeds and test rows with its uncertainty, as a share of 1.
+
+    ``variance`` is that of the mean for new seeds and new rows, with ``df`` degrees of freedom;
+    ``floor`` is half the 95 % interval that any number of seeds would leave on so many ``rows``.
+    """
+
+    mean: float
+    variance: float
+    df: float
+    floor: float
+    rows: int
+
+    def interval(self, level: float) -> Interval:
+        """Return the interval that misses the true mean in a share ``level`` of all cases."""
+        half = float(special.stdtrit(self.df, 1 - level / 2)) * math.sqrt(self.variance)
+        return self.mean - half, self.mean + half
+
+    def rows_needed(self, margin: float) -> int | None:
+        """Return how many test rows bring the floor down to the margin; None where these do."""
+        if self.floor <= margin or margin == 0:
+            return None
+        return math.ceil(self.rows * (self.floor / margin) ** 2)
+
+
+def crossed(differences: NDArray[np.int8]) -> Crossed | None:
+    """Return what differences of correctness, -1, 0 or 1, say of new seeds and new rows.
+
+    With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows (b)
+    and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm, and the degrees of freedom are
+    Satterthwaite's, n - 1 at least. None for fewer than two seeds or two rows.
+    """
+    seeds, rows = differences.shape
+    if seeds < 2 or rows < 2:
+        return None
+    by_seed = differences.sum(axis=1, dtype=np.int64) / rows
+    by_row = differences.sum(axis=0, dtype=np.int64) / seeds
+    mean = float(by_seed.mean())
+    squares = np.count_nonzero(differences) - seeds * rows * mean**2
+    between_seeds = rows * float(np.sum((by_seed - mean) ** 2))
+    between_rows = seeds * float(np.sum((by_row - mean) ** 2))
+    rest = max(squares - between_seeds - between_rows, 0.0)  # below zero by rounding alone
+    a = between_seeds / (seeds - 1)
+    b = between_rows / (rows - 1)
+    e = rest / ((seeds - 1) * (rows - 1))
+    total = max(a + b - e, a, b)
+    terms = a**2 / (seeds - 1) + b**2 / (rows - 1) + e**2 / ((seeds - 1) * (rows - 1))
+    return Crossed(
+        mean=mean,
+        variance=total / (seeds * rows),
+        df=max(seeds - 1.0, total**2 / terms if terms else 0.0),
+        floor=_NORMAL * math.sqrt(max(b - e, 0.0) / seeds) / math.sqrt(rows),
+        rows=rows,
+    )
+
+
+@dataclass(frozen=True)
+class NewImages:
+    """How far a contrast holds for new images too.
+
+    ``interval`` is for new seeds on new test rows, in shares of 1, with ``df`` degrees of freedom,
+    at the level of the last look; ``holds`` tells whether it bears the verdict out, and is None
+    where nothing is decided. ``rows_needed`` test rows would bring the ``floor`` down to the
+    margin; it is None where the ``rows`` that there are do.
+    """
+
+    interval: Interval
+    df: float
+    floor: float
+    rows: int
+    rows_needed: int | None
+    holds: bool | None
+
+
+def for_new_images(
+    differences: NDArray[np.int8],
+    verdict: Verdict | None,
+    levels: tuple[float, float],
+    margin: float,
+) -> NewImages | None:
+    """Return what `crossed` makes of a verdict; ``levels`` are the last look's, two- and one-sided.
+
+    ``margin`` is a share of 1. None where the differences are too few to tell.
+    """
+    layout = crossed(differences)
+    if layout is None:
+        return None
+    two_sided, one_sided = levels
+    low, high = layout.interval(two_sided)
+    inner_low, inner_high = layout.interval(2 * one_sided)
+    bears_out = {
+        "better": low > 0,
+        "worse": high < 0,
+        "equivalent": layout.variance == layout.mean == 0
+        or (-margin < inner_low and inner_high < margin),
+    }
+    return NewImages(
+        interval=(low, high),
+        df=layout.df,
+        floor=layout.floor,
+        rows=layout.rows,
+        rows_needed=layout.rows_needed(margin),
+        holds=bears_out.get(verdict or ""),
+    )

@@ -1,0 +1,71 @@
+"""How small a p must be when one looks at the seeds more than once: group-sequential levels.
+
+Sources: Armitage, McPherson and Rowe 1969 (the recursion), Lan and DeMets 1983 (spending the level
+as seeds are added, here in proportion to them), Jennison and Turnbull 2000, chapter 19 (numerics).
+"""
+
+import math
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Array = NDArray[np.float64]
+Sides = Literal[1, 2]
+
+ALPHA = 0.05  # what all looks together may spend
+
+_POINTS = 201  # of Simpson's rule between the boundaries
+_FARTHEST = 12.0  # standard deviations; beyond it a normal variable never is
+
+
+@lru_cache(maxsize=1024)
+def nominal_levels(
+    looks: tuple[int, ...], alpha: float = ALPHA, sides: Sides = 2
+) -> tuple[float, ...]:
+    """Return for each look the p at or below which a difference is found.
+
+    ``looks`` are the numbers of pairs, rising. Whoever stops at the first such p is wrong in
+    ``alpha`` of all cases without a difference; what is spent up to n of N pairs is alpha · n / N.
+    With two ``sides`` the level is split over both. Raises ValueError for looks that do not rise or
+    an alpha that is no share.
+    """
+    if not looks or list(looks) != sorted(set(looks)) or looks[0] < 1 or not 0 < alpha < 1:
+        raise ValueError(f"expected rising numbers of pairs and a share, got {looks}, {alpha}")
+    at, mass, before = np.zeros(1), np.ones(1), 0  # of the sum of the pairs, each N(0, 1)
+    boundaries = []
+    for pairs in looks:
+        step = pairs - before
+        boundary = _boundary(at, mass, step, spent=alpha / sides * step / looks[-1])
+        boundaries.append(boundary)
+        onwards, weights = _points(boundary, pairs, sides)
+        mass = weights * (_density(onwards[:, None] - at, step) @ mass)
+        at, before = onwards, pairs
+    levels = sides * special.ndtr(-np.array(boundaries) / np.sqrt(looks))
+    return tuple(levels.tolist())
+
+
+def _boundary(at: Array, mass: Array, step: int, spent: float) -> float:
+    """Return the sum above which ``spent`` of the mass lies after so many pairs more."""
+    low, high = 0.0, float(at[-1]) + _FARTHEST * math.sqrt(step)
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        beyond = float(mass @ special.ndtr((at - middle) / math.sqrt(step)))
+        low, high = (middle, high) if beyond > spent else (low, middle)
+    return high
+
+
+def _points(boundary: float, pairs: int, sides: Sides) -> tuple[Array, Array]:
+    """Return where the sum may stand while one goes on, and the weights of Simpson's rule there."""
+    lowest = -boundary if sides == 2 else -_FARTHEST * math.sqrt(pairs)
+    at, step = np.linspace(lowest, boundary, _POINTS, retstep=True)
+    weights = np.full(_POINTS, 2 * step / 3)
+    weights[1::2] *= 2
+    weights[[0, -1]] /= 2
+    return at, weights
+
+
+def _density(values: Array, variance: float) -> Array:
+    return np.exp(-(values**2) / (2 * variance)) / math.sqrt(2 * math.pi * variance)
