@@ -40,7 +40,10 @@ from bnbench.cli.options import (
     Set,
     Smoke,
     Strict,
+    Table,
+    TableOption,
     TensorBoard,
+    UntilSettled,
 )
 from bnbench.errors import InputError
 from bnbench.evidence.question import DEFAULT
@@ -88,6 +91,7 @@ def run(
     configs: Configs,
     seeds: Seeds = None,
     overrides: Set = None,
+    until_settled: UntilSettled = False,
     device: DeviceOption = Device.AUTO,
     jobs: Jobs = None,
     smoke: Smoke = False,
@@ -103,10 +107,14 @@ def run(
     """Train every config's missing seeds, then compare what was run."""
     from bnbench import api
     from bnbench.cli import checks
+    from bnbench.cli.advice import COMMANDS
     from bnbench.show import terminal
 
+    if smoke and until_settled:
+        raise InputError("--smoke: one seed settles nothing; leave out --until-settled")
     study = api.run(
         configs,
+        until_settled=until_settled,
         seeds=_seeds(seeds),
         settings=[*(SMOKE if smoke else ()), *(overrides or ())],
         device=device.value,
@@ -119,7 +127,7 @@ def run(
         ray=ray,
         progress=not quiet,
     )
-    terminal.show_comparisons(study.comparisons)
+    terminal.show_comparisons(study.comparisons, COMMANDS)
     checks.check_runs(study)
 
 
@@ -131,6 +139,7 @@ def compare(
     margin: Margin = DEFAULT.margin,
     all_pairs: AllPairs = DEFAULT.all_pairs,
     format: FormatOption = Format.TABLE,
+    table: TableOption = Table.RUNS,
     output: Output = None,
     fail_under: FailUnder = None,
     strict: Strict = False,
@@ -139,16 +148,19 @@ def compare(
 ) -> None:
     """Compare the recorded experiments, one set of tables per protocol, newest first."""
     from bnbench.cli import checks
+    from bnbench.cli.advice import COMMANDS
     from bnbench.files import check_writable
     from bnbench.show import terminal
 
+    if table is not Table.RUNS and format is not Format.CSV:
+        raise InputError("--table: chooses the rows of --format csv; other formats have them all")
     if output:
         check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
     if format is Format.TABLE and output is None:
-        terminal.show_comparisons(study.comparisons)
+        terminal.show_comparisons(study.comparisons, COMMANDS)
     else:
-        _write(study, format, output)
+        _write(study, format, table, output)
     checks.check_comparisons(study, fail_under, strict)
 
 
@@ -316,7 +328,7 @@ def _compared(
     names: list[str] | None,
     baseline: str | None,
     metric: Metric,
-    margin: float,
+    margin: float | None,
     all_pairs: bool,
 ) -> "Study":
     from bnbench import api
@@ -335,11 +347,15 @@ def _compared(
     return study
 
 
-def _write(study: "Study", format: Format, output: Path | None) -> None:
+def _write(study: "Study", format: Format, table: Table, output: Path | None) -> None:
+    from bnbench.cli.advice import COMMANDS
     from bnbench.files import write_text
     from bnbench.show import formats, terminal
 
-    text = formats.FORMATS[format](study.comparisons)
+    if table is Table.CONTRASTS:
+        text = formats.contrasts_to_csv(study.comparisons)
+    else:
+        text = formats.FORMATS[format](study.comparisons, COMMANDS)
     if output:
         write_text(output, text)
     else:

@@ -42,6 +42,13 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
+class Table(StrEnum):
+    """What the rows of a CSV are."""
+
+    RUNS = "runs"
+    CONTRASTS = "contrasts"
+
+
 def _finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"expected a number, got {value}")
@@ -71,7 +78,14 @@ Baseline = Annotated[
 ]
 MetricOption = Annotated[Metric, typer.Option(help="What to compare (val: of the last epoch).")]
 Margin = Annotated[
-    float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
+    float | None,
+    typer.Option(
+        min=0,
+        max=100,
+        callback=_finite,
+        help="Percentage points that do not matter.",
+        show_default="the plan's",
+    ),
 ]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Contrast every two experiments.")]
 PackFile = Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")]
@@ -97,6 +111,10 @@ Jobs = Annotated[
     int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
 ]
 Smoke = Annotated[bool, typer.Option("--smoke", help="One seed, one epoch, the shipped sample.")]
+UntilSettled = Annotated[
+    bool,
+    typer.Option("--until-settled", help="Add seeds until it is decided or the plan ends."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")]
 SaveModels = Annotated[
     bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
@@ -111,6 +129,7 @@ RayOption = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")]
 FormatOption = Annotated[Format, typer.Option(help="How to write it.")]
+TableOption = Annotated[Table, typer.Option(help="What the rows of a CSV are.")]
 Output = Annotated[Path | None, typer.Option(help="File to write it to.")]
 PlotFile = Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")]
 ReportFile = Annotated[Path, typer.Option(help="HTML file to write.")]

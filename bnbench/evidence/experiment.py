@@ -97,10 +97,17 @@ def order_of_seeds(experiments: Iterable[Experiment], most: int) -> tuple[int, .
     on, else those that any config lists or a record has, and after them the numbers that follow.
     """
     records = [record for experiment in experiments for record in experiment.records.values()]
-    stated = {record.config.seeds for record in records}
+    return in_order({r.config.seeds for r in records}, {r.seed for r in records}, most)
+
+
+def in_order(
+    stated: Iterable[int | tuple[int, ...]], recorded: Iterable[int], most: int
+) -> tuple[int, ...]:
+    """Return the same from what configs state, a count or a list, and the seeds recorded."""
+    stated = list(stated)
     if all(isinstance(seeds, int) for seeds in stated):
         return tuple(range(most))
-    known = {record.seed for record in records}
+    known = set(recorded)
     known.update(*(range(seeds) if isinstance(seeds, int) else seeds for seeds in stated))
     return (*sorted(known), *range(max(known) + 1, max(known) + 1 + most))[:most]
 

@@ -49,9 +49,8 @@ class Grid:
 def grids(comparison: "Comparison") -> list[Grid]:
     """Return the tables of one comparison in the order in which they are shown."""
     chosen = [candidates(comparison.tuning)] if comparison.tuning else []
-    every_pair = comparison.question.all_pairs and comparison.contrasts
-    pairwise = [contrasts(comparison)] if every_pair else []
-    return [*chosen, results(comparison), *pairwise, parameters(comparison)]
+    held = [contrasts(comparison)] if comparison.contrasts else []
+    return [*chosen, results(comparison), *held, parameters(comparison)]
 
 
 def results(comparison: "Comparison") -> Grid:
@@ -68,6 +67,7 @@ def results(comparison: "Comparison") -> Grid:
             Column(metric.heading, metric.unit),
             Column(f"vs {base}", metric.difference_unit, dispensable=1),
             Column("verdict", dispensable=1, numeric=False),
+            Column("new images", dispensable=5, numeric=False),
             Column("epoch time", "s", dispensable=4),
             Column("ratio", "95 % CI", dispensable=3),
         ),
@@ -82,10 +82,11 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
     return (
         experiment.label,
         experiment.config.model.batch_norm.placement,
-        _seeds(experiment) + _paired(experiment, contrast),
+        _seeds(experiment),
         _mean(experiment),
         difference(contrast) if contrast else NOTHING,
-        "baseline" if is_baseline else _verdict(contrast),
+        "baseline" if contrast is None else verdict(contrast),
+        NOTHING if contrast is None else on_new_images(contrast),
         seconds(quartiles[1]) if quartiles else NOTHING,
         NOTHING if is_baseline else _ratio(comparison.ratios[experiment]),
     )
@@ -95,17 +96,19 @@ def contrasts(comparison: "Comparison") -> Grid:
     """Return one row for each contrast with its test, its wins and what makes it unclean."""
     unit = comparison.question.measure.difference_unit
     return Grid(
-        f"Contrasts (first minus second, margin ±{comparison.question.margin:g} {unit})",
+        f"Contrasts (first minus second, margin ±{comparison.margin:g} {unit})",
         (
             Column("experiment", numeric=False),
             Column("against", numeric=False),
-            Column("pairs", dispensable=3),
+            Column("seeds", dispensable=3),
             Column("difference", unit),
+            Column("with new images", unit, dispensable=5),
             Column("p", "Holm", dispensable=4),
             Column("wins-ties-losses", dispensable=6),
-            Column("P(improvement)", "95 % CI", dispensable=7),
+            Column("P(improvement)", "95 % CI", dispensable=8),
             Column("verdict", numeric=False),
-            Column("also differs in", dispensable=5, numeric=False),
+            Column("new images", dispensable=2, numeric=False),
+            Column("also differs in", dispensable=7, numeric=False),
         ),
         tuple(_contrast_row(contrast) for contrast in comparison.contrasts),
     )
@@ -120,13 +123,22 @@ def _contrast_row(contrast: "ExperimentContrast") -> tuple[str, ...]:
     return (
         contrast.experiment.label,
         contrast.baseline.label,
-        str(result.pairs),
+        str(result.looks[-1].seeds if result.looks else result.pairs),
         difference(contrast),
+        _crossed(contrast),
         NOTHING if result.p_holm is None else f"{result.p_holm:.4f}",
         f"{result.wins}-{result.ties}-{result.losses}",
         share,
-        _verdict(contrast),
+        verdict(contrast) + _because(contrast),
+        on_new_images(contrast),
         ", ".join(key.removeprefix("model.") for key in contrast.confounds) or NOTHING,
+    )
+
+
+def _crossed(contrast: "ExperimentContrast") -> str:
+    images, scale = contrast.new_images, contrast.experiment.metric.scale
+    return (
+        f"± {fixed(scale * (images.interval[1] - images.interval[0]) / 2)}" if images else NOTHING
     )
 
 
@@ -255,40 +267,57 @@ def _seeds(experiment: "Experiment") -> str:
     return f"{len(experiment.values)}/{total}" if experiment.diverged else str(total)
 
 
-def _paired(experiment: "Experiment", contrast: "ExperimentContrast | None") -> str:
-    """Return how many of the seeds are in the contrast, where not all that completed are."""
-    if contrast is None or contrast.result.pairs == len(experiment.values):
-        return ""
-    return f", {contrast.result.pairs} paired"
-
-
 def _mean(experiment: "Experiment") -> str:
     return _with_interval(fixed, experiment.mean, experiment.ci95, experiment.metric.scale)
 
 
 def difference(contrast: "ExperimentContrast") -> str:
-    """Return the mean difference in the unit that is shown, ± half its 95 % interval."""
+    """Return the mean difference in the unit that is shown, ± half its interval."""
     result, scale = contrast.result, contrast.experiment.metric.scale
-    return _with_interval(signed, result.mean_difference, result.ci95, scale)
+    return _with_interval(signed, result.mean_difference, result.interval, scale)
 
 
 def _with_interval(
     shown: Callable[[float], str],
     mean: float | None,
-    ci95: tuple[float, float] | None,
+    interval: tuple[float, float] | None,
     scale: float,
 ) -> str:
     if mean is None:
         return NOTHING
-    half = f" ± {fixed(scale * (ci95[1] - ci95[0]) / 2)}" if ci95 else ""
+    half = f" ± {fixed(scale * (interval[1] - interval[0]) / 2)}" if interval else ""
     return shown(scale * mean) + half
 
 
-def _verdict(contrast: "ExperimentContrast | None") -> str:
-    if contrast is None or contrast.result.verdict is None:
-        return NOTHING
-    below = ", below the margin" if contrast.result.below_margin else ""
-    return contrast.result.verdict + below
+def verdict(contrast: "ExperimentContrast") -> str:
+    """Return the verdict with the look that it fell at or the one that comes."""
+    result = contrast.result
+    if result.decided:
+        below = ", below the margin" * result.below_margin
+        return f"{result.verdict} at {result.decided_at}{below}"
+    coming = f"next look at {result.next_look}" if result.next_look else "the plan has ended"
+    if result.verdict:
+        return f"{result.verdict}, {coming}"
+    return "no verdict" if result.looks else f"first look at {result.next_look}"
+
+
+def _because(contrast: "ExperimentContrast") -> str:
+    """Return why it is open though the interval excludes zero."""
+    result = contrast.result
+    if result.decided or not result.interval or result.interval[0] <= 0 <= result.interval[1]:
+        return ""
+    ours, theirs = result.diverged
+    if ours != theirs:
+        return f" ({ours} and {theirs} diverged)"
+    if result.p_value is None or result.p_required is None or result.p_value <= result.p_required:
+        return ""
+    return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+
+
+def on_new_images(contrast: "ExperimentContrast") -> str:
+    """Return whether the verdict holds for new images."""
+    holds = contrast.new_images.holds if contrast.new_images else None
+    return NOTHING if holds is None else "holds" if holds else "open"
 
 
 def _ratio(ratio: "EpochRatio") -> str:

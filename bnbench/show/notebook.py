@@ -8,6 +8,10 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.show import formats, grids, sentences
 from bnbench.show.remarks import remarks
 
+CALLS = sentences.Advice(
+    more_seeds="bnbench.run(…, until_settled=True)", all_pairs="all_pairs=True"
+)
+
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str | None:
     """Return answer, tables and remarks in the report's looks; None where Jinja2 is missing.
@@ -23,7 +27,8 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
         comparisons=[
             {
                 "title": sentences.title(comparison),
-                "answer": sentences.closing(comparison),
+                "answer": sentences.answer(comparison, CALLS),
+                "closing": sentences.closing(comparison, CALLS),
                 "grids": grids.grids(comparison),
                 "remarks": list(remarks(comparison)),
             }

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnbench.evidence import stats
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import Environment, RunRecord
@@ -35,8 +34,6 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
         summary=_summary(comparisons),
         warnings=warnings,
         protocols=[_protocol(comparison) for comparison in comparisons],
-        alpha=f"{100 * stats.ALPHA:g}",
-        minimum_pairs=stats.MINIMUM_PAIRS,
     )
 
 
@@ -65,7 +62,8 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
         "title": sentences.title(comparison),
         "question": _question(comparison),
         "measure": _measure(comparison),
-        "answer": sentences.closing(comparison),
+        "answer": sentences.answer(comparison),
+        "closing": sentences.closing(comparison),
         "remarks": list(remarks(comparison)),
         "grids": grids.grids(comparison),
         "figures": list(_figures(comparison)),
@@ -97,7 +95,7 @@ def _measure(comparison: Comparison) -> str:
     question = comparison.question
     return (
         f"Held against {comparison.baseline.label} by {question.measure.heading}; differences "
-        f"within ±{question.margin:g} percentage points do not matter."
+        f"within ±{comparison.margin:g} percentage points do not matter."
     )
 
 

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,6 +21,7 @@ from bnbench.text import visible
 if TYPE_CHECKING:
     from bnbench.evidence.comparison import Comparison
     from bnbench.lessons.explanation import Section
+    from bnbench.show.sentences import Advice
 
 _ANY_LENGTH = 10_000
 _READABLE = 90
@@ -85,29 +86,42 @@ def write(text: str) -> None:
         raise _unwritable(error) from error
 
 
-def show_comparisons(comparisons: Sequence["Comparison"], stream: TextIO | None = None) -> None:
-    """Write each protocol's tables and closing sentences, to standard output unless told."""
+def show_comparisons(
+    comparisons: Sequence["Comparison"], advice: "Advice", stream: TextIO | None = None
+) -> None:
+    """Write each protocol's answer, tables and remarks, to standard output unless told."""
     from bnbench.show import remarks, sentences  # and the statistics, which take long to import
 
     out = console(stream or sys.stdout)
     for comparison in comparisons:
         out.print(Text(sentences.title(comparison), "bold"))
         out.print()
+        out.print(_list({"▸": sentences.answer(comparison, advice)}))
+        out.print()
         for grid in grids.grids(comparison):
             show_grid(grid, out)
-        said = Table.grid(padding=(0, 1))
-        for remark in remarks.remarks(comparison):
-            said.add_row("!", Text(visible(remark)), style="yellow")
-        for sentence in sentences.closing(comparison):
-            said.add_row("•", Text(visible(sentence)))
-        out.print(said)
+        said = {
+            "!": list(remarks.remarks(comparison)),
+            "•": sentences.closing(comparison, advice),
+        }
+        out.print(_list(said))
         out.print()
 
 
-def page(comparisons: Sequence["Comparison"]) -> str:
+def _list(said: Mapping[str, Iterable[str]]) -> Table:
+    """Return sentences, each behind its mark."""
+    table = Table.grid(padding=(0, 1))
+    styles = {"!": "yellow", "▸": "bold"}
+    for mark, sentences in said.items():
+        for sentence in sentences:
+            table.add_row(mark, Text(visible(sentence)), style=styles.get(mark))
+    return table
+
+
+def page(comparisons: Sequence["Comparison"], advice: "Advice") -> str:
     """Return what `show_comparisons` writes to a file: plain text in lines of any length."""
     written = io.StringIO()
-    show_comparisons(comparisons, written)
+    show_comparisons(comparisons, advice, written)
     return written.getvalue()
 
 
