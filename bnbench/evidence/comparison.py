@@ -136,6 +136,24 @@ class Comparison:
         """Whether this only shows that the program works."""
         return self.config.data.dataset == "fashion_mnist_sample"
 
+    def recall_difference(
+        self, experiment: Experiment, place: int
+    ) -> tuple[float | None, stats.Interval | None]:
+        """Return how much more of a class an experiment gets right than the baseline.
+
+        It is the mean over the paired seeds with its 95 % t interval, as shares of 1; None where
+        too few seeds are paired or the class has no test row.
+        """
+        ours, theirs = experiment.recalls, self.baseline.recalls
+        both = sorted(ours.keys() & theirs.keys())
+        values = np.array([ours[seed][place] - theirs[seed][place] for seed in both])
+        if not len(values) or np.isnan(values[0]):
+            return None, None
+        if len(values) < 2:
+            return float(values[0]), None
+        low, high = stats.mean_interval(values)
+        return float(values.mean()), (float(low), float(high))
+
     def against_baseline(self, experiment: Experiment) -> ExperimentContrast | None:
         """Return the contrast of this experiment with the baseline."""
         for contrast in self.contrasts:

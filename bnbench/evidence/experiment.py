@@ -53,6 +53,20 @@ class Experiment:
         """The metric of each seed that is recorded; None where the run diverged."""
         return {seed: self.values.get(seed) for seed in self.records}
 
+    @cached_property
+    def recalls(self) -> dict[int, np.ndarray]:
+        """Of each seed that completed, the share of every class's test rows that were right.
+
+        NaN where a class has no test row; (classes,).
+        """
+        rows = np.array(self.newest.data.test_rows_by_class, dtype=np.float64)
+        rows[rows == 0] = np.nan
+        return {
+            seed: np.array(record.data.test_correct_by_class) / rows
+            for seed, record in self.records.items()
+            if record.data.test_correct_by_class is not None
+        }
+
     @property
     def diverged(self) -> int:
         """Number of seeds whose loss became infinite or NaN."""

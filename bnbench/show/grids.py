@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import isnan
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from bnbench.evidence.records import Parameters
@@ -188,6 +190,45 @@ def parameters(comparison: "Comparison") -> Grid:
             for e in comparison.experiments
         ),
     )
+
+
+def recalls(comparison: "Comparison") -> Grid:
+    """Return one row for each class: each experiment's recall, and its difference to the baseline.
+
+    Differences are over the paired seeds, ± half the 95 % t interval of each by itself.
+    """
+    data = comparison.baseline.newest.data
+    names = data.class_names or tuple(map(str, range(data.classes)))
+    others = [e for e in comparison.experiments if e is not comparison.baseline]
+    return Grid(
+        f"Recall by class (difference to {comparison.baseline.label} ± half the 95 % interval of "
+        "each by itself)",
+        (
+            Column("class", numeric=False),
+            Column("test rows"),
+            Column(comparison.baseline.label, "%"),
+            *(Column(e.label, "pp") for e in others),
+        ),
+        tuple(
+            (
+                name,
+                f"{data.test_rows_by_class[place]:,}",
+                _recall(comparison.baseline, place),
+                *(_recall_difference(comparison, e, place) for e in others),
+            )
+            for place, name in enumerate(names)
+        ),
+    )
+
+
+def _recall(experiment: "Experiment", place: int) -> str:
+    values = [float(recall[place]) for recall in experiment.recalls.values()]
+    return fixed(100 * fmean(values)) if values and not isnan(values[0]) else NOTHING
+
+
+def _recall_difference(comparison: "Comparison", experiment: "Experiment", place: int) -> str:
+    mean, interval = comparison.recall_difference(experiment, place)
+    return _with_interval(signed, mean, interval, 100)
 
 
 def layers(network: Sequence[Layer]) -> Grid:

@@ -65,7 +65,7 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
         "answer": sentences.answer(comparison),
         "closing": sentences.closing(comparison),
         "remarks": list(remarks(comparison)),
-        "grids": grids.grids(comparison),
+        "grids": [*grids.grids(comparison), grids.recalls(comparison)],
         "figures": list(_figures(comparison)),
         "dataset": comparison.config.data.dataset,
         "data_sha256": comparison.baseline.newest.data.sha256,
