@@ -75,6 +75,11 @@ class ExperimentContrast:
         return set(self.differs_in) <= {PLACEMENT}
 
     @property
+    def failing(self) -> tuple[Experiment, ...]:
+        """The sides that do no better than guessing: what fails to train is not worse, it fails."""
+        return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
+
+    @property
     def confounds(self) -> tuple[str, ...]:
         """The settings besides the placement in which the two differ."""
         return tuple(key for key in self.differs_in if key != PLACEMENT)
@@ -163,7 +168,7 @@ class Comparison:
 
 
 def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[Comparison]:
-    """Return one comparison for each protocol among the records, then one for each sweep.
+    """Return one comparison for each sweep among the records, then one for each protocol.
 
     The newest come first. Runs on other data, and of another training version, are compared apart.
     In the comparison of a sweep each network stands with the values that `tune` chooses, and they
@@ -182,7 +187,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
         for keys, members in sweeps(chosen)
         if (tuning := tune(keys, members, _plan(members, question).first))
     ]
-    return _referenced([*protocols, *tuned])
+    return _referenced([*tuned, *protocols])
 
 
 def _made_on(record: RunRecord) -> tuple[Any, ...]:

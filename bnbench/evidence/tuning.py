@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,9 +42,9 @@ class Candidates:
         """The values that were tried, in their order."""
         return tuple(tuple(self.values(e).values()) for e in self.experiments)
 
-    def ends(self) -> dict[str, tuple[float, str]]:
+    def ends(self) -> dict[str, tuple[float, Literal["smallest", "largest"]]]:
         """Return the settings whose best value is the smallest or the largest of several tried."""
-        ends = {}
+        ends: dict[str, tuple[float, Literal["smallest", "largest"]]] = {}
         for key, value in self.values(self.best).items():
             tried = {self.values(e)[key] for e in self.experiments}
             if is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):

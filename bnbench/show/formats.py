@@ -10,29 +10,56 @@ from typing import Any
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.health import Finding, health
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning
+from bnbench.experiments.sweep import swept_values
 from bnbench.show import grids, terminal
+from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.grids import Grid
+from bnbench.show.health import cure, message
 from bnbench.show.remarks import incomparable, reason, remarks
-from bnbench.show.sentences import NOTHING_TO_TYPE, Advice, answer, closing, title
+from bnbench.show.sentences import answer, closing, title
 from bnbench.text import visible
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-def to_json(comparisons: Sequence[Comparison], advice: Advice = NOTHING_TO_TYPE) -> str:
+def to_json(comparisons: Sequence[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return all numbers unrounded, as strict JSON; accuracies are shares of 1, times seconds."""
     content = {
         "schema_version": SCHEMA_VERSION,
-        "protocols": [_protocol(c, advice) for c in comparisons if not c.tuning],
-        "tuned": [_tuned(c, c.tuning, advice) for c in comparisons if c.tuning],
+        "protocols": [_protocol(comparison, advice) for comparison in comparisons],
     }
     text = json.dumps(content, indent=1, allow_nan=False)  # escapes all that is not ASCII
     return text.replace("\x7f", "\\u007f") + "\n"
 
 
-def _tuned(comparison: Comparison, tuning: Tuning, advice: Advice) -> dict[str, Any]:
+def _protocol(comparison: Comparison, advice: Advice) -> dict[str, Any]:
+    scale = comparison.question.measure.scale
+    tuning = comparison.tuning
+    return {
+        "protocol_id": None if tuning else comparison.config.protocol_id,
+        "reference": comparison.reference,
+        "protocol": comparison.protocol,
+        "data_sha256": comparison.baseline.newest.data.sha256,
+        "training_version": comparison.baseline.newest.training_version,
+        "metric": comparison.question.metric,
+        "baseline": comparison.baseline.label,
+        "margin": comparison.margin / scale,
+        "plan": {**comparison.plan.model_dump(), "margin": comparison.plan.margin / scale},
+        "tuned": _tuned(tuning) if tuning else None,
+        "answer": answer(comparison, advice),
+        "health": [_finding(found, advice) for found in health(comparison)],
+        "experiments": [_experiment(comparison, e) for e in comparison.experiments],
+        "contrasts": [_contrast(comparison, contrast) for contrast in comparison.contrasts],
+        "warnings": list(remarks(comparison)),
+        "sentences": closing(comparison, advice),
+    }
+
+
+def _tuned(tuning: Tuning) -> dict[str, Any]:
+    """Return what was swept, and of each config the values, with the one that was chosen."""
     candidates = [
         {
             "name": candidate.label,
@@ -45,29 +72,16 @@ def _tuned(comparison: Comparison, tuning: Tuning, advice: Advice) -> dict[str, 
         for one in tuning.candidates
         for candidate in one.experiments
     ]
-    return {"keys": tuning.keys, "candidates": candidates, **_body(comparison, advice)}
+    return {"keys": tuning.keys, "candidates": candidates}
 
 
-def _protocol(comparison: Comparison, advice: Advice) -> dict[str, Any]:
-    return {"protocol_id": comparison.config.protocol_id, **_body(comparison, advice)}
-
-
-def _body(comparison: Comparison, advice: Advice) -> dict[str, Any]:
-    scale = comparison.question.measure.scale
+def _finding(finding: Finding, advice: Advice) -> dict[str, str]:
+    experiment = getattr(finding, "experiment", None)
     return {
-        "reference": comparison.reference,
-        "protocol": comparison.protocol,
-        "data_sha256": comparison.baseline.newest.data.sha256,
-        "training_version": comparison.baseline.newest.training_version,
-        "metric": comparison.question.metric,
-        "baseline": comparison.baseline.label,
-        "margin": comparison.margin / scale,
-        "plan": {**comparison.plan.model_dump(), "margin": comparison.plan.margin / scale},
-        "answer": answer(comparison, advice),
-        "experiments": [_experiment(comparison, e) for e in comparison.experiments],
-        "contrasts": [_contrast(comparison, contrast) for contrast in comparison.contrasts],
-        "warnings": list(remarks(comparison)),
-        "sentences": closing(comparison, advice),
+        "about": experiment.label if experiment else getattr(finding, "name", "data"),
+        "kind": finding.kind,
+        "message": message(finding),
+        "cure": cure(finding, advice),
     }
 
 
@@ -78,6 +92,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
         "name": experiment.label,
         "experiment_id": experiment.newest.experiment_id,
         "placement": experiment.config.model.batch_norm.placement,
+        "swept": swept_values(experiment.config),
         "seeds": len(experiment.records),
         "diverged": experiment.diverged,
         "metric": _metric(experiment),
@@ -253,7 +268,7 @@ def _last(values: Sequence[float]) -> float | None:
     return values[-1] if values else None
 
 
-def to_markdown(comparisons: Iterable[Comparison], advice: Advice = NOTHING_TO_TYPE) -> str:
+def to_markdown(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return titles, answers, tables, remarks and sentences as GitHub-flavoured Markdown."""
     return _document(
         comparisons,
@@ -283,7 +298,7 @@ def _md(text: str) -> str:
     return _LINKED.sub(r"\g<0><!-- -->", escaped)
 
 
-def to_latex(comparisons: Iterable[Comparison], advice: Advice = NOTHING_TO_TYPE) -> str:
+def to_latex(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return the same as LaTeX tables for the package booktabs."""
     return _document(
         comparisons,

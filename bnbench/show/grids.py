@@ -333,6 +333,8 @@ def _with_interval(
 def verdict(contrast: "ExperimentContrast") -> str:
     """Return the verdict with the look that it fell at or the one that comes."""
     result = contrast.result
+    if contrast.failing and result.looks:
+        return f"{' and '.join(e.label for e in contrast.failing)} fails to train"
     if result.decided:
         below = ", below the margin" * result.below_margin
         return f"{result.verdict} at {result.decided_at}{below}"

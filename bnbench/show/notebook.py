@@ -6,10 +6,17 @@ from typing import Any
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.comparison import Comparison
 from bnbench.show import formats, grids, sentences
+from bnbench.show.advice import Advice
 from bnbench.show.remarks import remarks
 
-CALLS = sentences.Advice(
-    more_seeds="bnbench.run(…, until_settled=True)", all_pairs="all_pairs=True"
+CALLS = Advice(
+    more_seeds="bnbench.run(…, until_settled=True)",
+    all_pairs="all_pairs=True",
+    rates='bnbench.run(…, settings={"training.learning_rate": (0.001, 0.003, 0.01, 0.03)})',
+    standardize='bnbench.run(…, settings={"data.standardize": True})',
+    margin="margin=…, or more test rows",
+    balanced='metric="test_balanced_accuracy"',
+    wider='bnbench.run(…, settings={{"{key}": ({values})}})',
 )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison, EpochRatio, ExperimentContrast
 from bnbench.experiments.config import PlanConfig
-from bnbench.experiments.sweep import short_key
 from bnbench.text import count, listed
 
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
@@ -217,11 +216,6 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
             yield (
                 f"{one.best.label} was chosen though its values do not have the same seeds: with "
                 "as many for each another might be the best"
-            )
-        for key, (value, end) in one.ends().items():
-            yield (
-                f"{one.name} does best at the {end} {short_key(key)} that was tried, {value:g}; "
-                "beyond it may be better"
             )
 
 

@@ -1,40 +1,31 @@
 """What a comparison says, in plain words, and what it cannot say."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from bnbench.evidence import health
 from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import Tuning
 from bnbench.experiments.sweep import short_key
+from bnbench.show.advice import IN_WORDS, Advice
+from bnbench.show.health import cure, message
 from bnbench.show.remarks import named, reason
 from bnbench.text import count, fixed, listed, signed
 
 _WHERE = {"after_activation": "after the activations", "before_activation": "before them"}
 
 
-@dataclass(frozen=True)
-class Advice:
-    """What to type where one can type, to follow what a sentence advises; nothing elsewhere."""
-
-    more_seeds: str = ""
-    all_pairs: str = ""
-
-
-NOTHING_TO_TYPE = Advice()
-
-
-def answer(comparison: Comparison, advice: Advice = NOTHING_TO_TYPE) -> list[str]:
+def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
     """Return the answer: before or after the activations, and what BN brings over the baseline."""
     if len(comparison.experiments) == 1:
         label = comparison.baseline.label
         return [f"{label} is alone under this protocol: there is nothing to hold it against."]
     placements = [c for c in comparison.contrasts if c.family == "placement"]
     said = [_placement(comparison, c, advice, len(placements) > 1) for c in placements]
-    return [*said, *_against_baseline(comparison, advice)]
+    return [*said, *_against_baseline(comparison, advice), *_health(comparison, advice)]
 
 
-def closing(comparison: Comparison, advice: Advice = NOTHING_TO_TYPE) -> list[str]:
+def closing(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
     """Return the closing sentences: the best, its cost, and the limits."""
     if len(comparison.experiments) == 1:
         return []
@@ -51,6 +42,12 @@ def _placement(
     }
     after, before = sides["after_activation"], sides["before_activation"]
     of = f" ({after.label} against {before.label})" if several else ""
+    if contrast.failing and not comparison.smoke:
+        return (
+            f"Before or after the activations is not answered{of}: "
+            f"{listed([e.label for e in contrast.failing])} "
+            f"{'fails' if len(contrast.failing) == 1 else 'fail'} to train at these settings."
+        )
     if result.verdict in ("better", "worse"):
         after_wins = (result.verdict == "better") == (contrast.experiment is after)
         first, second = ("After", "before") if after_wins else ("Before", "after")
@@ -138,6 +135,7 @@ def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
         c
         for c in comparison.contrasts
         if c.baseline is comparison.baseline and c.family == "baseline"
+        if comparison.smoke or not c.failing  # which is said with the health
     ]
     base = comparison.baseline.label
     words = {
@@ -158,6 +156,11 @@ def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
                 f"{named(contrast)} is not decided: {_size(comparison, contrast)}; "
                 f"{_open(comparison, contrast, advice)}."
             )
+
+
+def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
+    for finding in health.health(comparison):
+        yield f"{message(finding)}: {cure(finding, advice)}."
 
 
 def _by(comparison: Comparison, contrast: ExperimentContrast) -> str:

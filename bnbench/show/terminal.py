@@ -21,7 +21,7 @@ from bnbench.text import visible
 if TYPE_CHECKING:
     from bnbench.evidence.comparison import Comparison
     from bnbench.lessons.explanation import Section
-    from bnbench.show.sentences import Advice
+    from bnbench.show.advice import Advice
 
 _ANY_LENGTH = 10_000
 _READABLE = 90
