@@ -23,15 +23,17 @@ _LONGEST_HEADING = 16  # of a baseline's name, as the column would go for want o
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, its unit, and when it goes if the terminal is too narrow for it.
+    """A column: its heading, its unit, and what becomes of it on a terminal that is too narrow.
 
-    Columns with the highest ``dispensable`` go first; those with 0 never go.
+    First the columns ``beneath`` become a second line in the cells of the one before them. Then
+    those with the highest ``dispensable`` go; those with 0 never go.
     """
 
     heading: str
     unit: str = ""
     dispensable: int = 0
     numeric: bool = True
+    beneath: bool = False
 
     @property
     def header(self) -> str:
@@ -41,11 +43,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A titled table whose cells are plain text, not yet laid out for any medium."""
+    """A titled table whose cells are plain text, not yet laid out for any medium.
+
+    One that is ``turnable`` may have its rows for columns where it is too wide.
+    """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+    turnable: bool = False
+
+    def turned(self) -> "Grid":
+        """Return it with the rows for columns."""
+        first, *others = self.columns
+        heads, *cells = zip(*self.rows, strict=True)
+        columns = (Column("", numeric=False), *(Column(head, first.unit) for head in heads))
+        rows = zip((column.header for column in others), cells, strict=True)
+        return Grid(self.title, columns, tuple((head, *row) for head, row in rows))
 
 
 def grids(comparison: "Comparison") -> list[Grid]:
@@ -64,14 +78,14 @@ def results(comparison: "Comparison") -> Grid:
         "Results (mean ± half the 95 % interval)",
         (
             Column("experiment", numeric=False),
-            Column("placement", dispensable=9, numeric=False),
-            Column("seeds", dispensable=2),
+            Column("placement", numeric=False, beneath=True),
             Column(metric.heading, metric.unit),
-            Column(f"vs {base}", metric.difference_unit, dispensable=1),
-            Column("verdict", dispensable=1, numeric=False),
+            Column("seeds", dispensable=1, beneath=True),
+            Column(f"vs {base}", metric.difference_unit),
+            Column("verdict", dispensable=1, numeric=False, beneath=True),
             Column("new images", dispensable=5, numeric=False),
             Column("epoch time", "s", dispensable=4),
-            Column("ratio", "95 % CI", dispensable=3),
+            Column("ratio", "95 % CI", dispensable=4, beneath=True),
         ),
         tuple(_result_row(comparison, e) for e in comparison.experiments),
     )
@@ -84,8 +98,8 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
     return (
         experiment.label,
         experiment.config.model.batch_norm.placement,
-        _seeds(experiment),
         _mean(experiment),
+        _seeds(experiment),
         difference(contrast) if contrast else NOTHING,
         "baseline" if contrast is None else verdict(contrast),
         NOTHING if contrast is None else on_new_images(contrast),
@@ -101,15 +115,15 @@ def contrasts(comparison: "Comparison") -> Grid:
         f"Contrasts (first minus second, margin ±{comparison.margin:g} {unit})",
         (
             Column("experiment", numeric=False),
-            Column("against", numeric=False),
+            Column("against", numeric=False, beneath=True),
             Column("seeds", dispensable=3),
             Column("difference", unit),
-            Column("with new images", unit, dispensable=5),
+            Column("new images", unit, dispensable=5, beneath=True),
             Column("p", "Holm", dispensable=4),
-            Column("wins-ties-losses", dispensable=6),
+            Column("won-tied-lost", dispensable=4, beneath=True),
             Column("P(improvement)", "95 % CI", dispensable=8),
             Column("verdict", numeric=False),
-            Column("new images", dispensable=2, numeric=False),
+            Column("on new images", dispensable=2, numeric=False, beneath=True),
             Column("also differs in", dispensable=7, numeric=False),
         ),
         tuple(_contrast_row(contrast) for contrast in comparison.contrasts),
@@ -189,6 +203,7 @@ def parameters(comparison: "Comparison") -> Grid:
             (e.label, *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
             for e in comparison.experiments
         ),
+        turnable=True,
     )
 
 
@@ -338,8 +353,8 @@ def verdict(contrast: "ExperimentContrast") -> str:
     if result.decided:
         below = ", below the margin" * result.below_margin
         return f"{result.verdict} at {result.decided_at}{below}"
-    coming = f"next look at {result.next_look}" if result.next_look else "the plan has ended"
     if result.verdict:
+        coming = f"next {result.next_look}" if result.next_look else "plan ended"
         return f"{result.verdict}, {coming}"
     return "no verdict" if result.looks else f"first look at {result.next_look}"
 

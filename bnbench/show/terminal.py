@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bnbench.errors import EnvironmentFault
 from bnbench.show import grids
-from bnbench.show.grids import Column, Grid
+from bnbench.show.grids import Grid
 from bnbench.text import visible
 
 if TYPE_CHECKING:
@@ -150,25 +150,55 @@ def show_sections(sections: Iterable["Section"]) -> None:
 
 
 def rendered(grid: Grid, console: Console) -> Table:
-    """Return the grid as a rich table, without the columns that the terminal has no room for.
+    """Return the grid as a rich table that fits the terminal.
 
-    What is not a terminal gets all columns and no line is cut.
+    Where it is too wide it is turned, if it may be; else cells get a second line, and then columns
+    go. What is not a terminal gets all columns side by side and no line is cut.
     """
-    kept = list(grid.columns)
+
+    def fits(table: Table) -> bool:
+        wide = console.options.update(width=_ANY_LENGTH)
+        return console.measure(table, options=wide).maximum <= console.width
+
+    table = _rich_table(grid, [[place] for place in range(len(grid.columns))])
+    if not console.is_terminal or fits(table):
+        return table
+    if grid.turnable:
+        turned = grid.turned()
+        table = _rich_table(turned, [[place] for place in range(len(turned.columns))])
+        if fits(table):
+            return table
+    stacks = _stacks(grid)
     while True:
-        table = _rich_table(grid, kept)
-        spare = max(kept, key=lambda column: column.dispensable)
-        if not console.is_terminal or not spare.dispensable:
+        table = _rich_table(grid, stacks)
+        spare = max((column for stack in stacks for column in stack), key=_dispensable(grid))
+        if fits(table) or not grid.columns[spare].dispensable:
             return table
-        if console.measure(table, options=console.options.update(width=10_000)).maximum <= (
-            console.width
-        ):
-            return table
-        kept.remove(spare)
+        stacks = [
+            [place for place in stack if place != spare] for stack in stacks if stack[0] != spare
+        ]
 
 
-def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
-    left_out = [column.heading for column in grid.columns if column not in kept]
+def _dispensable(grid: Grid) -> Callable[[int], int]:
+    return lambda place: grid.columns[place].dispensable
+
+
+def _stacks(grid: Grid) -> list[list[int]]:
+    """Return the columns' places, those that go beneath others together with them."""
+    stacks: list[list[int]] = []
+    for place, column in enumerate(grid.columns):
+        if column.beneath:
+            stacks[-1].append(place)
+        else:
+            stacks.append([place])
+    return stacks
+
+
+def _rich_table(grid: Grid, stacks: Sequence[Sequence[int]]) -> Table:
+    """Lay out columns, by their places, that stand side by side or in stacks of lines."""
+    kept = [place for stack in stacks for place in stack]
+    left_out = [column.heading for place, column in enumerate(grid.columns) if place not in kept]
+    narrow = any(len(stack) > 1 for stack in stacks)
     table = Table(
         title=Text(grid.title),
         title_justify="left",
@@ -177,15 +207,27 @@ def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
         pad_edge=False,
         caption=Text(f"No room for: {', '.join(left_out)}.") if left_out else None,
         caption_justify="left",
+        leading=int(narrow),
     )
-    for column in kept:
-        unit = f"\n[{column.unit}]" if column.unit else ""
+    for stack in stacks:
         table.add_column(
-            Text(visible(column.heading) + unit),
-            justify="right" if column.numeric else "left",
+            Text(visible("\n".join(_heads(grid, stack, narrow=narrow)), keep="\n")),
+            justify="right" if grid.columns[stack[0]].numeric else "left",
             overflow="fold",
         )
-    places = [index for index, column in enumerate(grid.columns) if column in kept]
     for row in grid.rows:
-        table.add_row(*(Text(visible(row[place])) for place in places))
+        cells = ("\n".join(visible(row[place]) for place in stack) for stack in stacks)
+        table.add_row(*map(Text, cells))
     return table
+
+
+def _heads(grid: Grid, stack: Sequence[int], *, narrow: bool) -> Iterator[str]:
+    """Yield the lines of a stack's heading; what is wider than the cells takes several."""
+    width = max((len(row[place]) for row in grid.rows for place in stack), default=0)
+    for column in (grid.columns[place] for place in stack):
+        if narrow and len(column.header) <= width:
+            yield column.header
+            continue
+        yield from column.heading.split() if narrow and len(stack) == 1 else [column.heading]
+        if column.unit:
+            yield f"[{column.unit}]"
