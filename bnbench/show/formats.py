@@ -359,10 +359,10 @@ def _document(
     sentence: Callable[[str], str],
 ) -> str:
     blocks = []
-    for comparison in comparisons:
+    for comparison, tables in grids.grids(comparisons):
         blocks.append(heading(comparison))
         blocks.append("\n".join(map(sentence, answer(comparison, advice))))
-        blocks.extend(table(grid) for grid in grids.grids(comparison))
+        blocks.extend(map(table, tables))
         blocks.append("\n".join(map(sentence, remarks(comparison))))
         blocks.append("\n".join(map(sentence, closing(comparison, advice))))
     return "\n\n".join(filter(None, blocks)) + "\n"

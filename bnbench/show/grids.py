@@ -1,6 +1,6 @@
 """A comparison, a network and the data sets as tables of text, not yet laid out for any medium."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from statistics import fmean
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
-from bnbench.experiments.sweep import short_key
+from bnbench.experiments.sweep import network, short_key
 from bnbench.text import fixed, seconds, signed
 
 if TYPE_CHECKING:
@@ -62,11 +62,19 @@ class Grid:
         return Grid(self.title, columns, tuple((head, *row) for head, row in rows))
 
 
-def grids(comparison: "Comparison") -> list[Grid]:
-    """Return the tables of one comparison in the order in which they are shown."""
-    chosen = [candidates(comparison.tuning)] if comparison.tuning else []
-    held = [contrasts(comparison)] if comparison.contrasts else []
-    return [*chosen, results(comparison), *held, parameters(comparison)]
+def grids(comparisons: Iterable["Comparison"]) -> Iterator[tuple["Comparison", list[Grid]]]:
+    """Yield each comparison with its tables, in the order in which they are shown.
+
+    The parameters of networks that stood in a table before are not shown again.
+    """
+    shown: set[tuple[str, ...]] = set()
+    for comparison in comparisons:
+        chosen = [candidates(comparison.tuning)] if comparison.tuning else []
+        held = [contrasts(comparison)] if comparison.contrasts else []
+        networks = parameters(comparison)
+        new = [networks] if set(networks.rows) - shown else []
+        shown.update(networks.rows)
+        yield comparison, [*chosen, results(comparison), *held, *new]
 
 
 def results(comparison: "Comparison") -> Grid:
@@ -200,7 +208,7 @@ def parameters(comparison: "Comparison") -> Grid:
             ),
         ),
         tuple(
-            (e.label, *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
+            (network(e.config), *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
             for e in comparison.experiments
         ),
         turnable=True,

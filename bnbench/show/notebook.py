@@ -36,10 +36,10 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
                 "title": sentences.title(comparison),
                 "answer": sentences.answer(comparison, CALLS),
                 "closing": sentences.closing(comparison, CALLS),
-                "grids": grids.grids(comparison),
+                "grids": tables,
                 "remarks": list(remarks(comparison)),
             }
-            for comparison in comparisons
+            for comparison, tables in grids.grids(comparisons)
         ],
     )
 

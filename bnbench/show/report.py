@@ -33,7 +33,7 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
         version=__version__,
         summary=_summary(comparisons),
         warnings=warnings,
-        protocols=[_protocol(comparison) for comparison in comparisons],
+        protocols=[_protocol(*shown) for shown in grids.grids(comparisons)],
     )
 
 
@@ -52,7 +52,7 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
     return f"{count(len(records), 'run')} of {count(experiments, 'experiment')}, made {when}."
 
 
-def _protocol(comparison: Comparison) -> dict[str, Any]:
+def _protocol(comparison: Comparison, tables: list[Grid]) -> dict[str, Any]:
     environments = Counter(
         record.environment
         for experiment in comparison.experiments
@@ -65,7 +65,7 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
         "answer": sentences.answer(comparison),
         "closing": sentences.closing(comparison),
         "remarks": list(remarks(comparison)),
-        "grids": [*grids.grids(comparison), grids.recalls(comparison)],
+        "grids": [*tables, grids.recalls(comparison)],
         "figures": list(_figures(comparison)),
         "dataset": comparison.config.data.dataset,
         "data_sha256": comparison.baseline.newest.data.sha256,

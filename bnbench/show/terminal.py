@@ -93,12 +93,12 @@ def show_comparisons(
     from bnbench.show import remarks, sentences  # and the statistics, which take long to import
 
     out = console(stream or sys.stdout)
-    for comparison in comparisons:
+    for comparison, tables in grids.grids(comparisons):
         out.print(Text(sentences.title(comparison), "bold"))
         out.print()
         out.print(_list({"▸": sentences.answer(comparison, advice)}))
         out.print()
-        for grid in grids.grids(comparison):
+        for grid in tables:
             show_grid(grid, out)
         said = {
             "!": list(remarks.remarks(comparison)),
