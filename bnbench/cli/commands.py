@@ -2,6 +2,7 @@
 
 import gc
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from bnbench.cli.options import (
     Debug,
     Device,
     DeviceOption,
+    FailOnOption,
     FailUnder,
     Force,
     Format,
@@ -51,7 +53,10 @@ from bnbench.text import count
 from bnbench.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bnbench.api import Study
+    from bnbench.evidence.comparison import Comparison
 
 app = typer.Typer(
     help="Compare where Batch Normalization stands in an MLP: many paired seeds, intervals, "
@@ -141,7 +146,9 @@ def compare(
     format: FormatOption = Format.TABLE,
     table: TableOption = Table.RUNS,
     output: Output = None,
+    protocol: Protocol = None,
     fail_under: FailUnder = None,
+    fail_on: FailOnOption = None,
     strict: Strict = False,
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
@@ -157,11 +164,19 @@ def compare(
     if output:
         check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
+    chosen = checks.chosen(study, protocol)
     if format is Format.TABLE and output is None:
-        terminal.show_comparisons(study.comparisons, COMMANDS)
+        others = [c for c in study.comparisons if c not in chosen]
+        terminal.show_comparisons(chosen, COMMANDS, others=() if protocol else others)
     else:
-        _write(study, format, table, output)
-    checks.check_comparisons(study, fail_under, strict)
+        _write(chosen if protocol else study.comparisons, format, table, output)
+    checks.check_comparisons(
+        chosen if protocol else study.comparisons,
+        study.warnings,
+        fail_under=fail_under,
+        fail_on=fail_on or (),
+        strict=strict,
+    )
 
 
 @app.command()
@@ -184,7 +199,7 @@ def plot(
     plots.check_ending(output)
     check_writable(output)
     study = _compared(runs_dir, names, baseline, METRIC, margin, all_pairs)
-    chosen = checks.chosen(study, protocol)
+    chosen, *_ = checks.chosen(study, protocol)
     plots.write(plots.figure(chosen, [*map(str, only or plots.KINDS)]), output)
     terminal.notice(f"{output}: {sentences.title(chosen)}")
 
@@ -197,17 +212,20 @@ def report(
     metric: MetricOption = METRIC,
     margin: Margin = DEFAULT.margin,
     all_pairs: AllPairs = DEFAULT.all_pairs,
+    protocol: Protocol = "all",
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
 ) -> None:
     """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
+    from bnbench.cli import checks
     from bnbench.files import check_writable
     from bnbench.show import terminal
 
     check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
-    study.report(output)
-    terminal.notice(f"{output}: {count(len(study.comparisons), 'comparison')}")
+    chosen = replace(study, comparisons=tuple(checks.chosen(study, protocol)))
+    chosen.report(output)
+    terminal.notice(f"{output}: {count(len(chosen.comparisons), 'comparison')}")
 
 
 @app.command()
@@ -347,15 +365,17 @@ def _compared(
     return study
 
 
-def _write(study: "Study", format: Format, table: Table, output: Path | None) -> None:
+def _write(
+    comparisons: "Sequence[Comparison]", format: Format, table: Table, output: Path | None
+) -> None:
     from bnbench.cli.advice import COMMANDS
     from bnbench.files import write_text
     from bnbench.show import formats, terminal
 
     if table is Table.CONTRASTS:
-        text = formats.contrasts_to_csv(study.comparisons)
+        text = formats.contrasts_to_csv(comparisons)
     else:
-        text = formats.FORMATS[format](study.comparisons, COMMANDS)
+        text = formats.FORMATS[format](comparisons, COMMANDS)
     if output:
         write_text(output, text)
     else:

@@ -42,6 +42,14 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
+class FailOn(StrEnum):
+    """What makes a command fail beside what always does."""
+
+    WORSE = "worse"
+    INCONCLUSIVE = "inconclusive"
+    UNHEALTHY = "unhealthy"
+
+
 class Table(StrEnum):
     """What the rows of a CSV are."""
 
@@ -138,7 +146,17 @@ Plots = Annotated[
 ]
 Protocol = Annotated[
     str | None,
-    typer.Option(help="Protocol to draw: its id, or tuned.", show_default="the newest"),
+    typer.Option(
+        metavar="ID|tuned|all",
+        help="Protocol to show: its id, tuned, or all.",
+        show_default="the newest",
+    ),
+]
+FailOnOption = Annotated[
+    list[FailOn] | None,
+    typer.Option(
+        "--fail-on", help="Exit 1 on such a verdict, or where the health is bad; repeatable."
+    ),
 ]
 FailUnder = Annotated[
     float | None,
@@ -149,7 +167,10 @@ FailUnder = Annotated[
     ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit 1 on an unclean comparison or a damaged record.")
+    bool,
+    typer.Option(
+        "--strict", help="Exit 1 on an unclean or unhealthy comparison, or a damaged record."
+    ),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")

@@ -190,6 +190,16 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     return _referenced([*tuned, *protocols])
 
 
+def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparison of the newest protocol, behind those tuned ones that it is part of."""
+    latest = next((c for c in comparisons if not c.tuning), None)
+    if latest is None:
+        return list(comparisons)
+    records = {r.key for e in latest.experiments for r in e.records.values()}
+    tuned = [c for c in comparisons if c.tuning and records & set(c.tuning.tried)]
+    return [*tuned, latest]
+
+
 def _made_on(record: RunRecord) -> tuple[Any, ...]:
     """Return what two runs must share for their numbers to mean the same."""
     return record.data.sha256, record.data.rows, record.training_version

@@ -10,7 +10,7 @@ import numpy as np
 
 from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.metrics import METRICS
-from bnbench.evidence.records import RunRecord
+from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.experiments.config import Config
 from bnbench.experiments.sweep import is_number, order_of_values
 
@@ -73,6 +73,16 @@ class Tuning:
     def records(self) -> list[RunRecord]:
         """The records of the chosen experiments."""
         return [r for one in self.candidates for r in one.best.records.values()]
+
+    @property
+    def tried(self) -> list[RunKey]:
+        """The keys of all runs that there were to choose from."""
+        return [
+            record.key
+            for one in self.candidates
+            for experiment in one.experiments
+            for record in experiment.records.values()
+        ]
 
     @property
     def even(self) -> bool:

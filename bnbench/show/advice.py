@@ -9,6 +9,7 @@ class Advice:
 
     more_seeds: str = ""
     all_pairs: str = ""
+    protocol: str = "asking for the protocol"
     rates: str = "try other learning rates"
     standardize: str = "standardise the features"
     margin: str = "take a larger margin, or more test rows"

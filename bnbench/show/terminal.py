@@ -87,9 +87,15 @@ def write(text: str) -> None:
 
 
 def show_comparisons(
-    comparisons: Sequence["Comparison"], advice: "Advice", stream: TextIO | None = None
+    comparisons: Sequence["Comparison"],
+    advice: "Advice",
+    stream: TextIO | None = None,
+    others: Sequence["Comparison"] = (),
 ) -> None:
-    """Write each protocol's answer, tables and remarks, to standard output unless told."""
+    """Write each protocol's answer, tables and remarks, to standard output unless told.
+
+    Of ``others`` there is one line each.
+    """
     from bnbench.show import remarks, sentences  # and the statistics, which take long to import
 
     out = console(stream or sys.stdout)
@@ -105,6 +111,11 @@ def show_comparisons(
             "•": sentences.closing(comparison, advice),
         }
         out.print(_list(said))
+        out.print()
+    if others:
+        out.print(Text(f"Also recorded, shown by {advice.protocol}:"))
+        lines = [f"{c.reference}: {sentences.describe_protocol(c)}" for c in others]
+        out.print(_list({"•": lines}))
         out.print()
 
 
