@@ -374,38 +374,48 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         study = _study(task, records, failures)
         wanted = {} if failures else _coming(task, study)
         if not wanted:
-            voice.tell_outcome(plan, _sought(study), len(records), _at_most(task, study, done))
+            sought = [c for comparison in _settling(study) for c in _sought(comparison)]
+            voice.tell_outcome(plan, sought, len(records), _at_most(study, done))
             return study
 
 
-def _sought(study: Study) -> list[ExperimentContrast]:
-    """Return what is to be decided: the tuned before the others, placements before the baseline."""
+def _settling(study: Study) -> list[Comparison]:
+    """Return the comparisons that are to be settled: the tuned, where there are any."""
     tuned = [comparison for comparison in study.comparisons if comparison.tuning]
-    sought: list[ExperimentContrast] = []
-    for comparison in tuned or study.comparisons:
-        placements = [c for c in comparison.contrasts if c.family == "placement"]
-        sought += placements or comparison.contrasts
-    return sought
+    return tuned or list(study.comparisons)
+
+
+def _sought(comparison: Comparison) -> Sequence[ExperimentContrast]:
+    """Return what settles a comparison: before or after, else all against the baseline."""
+    placements = [c for c in comparison.contrasts if c.family == "placement"]
+    return placements or comparison.contrasts
+
+
+def _is_open(contrast: ExperimentContrast) -> bool:
+    return contrast.result.next_look is not None and contrast.result.verdict is not None
 
 
 def _coming(task: Task, study: Study) -> dict[Config, int]:
-    """Return which experiments get further seeds, and up to how many."""
+    """Return which experiments get further seeds, and up to how many.
+
+    They are all of a comparison that is not settled, but for those of which all is decided.
+    """
     configs = {(config.name, config.experiment_id): config for config in task.datasets}
     wanted: dict[Config, int] = {}
-    for contrast in _sought(study):
-        if contrast.result.next_look and contrast.result.verdict:
-            for side in (contrast.experiment, contrast.baseline):
-                config = configs[side.identity]
-                wanted[config] = max(wanted.get(config, 0), contrast.result.next_look)
+    for comparison in _settling(study):
+        if any(map(_is_open, _sought(comparison))):
+            for contrast in filter(_is_open, comparison.contrasts):
+                for side in (contrast.experiment, contrast.baseline):
+                    config, seeds = configs[side.identity], contrast.result.next_look or 0
+                    wanted[config] = max(wanted.get(config, 0), seeds)
     return wanted
 
 
-def _at_most(task: Task, study: Study, done: Mapping[Config, int]) -> int:
-    """Return how many runs the plan would have had to its end."""
-    sides = {e.identity for c in _sought(study) for e in (c.experiment, c.baseline)}
+def _at_most(study: Study, done: Mapping[Config, int]) -> int:
+    """Return how many runs there would be at the plan's end."""
+    whole = {e.identity: c.plan.most for c in _settling(study) for e in c.experiments}
     return sum(
-        config.plan.most if (config.name, config.experiment_id) in sides else seeds
-        for config, seeds in done.items()
+        whole.get((config.name, config.experiment_id), seeds) for config, seeds in done.items()
     )
 
 
