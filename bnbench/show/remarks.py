@@ -56,7 +56,7 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
         return "not all experiments had the same values and seeds to choose from"
     if not result.looks:
         first = comparison.plan.first
-        return f"{count(result.pairs, 'pair')}; verdicts begin at {first}{_lacking(contrast)}"
+        return f"{count(result.pairs, 'pair')}; verdicts begin at {first} seeds{_lacking(contrast)}"
     reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
 
