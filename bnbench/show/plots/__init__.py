@@ -1,4 +1,4 @@
-"""A comparison as plots: learning curves, paired differences and where the parameters are.
+"""A comparison as plots: learning curves, paired differences, looks and parameters.
 
 Nothing is told by colour alone, and text from outside is shown as it is.
 """
@@ -18,7 +18,7 @@ try:
     from matplotlib import style
     from matplotlib.figure import Figure, SubFigure
 
-    from bnbench.show.plots import curves, differences, layout, parameters
+    from bnbench.show.plots import curves, differences, layout, looks, parameters
     from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
     from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
@@ -38,6 +38,7 @@ class _Plot(Protocol):
 _PLOTS: dict[str, _Plot] = {
     "curves": curves,
     "differences": differences,
+    "looks": looks,
     "parameters": parameters,
 }
 KINDS = tuple(_PLOTS)

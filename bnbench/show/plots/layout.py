@@ -21,7 +21,7 @@ LINE = 0.18
 EDGE = 0.1
 FOOT = 0.6
 BARE = 0.8  # the height of a plot that says why there is nothing to draw
-_HEAD = 0.4
+HEAD = 0.4
 _NAME = 2.2
 
 
@@ -37,10 +37,22 @@ def set_margins(part: SubFigure, left: float, right: float, bottom: float, gap: 
         left=left / WIDTH,
         right=1 - right / WIDTH,
         bottom=bottom / height,
-        top=1 - _HEAD / height,
+        top=1 - HEAD / height,
         wspace=2 * gap / (WIDTH - left - right - gap),  # a share of the width of one of two
         hspace=0.06,
     )
+
+
+def add_axes(part: SubFigure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes of this size whose upper left corner stands so far from the plot's own."""
+    whole = _height(part)
+    bottom = 1 - (top + height) / whole
+    return part.add_axes((left / WIDTH, bottom, width / WIDTH, height / whole))
+
+
+def write_notes(part: SubFigure, notes: Sequence[str]) -> None:
+    """Write a line for each note at the lower left, where the plot has left room for them."""
+    part.text(EDGE / WIDTH, EDGE / 2 / _height(part), "\n".join(notes), va="bottom")
 
 
 def _height(part: SubFigure) -> float:
@@ -59,7 +71,7 @@ def lay_rows(axes: Axes, names: Sequence[str]) -> Array:
 
 def rows_height(names: Sequence[str], foot: float) -> float:
     """Return the height of a plot with a row for each name above a foot of this height."""
-    return _HEAD + foot + sum(_row(name) for name in names)
+    return HEAD + foot + sum(_row(name) for name in names)
 
 
 def _row(name: str) -> float:
