@@ -15,7 +15,7 @@ from bnbench.text import visible
 # What it logs of its caches and folders would otherwise reach the terminal.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 try:
-    from matplotlib import style
+    import matplotlib.style
     from matplotlib.figure import Figure, SubFigure
 
     from bnbench.show.plots import curves, differences, layout, looks, parameters
@@ -52,7 +52,7 @@ def figure(comparison: Comparison, kinds: Sequence[str] = KINDS) -> Figure:
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"no plot named {visible(kind)}; there are: {', '.join(KINDS)}")
-    with style.context(STYLE):
+    with matplotlib.style.context(STYLE):
         protocol = layout.wrapped(title(comparison), layout.WIDTH - 0.4)
         heights = [0.1 + layout.LINE * layout.line_count(protocol)]
         heights += (_PLOTS[kind].height(comparison) for kind in kinds)

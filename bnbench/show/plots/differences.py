@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
+from bnbench.evidence.stats import Array
 from bnbench.show import grids
 from bnbench.show.plots import layout
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
@@ -38,13 +39,14 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
     axes.axvline(0, **ZERO)
     rows = _contrast_rows(comparison)
     names = [row.name for row in rows]
-    at = layout.lay_rows(axes, names)
+    table = _table(rows)
+    at = layout.lay_rows(axes, names, _verdicts(table))
     for y, name, row in zip(at, axes.get_yticklabels(), rows, strict=True):
         if row.contrast:
             _draw_contrast(axes, y, comparison, row.contrast)
         else:
             name.set_fontweight("bold")
-    right = _write_beside(axes, at, _table(rows))
+    right = _write_beside(axes, at, table)
     notes = _notes(comparison)
     layout.set_margins(part, layout.name_width(names), right, _foot(notes), gap=0)
     axes.set_xlabel(f"difference in {_measured(comparison)} [percentage points]")
@@ -64,9 +66,10 @@ def _draw_contrast(
         ends = scale * np.array(contrast.new_images.interval)
         axes.plot(ends, [y, y], color=color, linewidth=1, alpha=0.6, marker="|", markersize=9)
     if result.mean_difference is not None:
-        style |= {"markeredgecolor": color, "markersize": 7, "linestyle": ""}
-        fill = color if result.interval else "white"
-        axes.plot(scale * result.mean_difference, y, **style | {"markerfacecolor": fill})
+        style |= {"linestyle": "", "markersize": 8}
+        if result.interval is None:
+            style |= {"markerfacecolor": "white", "markeredgecolor": color, "markeredgewidth": 1.2}
+        axes.plot(scale * result.mean_difference, y, **style)
 
 
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
@@ -84,12 +87,16 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     return (
         grids.difference(contrast),
         f"{result.wins}-{result.ties}-{result.losses}",
-        verdict(contrast) + ("" if contrast.clean else " *"),
+        verdict(contrast).replace(", ", ",\n") + ("" if contrast.clean else " *"),
         _on_new_images(contrast),
     )
 
 
-def _write_beside(axes: Axes, at: Sequence[float], table: Sequence[Sequence[str]]) -> float:
+def _verdicts(table: Sequence[Sequence[str]]) -> list[str]:
+    return [cells[2] for cells in table]
+
+
+def _write_beside(axes: Axes, at: Array, table: Sequence[Sequence[str]]) -> float:
     """Write the rows of the table right of the axes and return the width they take, in inches."""
     right = 0.0
     for cells, align in zip(zip(*table, strict=True), _ALIGNMENTS, strict=True):
@@ -119,15 +126,16 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _foot(notes: Sequence[str]) -> float:
-    return layout.FOOT + layout.LINE * len(notes)
+    return 0.5 + layout.LINE * len(notes)
 
 
 def height(comparison: Comparison) -> float:
     """Return the height of the plot with all rows, in inches."""
     if not comparison.contrasts:
         return layout.BARE
-    names = [row.name for row in _contrast_rows(comparison)]
-    return layout.rows_height(names, _foot(_notes(comparison)))
+    rows = _contrast_rows(comparison)
+    names, foot = [row.name for row in rows], _foot(_notes(comparison))
+    return layout.rows_height(names, foot, _verdicts(_table(rows)))
 
 
 def _contrast_rows(comparison: Comparison) -> list[_Row]:

@@ -38,8 +38,7 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
             axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
         if contrast in comparison.contrasts[-columns:]:  # no panel is below it
             axes.set_xlabel("seeds")
-    marks = [f"grey: margin of ±{comparison.margin:g}", "dashed: the look that decided"]
-    layout.write_notes(part, ["; ".join([*marks, "ticks without a point: looks to come"])])
+    layout.write_notes(part, [_note(comparison)])
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast) -> None:
@@ -53,10 +52,11 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
             axes.plot([look.seeds] * 2, ends, color=style["color"], linewidth=THICK)
     seen = [(look.seeds, scale * look.mean) for look in result.looks if look.mean is not None]
     at, means = [seeds for seeds, _ in seen], [mean for _, mean in seen]
-    axes.plot(at, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 7})
+    axes.plot(at, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 8})
     if result.decided_at is not None:
         axes.axvline(result.decided_at, **_DECISION)
     axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(y=0.1)
     _lay_looks(axes, comparison.plan)
 
 
@@ -88,6 +88,17 @@ def _write_above(axes: Axes, comparison: Comparison, contrast: ExperimentContras
     )
 
 
+def _note(comparison: Comparison) -> str:
+    """Return what the marks that are drawn mean."""
+    results = [contrast.result for contrast in comparison.contrasts]
+    marks = [f"grey: margin of ±{comparison.margin:g}"]
+    if any(result.decided for result in results):
+        marks.append("dashed: the look that decided")
+    if any(len(result.looks) < len(comparison.plan.looks) for result in results):
+        marks.append("ticks without a point: looks to come")
+    return "; ".join(marks)
+
+
 def _places(comparison: Comparison) -> Iterator[tuple[ExperimentContrast, float, float]]:
     """Yield each contrast with how far from the left and from the top its panel stands."""
     held, columns = comparison.contrasts, _columns(comparison)
@@ -110,7 +121,7 @@ def _width(comparison: Comparison) -> float:
 
 
 def _name_width(comparison: Comparison) -> float:
-    return 0.9 * _width(comparison)  # bold letters are wider
+    return 0.8 * _width(comparison)  # bold letters are wider, and some than others
 
 
 def _head(comparison: Comparison, row: tuple[ExperimentContrast, ...]) -> float:
