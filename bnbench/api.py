@@ -1,7 +1,7 @@
 """Load, run and compare, as a notebook calls them and the commands show them."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from bnbench.datasets import dataset
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
-from bnbench.evidence.comparison import Comparison, resolvable_difference
+from bnbench.evidence.comparison import Comparison, ExperimentContrast, resolvable_difference
 from bnbench.evidence.comparison import compare as compare_records
+from bnbench.evidence.experiment import in_order
 from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
@@ -20,8 +21,7 @@ from bnbench.experiments.architecture import Layer, build
 from bnbench.experiments.config import Config, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
 from bnbench.text import count
-from bnbench.training import agenda as agendas
-from bnbench.training.agenda import Agenda
+from bnbench.training.agenda import Agenda, Trial, agenda, in_turns, interleave
 from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunEnded, RunFailed
 from bnbench.training.footprint import affordable_jobs
@@ -112,10 +112,10 @@ class Study:
     failures: tuple[RunFailed, ...] = ()
 
     def __str__(self) -> str:
-        from bnbench.show import terminal
+        from bnbench.show import notebook, terminal
 
         warnings = "".join(f"warning: {warning}\n" for warning in self.warnings)
-        return warnings + terminal.page(self.comparisons)
+        return warnings + terminal.page(self.comparisons, notebook.CALLS)
 
     def __repr__(self) -> str:
         return f"Study of {count(len(self.records), 'run')}; print it for its tables"
@@ -166,13 +166,14 @@ def compare(
     names: Sequence[str] = (),
     baseline: str | None = Question.baseline,
     metric: str = Question.metric,
-    margin: float = Question.margin,
+    margin: float | None = Question.margin,
     all_pairs: bool = Question.all_pairs,
 ) -> Study:
     """Compare what is recorded in a folder, one comparison to a protocol, the newest first.
 
-    The arguments are those of `Question`; ``margin`` is in percentage points. Raises `InputError`
-    for names that have no record, and where there is none at all.
+    The arguments are those of `Question`; ``margin`` is in percentage points, that of the plan
+    where it is None. Raises `InputError` for names that have no record, and where there is none at
+    all.
     """
     question = Question(
         names=tuple(names), baseline=baseline, metric=metric, margin=margin, all_pairs=all_pairs
@@ -189,6 +190,7 @@ def run(
     *,
     seeds: int | Sequence[int] | None = None,
     settings: Settings = (),
+    until_settled: bool = False,
     device: Request = "auto",
     jobs: int | None = None,
     force: bool = False,
@@ -203,7 +205,10 @@ def run(
 
     ``configs`` are files, `Config` objects or one of them; ``seeds`` a count or a list;
     ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
-    values. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
+    values. With ``until_settled`` seeds are added from look to look of the configs' plan, until
+    before or after the activations is decided (where that is not the question, until all is decided
+    that is held against the baseline) or the plan ends; a list of ``seeds`` then says which come
+    first. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
     ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
     makes the runs, as many at once as it has CPUs. Nothing is shown without ``progress`` but
     warnings. Interrupted, the runs under way are dropped and what is recorded stays.
@@ -215,10 +220,13 @@ def run(
 
     if ray is not None and (jobs is not None or device == "gpu"):
         raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
+    if until_settled and isinstance(seeds, int):
+        raise InputError("seeds: the plan says how many there are until it is settled, not a count")
     voice = Voice(quiet=not progress)
     overrides = [*_overrides(settings), *_seed_override(seeds)]
+    loaded = load_configs(configs, overrides)
     task = prepare(
-        load_configs(configs, overrides),
+        loaded,
         RecordStore(Path(runs_dir)),
         data_dir=Path(data_dir) if data_dir else None,
         force=force,
@@ -226,12 +234,13 @@ def run(
         export=_exporter(tensorboard, runs_dir),
         notice=voice.notice,
     )
-    voice.announce(task.agenda, len(task.datasets))
-    for number, difference in task.resolvable_differences():
-        voice.announce_resolution(number, difference)
-    if ray is not None:
-        return carry_out(task, _cluster(ray, voice), voice)
-    return carry_out(task, _engine(task, device, jobs or cores(), voice), voice)
+
+    def engine(needed: Agenda) -> Engine:
+        if ray is not None:
+            return _cluster(ray, voice)
+        return _processes(task, needed, device, jobs or cores(), voice)
+
+    return settle(task, engine, voice) if until_settled else carry_out(task, engine, voice)
 
 
 def _seed_override(seeds: int | Sequence[int] | None) -> list[str]:
@@ -253,36 +262,32 @@ def _exporter(folder: str | Path | None, runs_dir: str | Path) -> Export:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be done: the runs that are missing, with all that they need."""
+    """What is to be compared, with all that its runs need."""
 
-    agenda: Agenda
     datasets: Mapping[Config, Dataset]
     store: RecordStore
+    force: bool
     save_models: bool
     export: Export
 
-    def resolvable_differences(self) -> list[tuple[int, float]]:
-        """Return for each protocol its seeds and the difference they resolve, judging by noise.
+    @property
+    def question(self) -> Question:
+        """What the records are asked: with the configs' plan, where they agree on one."""
+        plans = {config.plan for config in self.datasets}
+        return Question(plan=plans.pop() if len(plans) == 1 else None)
 
-        A protocol of which too little is recorded to tell has no place in the list.
-        """
-        seeds = {config.protocol_id: len(config.seed_list) for config in self.datasets}
-        if not self.agenda.missing:
-            return []
-        known = [r for r in self.store.read_all()[0] if r.protocol_id in seeds]
-        resolved = []
-        for comparison in compare_records(known):
-            number = seeds.get(comparison.config.protocol_id, 0)
-            difference = resolvable_difference(comparison, number) if number else None
-            if difference and not comparison.tuning:
-                resolved.append((number, difference))
-        return resolved
+    def agenda(self, trials: Iterable[Trial]) -> Agenda:
+        """Sort out which of the runs are missing."""
+        return agenda(trials, self.datasets, self.store, force=self.force, models=self.save_models)
 
     def keep(self, ended: RunEnded) -> None:
         """Put record and model in their place."""
         record = ended.record
         self.store.keep(record, ended.model)
         self.export(record)
+
+
+EngineFor = Callable[[Agenda], Engine]
 
 
 def prepare(
@@ -295,26 +300,22 @@ def prepare(
     export: Export,
     notice: Callable[[str], None],
 ) -> Task:
-    """Load and check the data, and sort out which runs are missing.
-
-    Raises `InputError` and `EnvironmentFault`, all before anything is trained.
-    """
+    """Load and check the data; raises `InputError` and `EnvironmentFault`."""
     store.prepare()
     loaded = {
         part: dataset.load(part.dataset, part.validation_size, data_dir, notice)
         for part in dict.fromkeys(config.data for config in configs)
     }
     datasets = {config: loaded[config.data] for config in configs}
-    agenda = agendas.agenda(datasets, store, force=force, models=save_models)
-    return Task(agenda, datasets, store, save_models, export)
+    return Task(datasets, store, force, save_models, export)
 
 
-def _engine(task: Task, device: Request, jobs: int, voice: "Voice") -> Engine:
+def _processes(task: Task, needed: Agenda, device: Request, jobs: int, voice: "Voice") -> Engine:
     """Return the engine for as many runs at once as were asked for and fit into memory."""
     from bnbench.training.engines.processes import Processes
 
-    needed = {trial.config: task.datasets[trial.config] for trial in task.agenda.missing}
-    fitting = affordable_jobs(needed, jobs) if needed else jobs
+    datasets = {trial.config: task.datasets[trial.config] for trial in needed.missing}
+    fitting = affordable_jobs(datasets, jobs)
     if fitting < jobs:
         voice.warn(f"there is memory for {fitting} of {jobs} runs at once")
     return Processes(device, fitting)
@@ -326,21 +327,116 @@ def _cluster(address: str, voice: "Voice") -> Engine:
     return Ray(address, voice.notice)
 
 
-def carry_out(task: Task, engine: Engine, voice: "Voice") -> Study:
-    """Make the missing runs, keep each as it ends, and compare all that were asked for."""
-    for record in task.agenda.recorded:
+def carry_out(task: Task, engine: EngineFor, voice: "Voice") -> Study:
+    """Make the missing runs of all seeds, and compare all that were asked for."""
+    agenda = task.agenda(interleave(task.datasets))
+    voice.announce(agenda, len(task.datasets))
+    known = compare_records(agenda.recorded, task.question)
+    for number, difference in _resolvable(task, known) if agenda.missing else ():
+        voice.announce_resolution(number, difference)
+    if len(task.datasets) > 1:
+        voice.announce_plan([(len(config.seed_list), config.plan) for config in task.datasets])
+    records, failures = _make(task, agenda, engine, voice)
+    return _study(task, records, failures)
+
+
+def _resolvable(task: Task, known: Iterable[Comparison]) -> Iterator[tuple[int, float]]:
+    """Yield for each protocol its seeds and the difference they resolve, judging by the noise."""
+    seeds = {config.protocol_id: len(config.seed_list) for config in task.datasets}
+    for comparison in known:
+        number = seeds[comparison.config.protocol_id]
+        difference = None if comparison.tuning else resolvable_difference(comparison, number)
+        if difference:
+            yield number, difference
+
+
+def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
+    """Add seeds from look to look until what is asked is decided, a run fails or the plan ends.
+
+    Raises `InputError` where the configs state different plans.
+    """
+    plan = task.question.plan
+    if plan is None:
+        raise InputError("plan: the configs state different plans; expected one for all")
+    if len(task.datasets) < 2:
+        raise InputError("until settled: expected several experiments, to hold against each other")
+    order = in_order({config.seeds for config in task.datasets}, (), plan.most)
+    wanted = dict.fromkeys(task.datasets, plan.first)
+    done = dict.fromkeys(task.datasets, 0)
+    records: list[RunRecord] = []
+    while True:
+        block = {config: order[done[config] : seeds] for config, seeds in wanted.items()}
+        agenda = task.agenda(in_turns(block))
+        voice.announce(agenda, len(wanted), look=max(wanted.values()))
+        made, failures = _make(task, agenda, engine, voice)
+        records += made
+        done |= wanted
+        study = _study(task, records, failures)
+        wanted = {} if failures else _coming(task, study)
+        if not wanted:
+            sought = [c for comparison in _settling(study) for c in _sought(comparison)]
+            voice.tell_outcome(plan, sought, len(records), _at_most(study, done))
+            return study
+
+
+def _settling(study: Study) -> list[Comparison]:
+    """Return the comparisons that are to be settled: the tuned, where there are any."""
+    tuned = [comparison for comparison in study.comparisons if comparison.tuning]
+    return tuned or list(study.comparisons)
+
+
+def _sought(comparison: Comparison) -> Sequence[ExperimentContrast]:
+    """Return what settles a comparison: before or after, else all against the baseline."""
+    placements = [c for c in comparison.contrasts if c.family == "placement"]
+    return placements or comparison.contrasts
+
+
+def _is_open(contrast: ExperimentContrast) -> bool:
+    return contrast.result.next_look is not None and contrast.result.verdict is not None
+
+
+def _coming(task: Task, study: Study) -> dict[Config, int]:
+    """Return which experiments get further seeds, and up to how many.
+
+    They are all of a comparison that is not settled, but for those of which all is decided.
+    """
+    configs = {(config.name, config.experiment_id): config for config in task.datasets}
+    wanted: dict[Config, int] = {}
+    for comparison in _settling(study):
+        if any(map(_is_open, _sought(comparison))):
+            for contrast in filter(_is_open, comparison.contrasts):
+                for side in (contrast.experiment, contrast.baseline):
+                    config, seeds = configs[side.identity], contrast.result.next_look or 0
+                    wanted[config] = max(wanted.get(config, 0), seeds)
+    return wanted
+
+
+def _at_most(study: Study, done: Mapping[Config, int]) -> int:
+    """Return how many runs there would be at the plan's end."""
+    whole = {e.identity: c.plan.most for c in _settling(study) for e in c.experiments}
+    return sum(
+        whole.get((config.name, config.experiment_id), seeds) for config, seeds in done.items()
+    )
+
+
+def _study(task: Task, records: Sequence[RunRecord], failures: Sequence[RunFailed]) -> Study:
+    comparisons = compare_records(records, task.question)
+    return Study(tuple(comparisons), tuple(records), failures=tuple(failures))
+
+
+def _make(
+    task: Task, agenda: Agenda, engine: EngineFor, voice: "Voice"
+) -> tuple[list[RunRecord], list[RunFailed]]:
+    """Make the missing runs, keep each as it ends; return all records and what failed."""
+    records, failures = list(agenda.recorded), []
+    for record in records:
         task.export(record)
-    ended, failures = _make(task, engine, voice) if task.agenda.missing else ([], [])
-    records = (*task.agenda.recorded, *ended)
-    return Study(tuple(compare_records(records)), records, failures=tuple(failures))
-
-
-def _make(task: Task, engine: Engine, voice: "Voice") -> tuple[list[RunRecord], list[RunFailed]]:
+    if not agenda.missing:
+        return records, []
     voice.notice("Loading TensorFlow …")
-    records, failures = [], []
-    made = engine.make(task.agenda.missing, task.datasets, models=task.save_models)
+    made = engine(agenda).make(agenda.missing, task.datasets, models=task.save_models)
     # A traceback that a notebook keeps would hold the events, and with them the workers.
-    with closing(made) as events, voice.following(task.agenda.missing) as tell:
+    with closing(made) as events, voice.following(agenda.missing) as tell:
         for event in events:
             if isinstance(event, RunEnded):
                 task.keep(event)

@@ -143,14 +143,19 @@ SHIPPED = ("no_bn", "controls/input_bn", "post_act", "pre_act", "controls/pre_ac
 
 
 def record(
-    config: str = "no_bn", seed: int = 0, accuracy: float | None = 0.88, **changes: Any
+    config: str | Config = "no_bn",
+    seed: int = 0,
+    accuracy: float | None = 0.88,
+    **changes: Any,
 ) -> RunRecord:
-    """Make the record of a shipped config's run by hand; no accuracy means that it diverged.
+    """Make the record of a run by hand, of a shipped config's; no accuracy means that it diverged.
 
     ``changes`` replace fields of the record or, where it has none of the name, of its data and its
     environment. The accuracy is rounded to what so many test rows can make.
     """
-    resolved = load_config(CONFIGS / f"{config}.yaml", changes.pop("overrides", ()))
+    if isinstance(config, str):
+        config = load_config(CONFIGS / f"{config}.yaml", changes.pop("overrides", ()))
+    resolved = config
     layers = build(resolved.model, (28, 28), 10)
     epochs = 0 if accuracy is None else resolved.training.epochs
     epoch_seconds = changes.pop("epoch_seconds", 1.0)

@@ -1,15 +1,20 @@
 """What makes a command end with exit code 1, and which comparison a command is about."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from bnbench.api import Study
 from bnbench.cli import options
+from bnbench.cli.options import FailOn
 from bnbench.errors import CheckFailed, InputError
-from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.comparison import Comparison, newest
 from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.health import health
 from bnbench.show import terminal
-from bnbench.show.remarks import confound, named
+from bnbench.show.health import message
+from bnbench.show.remarks import confound, named, reason
 from bnbench.text import count, fixed
+
+ALL = "all"  # comparisons, in place of the reference of one
 
 
 def check_runs(study: Study) -> None:
@@ -23,17 +28,40 @@ def check_runs(study: Study) -> None:
         raise CheckFailed(f"{count(len(study.failures), 'run')} failed, {len(diverged)} diverged")
 
 
-def check_comparisons(study: Study, fail_under: float | None, strict: bool) -> None:
-    """Raise `CheckFailed` for means below ``fail_under`` per cent, and for what is not clean."""
+def check_comparisons(
+    comparisons: Iterable[Comparison],
+    warnings: Iterable[str],
+    *,
+    fail_under: float | None,
+    fail_on: Collection[FailOn],
+    strict: bool,
+) -> None:
+    """Raise `CheckFailed` for means below ``fail_under`` per cent and for what else is to fail.
+
+    With ``strict`` that is what is unclean or unhealthy, and ``warnings`` of the records.
+    """
     failed: list[str] = []
-    for comparison in study.comparisons:
+    for comparison in comparisons:
         if fail_under is not None:
             failed += filter(None, (_shortfall(e, fail_under) for e in comparison.experiments))
         if strict:
             failed += _unclean(comparison)
-    failed += study.warnings if strict else ()
+        if strict or FailOn.UNHEALTHY in fail_on:
+            failed += map(message, health(comparison))
+        failed += _verdicts(comparison, fail_on)
+    failed += warnings if strict else ()
     if failed:
         raise CheckFailed("\n".join(failed))
+
+
+def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[str]:
+    """Yield what is worse than the baseline and what is not decided, where that is to fail."""
+    for contrast in comparison.contrasts:
+        against_baseline = contrast.baseline is comparison.baseline
+        if FailOn.WORSE in fail_on and against_baseline and contrast.result.verdict == "worse":
+            yield f"{named(contrast)}: worse"
+        if FailOn.INCONCLUSIVE in fail_on and not contrast.result.decided:
+            yield f"{named(contrast)}: {reason(comparison, contrast)}"
 
 
 def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
@@ -56,10 +84,17 @@ def _unclean(comparison: Comparison) -> Iterator[str]:
             yield f"{named(contrast)}: {confound(contrast)}"
 
 
-def chosen(study: Study, protocol: str | None) -> Comparison:
-    """Return the comparison of this protocol id, the tuned one, or the newest."""
-    references = [comparison.reference for comparison in study.comparisons]
-    wanted = references[0] if protocol is None else protocol
-    if wanted not in references:
-        raise InputError(f"--protocol: none named {wanted}; there are: {', '.join(references)}")
-    return study.comparisons[references.index(wanted)]
+def chosen(study: Study, protocol: str | None) -> Sequence[Comparison]:
+    """Return the comparisons of this reference, or ``all``; if not told, the newest and its tuned.
+
+    Raises `InputError` where there is none of the name.
+    """
+    if protocol == ALL:
+        return study.comparisons
+    if protocol is None:
+        return newest(study.comparisons)
+    found = [c for c in study.comparisons if c.reference == protocol]
+    if not found:
+        references = ", ".join(c.reference for c in study.comparisons)
+        raise InputError(f"--protocol: none named {protocol}; there are: {references}, {ALL}")
+    return found

@@ -2,6 +2,7 @@
 
 import gc
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from bnbench.cli.options import (
     Debug,
     Device,
     DeviceOption,
+    FailOnOption,
     FailUnder,
     Force,
     Format,
@@ -40,7 +42,10 @@ from bnbench.cli.options import (
     Set,
     Smoke,
     Strict,
+    Table,
+    TableOption,
     TensorBoard,
+    UntilSettled,
 )
 from bnbench.errors import InputError
 from bnbench.evidence.question import DEFAULT
@@ -48,7 +53,10 @@ from bnbench.text import count
 from bnbench.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bnbench.api import Study
+    from bnbench.evidence.comparison import Comparison
 
 app = typer.Typer(
     help="Compare where Batch Normalization stands in an MLP: many paired seeds, intervals, "
@@ -88,6 +96,7 @@ def run(
     configs: Configs,
     seeds: Seeds = None,
     overrides: Set = None,
+    until_settled: UntilSettled = False,
     device: DeviceOption = Device.AUTO,
     jobs: Jobs = None,
     smoke: Smoke = False,
@@ -103,10 +112,14 @@ def run(
     """Train every config's missing seeds, then compare what was run."""
     from bnbench import api
     from bnbench.cli import checks
+    from bnbench.cli.advice import COMMANDS
     from bnbench.show import terminal
 
+    if smoke and until_settled:
+        raise InputError("--smoke: one seed settles nothing; leave out --until-settled")
     study = api.run(
         configs,
+        until_settled=until_settled,
         seeds=_seeds(seeds),
         settings=[*(SMOKE if smoke else ()), *(overrides or ())],
         device=device.value,
@@ -119,7 +132,7 @@ def run(
         ray=ray,
         progress=not quiet,
     )
-    terminal.show_comparisons(study.comparisons)
+    terminal.show_comparisons(study.comparisons, COMMANDS)
     checks.check_runs(study)
 
 
@@ -131,25 +144,39 @@ def compare(
     margin: Margin = DEFAULT.margin,
     all_pairs: AllPairs = DEFAULT.all_pairs,
     format: FormatOption = Format.TABLE,
+    table: TableOption = Table.RUNS,
     output: Output = None,
+    protocol: Protocol = None,
     fail_under: FailUnder = None,
+    fail_on: FailOnOption = None,
     strict: Strict = False,
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
 ) -> None:
     """Compare the recorded experiments, one set of tables per protocol, newest first."""
     from bnbench.cli import checks
+    from bnbench.cli.advice import COMMANDS
     from bnbench.files import check_writable
     from bnbench.show import terminal
 
+    if table is not Table.RUNS and format is not Format.CSV:
+        raise InputError("--table: chooses the rows of --format csv; other formats have them all")
     if output:
         check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
+    chosen = checks.chosen(study, protocol)
     if format is Format.TABLE and output is None:
-        terminal.show_comparisons(study.comparisons)
+        others = [c for c in study.comparisons if c not in chosen]
+        terminal.show_comparisons(chosen, COMMANDS, others=() if protocol else others)
     else:
-        _write(study, format, output)
-    checks.check_comparisons(study, fail_under, strict)
+        _write(chosen if protocol else study.comparisons, format, table, output)
+    checks.check_comparisons(
+        chosen if protocol else study.comparisons,
+        study.warnings,
+        fail_under=fail_under,
+        fail_on=fail_on or (),
+        strict=strict,
+    )
 
 
 @app.command()
@@ -172,7 +199,7 @@ def plot(
     plots.check_ending(output)
     check_writable(output)
     study = _compared(runs_dir, names, baseline, METRIC, margin, all_pairs)
-    chosen = checks.chosen(study, protocol)
+    chosen, *_ = checks.chosen(study, protocol)
     plots.write(plots.figure(chosen, [*map(str, only or plots.KINDS)]), output)
     terminal.notice(f"{output}: {sentences.title(chosen)}")
 
@@ -185,17 +212,20 @@ def report(
     metric: MetricOption = METRIC,
     margin: Margin = DEFAULT.margin,
     all_pairs: AllPairs = DEFAULT.all_pairs,
+    protocol: Protocol = "all",
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
 ) -> None:
     """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
+    from bnbench.cli import checks
     from bnbench.files import check_writable
     from bnbench.show import terminal
 
     check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
-    study.report(output)
-    terminal.notice(f"{output}: {count(len(study.comparisons), 'comparison')}")
+    chosen = replace(study, comparisons=tuple(checks.chosen(study, protocol)))
+    chosen.report(output)
+    terminal.notice(f"{output}: {count(len(chosen.comparisons), 'comparison')}")
 
 
 @app.command()
@@ -316,7 +346,7 @@ def _compared(
     names: list[str] | None,
     baseline: str | None,
     metric: Metric,
-    margin: float,
+    margin: float | None,
     all_pairs: bool,
 ) -> "Study":
     from bnbench import api
@@ -335,11 +365,17 @@ def _compared(
     return study
 
 
-def _write(study: "Study", format: Format, output: Path | None) -> None:
+def _write(
+    comparisons: "Sequence[Comparison]", format: Format, table: Table, output: Path | None
+) -> None:
+    from bnbench.cli.advice import COMMANDS
     from bnbench.files import write_text
     from bnbench.show import formats, terminal
 
-    text = formats.FORMATS[format](study.comparisons)
+    if table is Table.CONTRASTS:
+        text = formats.contrasts_to_csv(comparisons)
+    else:
+        text = formats.FORMATS[format](comparisons, COMMANDS)
     if output:
         write_text(output, text)
     else:

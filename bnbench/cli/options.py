@@ -43,6 +43,21 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
+class FailOn(StrEnum):
+    """What makes a command fail beside what always does."""
+
+    WORSE = "worse"
+    INCONCLUSIVE = "inconclusive"
+    UNHEALTHY = "unhealthy"
+
+
+class Table(StrEnum):
+    """What the rows of a CSV are."""
+
+    RUNS = "runs"
+    CONTRASTS = "contrasts"
+
+
 def _finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"expected a number, got {value}")
@@ -72,7 +87,14 @@ Baseline = Annotated[
 ]
 MetricOption = Annotated[Metric, typer.Option(help="What to compare (val: of the last epoch).")]
 Margin = Annotated[
-    float, typer.Option(min=0, max=100, help="Percentage points that do not matter.")
+    float | None,
+    typer.Option(
+        min=0,
+        max=100,
+        callback=_finite,
+        help="Percentage points that do not matter.",
+        show_default="the plan's",
+    ),
 ]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Contrast every two experiments.")]
 PackFile = Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")]
@@ -98,6 +120,10 @@ Jobs = Annotated[
     int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
 ]
 Smoke = Annotated[bool, typer.Option("--smoke", help="One seed, one epoch, the shipped sample.")]
+UntilSettled = Annotated[
+    bool,
+    typer.Option("--until-settled", help="Add seeds until it is decided or the plan ends."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")]
 SaveModels = Annotated[
     bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
@@ -112,6 +138,7 @@ RayOption = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")]
 FormatOption = Annotated[Format, typer.Option(help="How to write it.")]
+TableOption = Annotated[Table, typer.Option(help="What the rows of a CSV are.")]
 Output = Annotated[Path | None, typer.Option(help="File to write it to.")]
 PlotFile = Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")]
 ReportFile = Annotated[Path, typer.Option(help="HTML file to write.")]
@@ -120,7 +147,17 @@ Plots = Annotated[
 ]
 Protocol = Annotated[
     str | None,
-    typer.Option(help="Protocol to draw: its id, or tuned.", show_default="the newest"),
+    typer.Option(
+        metavar="ID|tuned|all",
+        help="Protocol to show: its id, tuned, or all.",
+        show_default="the newest",
+    ),
+]
+FailOnOption = Annotated[
+    list[FailOn] | None,
+    typer.Option(
+        "--fail-on", help="Exit 1 on such a verdict, or where the health is bad; repeatable."
+    ),
 ]
 FailUnder = Annotated[
     float | None,
@@ -131,7 +168,10 @@ FailUnder = Annotated[
     ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit 1 on an unclean comparison or a damaged record.")
+    bool,
+    typer.Option(
+        "--strict", help="Exit 1 on an unclean or unhealthy comparison, or a damaged record."
+    ),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")

@@ -33,7 +33,8 @@ class Dataset:
     to be multiplied by ``scale`` (1/255 for ``uint8``, else 1). Labels are (rows,) ``int32`` from
     0 to ``classes`` - 1. ``sha256`` covers the stored arrays before the split, in the order
     x_train, y_train, x_test, y_test: of each the text ``<dtype.str><shape>``, such as
-    ``|u1(60000, 28, 28)``, then its bytes in C order.
+    ``|u1(60000, 28, 28)``, then its bytes in C order. ``class_names`` are empty where the classes
+    are known by their numbers alone.
     """
 
     x_train: Array
@@ -46,6 +47,7 @@ class Dataset:
     feature_shape: tuple[int, ...]
     scale: float
     sha256: str
+    class_names: tuple[str, ...] = ()
 
     @property
     def features(self) -> int:
@@ -196,6 +198,7 @@ def _split(dataset: str, sources: Sources, validation_size: int) -> Dataset:
         feature_shape=sources.x_train.shape[1:],
         scale=1 / 255 if x.dtype == np.uint8 else 1.0,
         sha256=sources.sha256,
+        class_names=sources.class_names,
     )
 
 

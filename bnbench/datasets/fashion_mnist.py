@@ -24,7 +24,11 @@ FILES = {  # with the MD5 of the unpacked file, as the Debian package packs the 
     "t10k-labels-idx1-ubyte.gz": "15d484375f8d13e6eb1aabb0c3f46965",
 }
 IMAGE_SHAPE = (28, 28)
-CLASSES = 10
+CLASS_NAMES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+CLASSES = len(CLASS_NAMES)
 TRAINING_ROWS = 60_000
 
 SAMPLE_PATH = Path(__file__).with_name("samples") / "fashion_mnist_sample.npz"
@@ -74,7 +78,8 @@ def read(data_dir: Path | None, report: Report) -> Sources:
 
 def read_sample() -> Sources:
     """Return the four arrays of the sample that ships with the package, verified."""
-    return npz.read(BytesIO(sample_content()), str(SAMPLE_PATH))
+    sample = npz.read(BytesIO(sample_content()), str(SAMPLE_PATH))
+    return sample._replace(class_names=CLASS_NAMES)
 
 
 def sample_content() -> bytes:
@@ -162,7 +167,7 @@ def _matching(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> S
             f"{len(y_train)} and {len(y_test)} labels\n{ADVICE}"
         )
     sha256 = fingerprint((x_train, y_train, x_test, y_test))
-    return Sources(x_train, y_train, x_test, y_test, sha256)
+    return Sources(x_train, y_train, x_test, y_test, sha256, CLASS_NAMES)
 
 
 def _required_folder(data_dir: Path | None) -> Path | None:

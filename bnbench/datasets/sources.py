@@ -22,7 +22,8 @@ WHOLE_UP_TO = 2**24  # float32 holds every whole number up to here, and not ever
 class Sources(NamedTuple):
     """Features ``uint8`` or ``float32`` (rows, ...), labels any integers (rows,) or (rows, 1).
 
-    ``sha256`` covers the arrays as they are stored, see `Fingerprint`.
+    ``sha256`` covers the arrays as they are stored, see `Fingerprint`; ``class_names`` are what the
+    classes are called, in order, where that is known.
     """
 
     x_train: Array
@@ -30,6 +31,7 @@ class Sources(NamedTuple):
     x_test: Array
     y_test: Array
     sha256: str
+    class_names: tuple[str, ...] = ()
 
 
 class Fingerprint:

@@ -75,6 +75,11 @@ class ExperimentContrast:
         return set(self.differs_in) <= {PLACEMENT}
 
     @property
+    def failing(self) -> tuple[Experiment, ...]:
+        """The sides that do no better than guessing: what fails to train is not worse, it fails."""
+        return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
+
+    @property
     def confounds(self) -> tuple[str, ...]:
         """The settings besides the placement in which the two differ."""
         return tuple(key for key in self.differs_in if key != PLACEMENT)
@@ -136,6 +141,24 @@ class Comparison:
         """Whether this only shows that the program works."""
         return self.config.data.dataset == "fashion_mnist_sample"
 
+    def recall_difference(
+        self, experiment: Experiment, place: int
+    ) -> tuple[float | None, stats.Interval | None]:
+        """Return how much more of a class an experiment gets right than the baseline.
+
+        It is the mean over the paired seeds with its 95 % t interval, as shares of 1; None where
+        too few seeds are paired or the class has no test row.
+        """
+        ours, theirs = experiment.recalls, self.baseline.recalls
+        both = sorted(ours.keys() & theirs.keys())
+        values = np.array([ours[seed][place] - theirs[seed][place] for seed in both])
+        if not len(values) or np.isnan(values[0]):
+            return None, None
+        if len(values) < 2:
+            return float(values[0]), None
+        low, high = stats.mean_interval(values)
+        return float(values.mean()), (float(low), float(high))
+
     def against_baseline(self, experiment: Experiment) -> ExperimentContrast | None:
         """Return the contrast of this experiment with the baseline."""
         for contrast in self.contrasts:
@@ -145,7 +168,7 @@ class Comparison:
 
 
 def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[Comparison]:
-    """Return one comparison for each protocol among the records, then one for each sweep.
+    """Return one comparison for each sweep among the records, then one for each protocol.
 
     The newest come first. Runs on other data, and of another training version, are compared apart.
     In the comparison of a sweep each network stands with the values that `tune` chooses, and they
@@ -164,7 +187,17 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
         for keys, members in sweeps(chosen)
         if (tuning := tune(keys, members, _plan(members, question).first))
     ]
-    return _referenced([*protocols, *tuned])
+    return _referenced([*tuned, *protocols])
+
+
+def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparison of the newest protocol, behind those tuned ones that it is part of."""
+    latest = next((c for c in comparisons if not c.tuning), None)
+    if latest is None:
+        return list(comparisons)
+    records = {r.key for e in latest.experiments for r in e.records.values()}
+    tuned = [c for c in comparisons if c.tuning and records & set(c.tuning.tried)]
+    return [*tuned, latest]
 
 
 def _made_on(record: RunRecord) -> tuple[Any, ...]:

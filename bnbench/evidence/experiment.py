@@ -1,5 +1,6 @@
 """One experiment's records under one protocol, by seed, and what they say together."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from bnbench.experiments.config import Config
 from bnbench.experiments.sweep import label
 
 Identity = tuple[str, str]  # name and experiment id
+_CHANCE = 3.0  # standard errors over guessing, from which on a network has learned something
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,30 @@ class Experiment:
     def outcomes(self) -> dict[int, float | None]:
         """The metric of each seed that is recorded; None where the run diverged."""
         return {seed: self.values.get(seed) for seed in self.records}
+
+    @property
+    def completed(self) -> list[RunRecord]:
+        """The records of the seeds that completed."""
+        return [record for record in self.records.values() if record.completed]
+
+    @cached_property
+    def fails_to_train(self) -> bool:
+        """Whether no run did better than guessing, or none completed."""
+        return not any(map(learned, self.completed))
+
+    @cached_property
+    def recalls(self) -> dict[int, np.ndarray]:
+        """Of each seed that completed, the share of every class's test rows that were right.
+
+        NaN where a class has no test row; (classes,).
+        """
+        rows = np.array(self.newest.data.test_rows_by_class, dtype=np.float64)
+        rows[rows == 0] = np.nan
+        return {
+            seed: np.array(record.data.test_correct_by_class) / rows
+            for seed, record in self.records.items()
+            if record.data.test_correct_by_class is not None
+        }
 
     @property
     def diverged(self) -> int:
@@ -97,10 +123,17 @@ def order_of_seeds(experiments: Iterable[Experiment], most: int) -> tuple[int, .
     on, else those that any config lists or a record has, and after them the numbers that follow.
     """
     records = [record for experiment in experiments for record in experiment.records.values()]
-    stated = {record.config.seeds for record in records}
+    return in_order({r.config.seeds for r in records}, {r.seed for r in records}, most)
+
+
+def in_order(
+    stated: Iterable[int | tuple[int, ...]], recorded: Iterable[int], most: int
+) -> tuple[int, ...]:
+    """Return the same from what configs state, a count or a list, and the seeds recorded."""
+    stated = list(stated)
     if all(isinstance(seeds, int) for seeds in stated):
         return tuple(range(most))
-    known = {record.seed for record in records}
+    known = set(recorded)
     known.update(*(range(seeds) if isinstance(seeds, int) else seeds for seeds in stated))
     return (*sorted(known), *range(max(known) + 1, max(known) + 1 + most))[:most]
 
@@ -136,3 +169,33 @@ def _labels(wanted: Mapping[Identity, str]) -> list[str]:
         text if longer.count(text) == 1 else f"{name} [{own}]"  # no name has a bracket
         for text, (name, own) in zip(longer, wanted, strict=True)
     ]
+
+
+def learned(record: RunRecord) -> bool:
+    """Tell whether a run does better than guessing: by its balanced accuracy on the test rows.
+
+    Better is more than three standard errors above a guess at every class alike, and not to say the
+    same class of every row.
+    """
+    right, rows = _by_class(record)
+    if not rows or says_one_class(record):
+        return False
+    balanced = sum(r / n for r, n in zip(right, rows, strict=True)) / len(rows)
+    guess = 1 / len(rows)
+    error = math.sqrt(sum(guess * (1 - guess) / n for n in rows)) / len(rows)
+    return balanced > guess + _CHANCE * error
+
+
+def says_one_class(record: RunRecord) -> bool:
+    """Tell whether one class has all its test rows right and the others have none."""
+    right, rows = _by_class(record)
+    return sum(map(bool, right)) == 1 and any(r == n for r, n in zip(right, rows, strict=True))
+
+
+def _by_class(record: RunRecord) -> tuple[list[int], list[int]]:
+    """Return the right rows and all rows of each class that has test rows."""
+    counted = zip(
+        record.data.test_correct_by_class or (), record.data.test_rows_by_class, strict=False
+    )
+    kept = [(right, rows) for right, rows in counted if rows]
+    return [right for right, _ in kept], [rows for _, rows in kept]

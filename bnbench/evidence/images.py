@@ -56,7 +56,7 @@ def crossed(differences: NDArray[np.int8]) -> Crossed | None:
     by_seed = differences.sum(axis=1, dtype=np.int64) / rows
     by_row = differences.sum(axis=0, dtype=np.int64) / seeds
     mean = float(by_seed.mean())
-    squares = np.count_nonzero(differences) - seeds * rows * mean**2
+    squares = int(np.count_nonzero(differences)) - seeds * rows * mean**2
     between_seeds = rows * float(np.sum((by_seed - mean) ** 2))
     between_rows = seeds * float(np.sum((by_row - mean) ** 2))
     rest = max(squares - between_seeds - between_rows, 0.0)  # below zero by rounding alone

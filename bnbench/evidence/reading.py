@@ -127,6 +127,8 @@ def _data_fault(record: RunRecord) -> str | None:
     data = record.data
     if len(data.test_rows_by_class) != data.classes:
         return "it does not count the test rows of every class"
+    if len(data.class_names) not in (0, data.classes):
+        return "it does not name every class"
     if sum(data.test_rows_by_class) != data.rows[2]:
         return "the test rows of its classes are not all its test rows"
     if data.feature_scales[0] > data.feature_scales[1]:

@@ -69,12 +69,13 @@ class History(_Part):
 class DataSummary(_Part):
     """The data of a run: which, how much, and how the test rows of each class were classified.
 
-    ``rows`` counts those of training, validation and test. ``test_correct_by_class`` is None where
-    the run diverged. ``feature_scales`` is the low and the high end of the features' ranges; the
-    range of a feature is its largest minus its smallest value over the training rows, ``uint8``
-    divided by 255. Constant features do not count; the high end is the largest range, the low end
-    the 5th percentile, rounded down to one that occurs, as images have a few pixels that are
-    hardly ever lit. Both are 0 where all features are constant.
+    ``rows`` counts those of training, validation and test. ``class_names`` are empty where classes
+    are known by their numbers alone; ``test_correct_by_class`` is None where the run diverged.
+    ``feature_scales`` is the low and the high end of the features' ranges; the range of a feature
+    is its largest minus its smallest value over the training rows, ``uint8`` divided by 255.
+    Constant features do not count; the high end is the largest range, the low end the 5th
+    percentile, rounded down to one that occurs, as images have a few pixels that are hardly ever
+    lit. Both are 0 where all features are constant.
     """
 
     sha256: str
@@ -83,6 +84,7 @@ class DataSummary(_Part):
     test_rows_by_class: tuple[Count, ...]
     test_correct_by_class: tuple[Count, ...] | None
     feature_scales: tuple[Scale, Scale]
+    class_names: tuple[str, ...] = ()
 
 
 class Environment(_Part):

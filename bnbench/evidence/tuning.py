@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.metrics import METRICS
-from bnbench.evidence.records import RunRecord
+from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.experiments.config import Config
 from bnbench.experiments.sweep import is_number, order_of_values
 
@@ -42,9 +42,9 @@ class Candidates:
         """The values that were tried, in their order."""
         return tuple(tuple(self.values(e).values()) for e in self.experiments)
 
-    def ends(self) -> dict[str, tuple[float, str]]:
+    def ends(self) -> dict[str, tuple[float, Literal["smallest", "largest"]]]:
         """Return the settings whose best value is the smallest or the largest of several tried."""
-        ends = {}
+        ends: dict[str, tuple[float, Literal["smallest", "largest"]]] = {}
         for key, value in self.values(self.best).items():
             tried = {self.values(e)[key] for e in self.experiments}
             if is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
@@ -73,6 +73,16 @@ class Tuning:
     def records(self) -> list[RunRecord]:
         """The records of the chosen experiments."""
         return [r for one in self.candidates for r in one.best.records.values()]
+
+    @property
+    def tried(self) -> list[RunKey]:
+        """The keys of all runs that there were to choose from."""
+        return [
+            record.key
+            for one in self.candidates
+            for experiment in one.experiments
+            for record in experiment.records.values()
+        ]
 
     @property
     def even(self) -> bool:

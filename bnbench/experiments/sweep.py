@@ -60,8 +60,17 @@ def label(config: Config) -> str:
 
     It is made to be read: two experiments may have the same.
     """
-    values = swept_values(config).items()
-    return config.name + "".join(f"+{short_key(key)}={_shown(value)}" for key, value in values)
+    return _named_by(config, config.swept)
+
+
+def network(config: Config) -> str:
+    """Return what tables call the network alone: without what was swept of its training."""
+    return _named_by(config, (key for key in config.swept if key.startswith("model.")))
+
+
+def _named_by(config: Config, keys: Iterable[str]) -> str:
+    values = swept_values(config)
+    return config.name + "".join(f"+{short_key(key)}={_shown(values[key])}" for key in keys)
 
 
 def order_of_values(config: Config, keys: Iterable[str]) -> list[tuple[float, str]]:

@@ -5,38 +5,61 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.health import Finding, health
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning
+from bnbench.experiments.sweep import swept_values
 from bnbench.show import grids, terminal
+from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.grids import Grid
+from bnbench.show.health import cure, message
 from bnbench.show.remarks import incomparable, reason, remarks
-from bnbench.show.sentences import closing, title
+from bnbench.show.sentences import answer, closing, title
 from bnbench.text import visible
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-def to_table(comparisons: Sequence[Comparison]) -> str:
-    """Return what a person reads on a terminal, in lines of any length."""
-    return terminal.page(comparisons)
-
-
-def to_json(comparisons: Sequence[Comparison]) -> str:
+def to_json(comparisons: Sequence[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return all numbers unrounded, as strict JSON; accuracies are shares of 1, times seconds."""
     content = {
         "schema_version": SCHEMA_VERSION,
-        "protocols": [_protocol(c) for c in comparisons if not c.tuning],
-        "tuned": [_tuned(c, c.tuning) for c in comparisons if c.tuning],
+        "protocols": [_protocol(comparison, advice) for comparison in comparisons],
     }
     text = json.dumps(content, indent=1, allow_nan=False)  # escapes all that is not ASCII
     return text.replace("\x7f", "\\u007f") + "\n"
 
 
-def _tuned(comparison: Comparison, tuning: Tuning) -> dict[str, Any]:
+def _protocol(comparison: Comparison, advice: Advice) -> dict[str, Any]:
+    scale = comparison.question.measure.scale
+    tuning = comparison.tuning
+    return {
+        "protocol_id": None if tuning else comparison.config.protocol_id,
+        "reference": comparison.reference,
+        "protocol": comparison.protocol,
+        "data_sha256": comparison.baseline.newest.data.sha256,
+        "training_version": comparison.baseline.newest.training_version,
+        "metric": comparison.question.metric,
+        "baseline": comparison.baseline.label,
+        "margin": comparison.margin / scale,
+        "plan": {**comparison.plan.model_dump(), "margin": comparison.plan.margin / scale},
+        "tuned": _tuned(tuning) if tuning else None,
+        "answer": answer(comparison, advice),
+        "health": [_finding(found, advice) for found in health(comparison)],
+        "experiments": [_experiment(comparison, e) for e in comparison.experiments],
+        "contrasts": [_contrast(comparison, contrast) for contrast in comparison.contrasts],
+        "warnings": list(remarks(comparison)),
+        "sentences": closing(comparison, advice),
+    }
+
+
+def _tuned(tuning: Tuning) -> dict[str, Any]:
+    """Return what was swept, and of each config the values, with the one that was chosen."""
     candidates = [
         {
             "name": candidate.label,
@@ -49,26 +72,16 @@ def _tuned(comparison: Comparison, tuning: Tuning) -> dict[str, Any]:
         for one in tuning.candidates
         for candidate in one.experiments
     ]
-    return {"keys": tuning.keys, "candidates": candidates, **_body(comparison)}
+    return {"keys": tuning.keys, "candidates": candidates}
 
 
-def _protocol(comparison: Comparison) -> dict[str, Any]:
-    return {"protocol_id": comparison.config.protocol_id, **_body(comparison)}
-
-
-def _body(comparison: Comparison) -> dict[str, Any]:
+def _finding(finding: Finding, advice: Advice) -> dict[str, str]:
+    experiment = getattr(finding, "experiment", None)
     return {
-        "reference": comparison.reference,
-        "protocol": comparison.protocol,
-        "data_sha256": comparison.baseline.newest.data.sha256,
-        "training_version": comparison.baseline.newest.training_version,
-        "metric": comparison.question.metric,
-        "baseline": comparison.baseline.label,
-        "margin": comparison.question.margin_in_metric,
-        "experiments": [_experiment(comparison, e) for e in comparison.experiments],
-        "contrasts": [_contrast(comparison, contrast) for contrast in comparison.contrasts],
-        "warnings": list(remarks(comparison)),
-        "sentences": closing(comparison),
+        "about": experiment.label if experiment else getattr(finding, "name", "data"),
+        "kind": finding.kind,
+        "message": message(finding),
+        "cure": cure(finding, advice),
     }
 
 
@@ -79,6 +92,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
         "name": experiment.label,
         "experiment_id": experiment.newest.experiment_id,
         "placement": experiment.config.model.batch_norm.placement,
+        "swept": swept_values(experiment.config),
         "seeds": len(experiment.records),
         "diverged": experiment.diverged,
         "metric": _metric(experiment),
@@ -108,21 +122,33 @@ def _contrast(comparison: Comparison, contrast: ExperimentContrast) -> dict[str,
         "experiment": contrast.experiment.label,
         "baseline": contrast.baseline.label,
         "ids": [contrast.experiment.identity[1], contrast.baseline.identity[1]],
+        "family": contrast.family,
         "pairs": result.pairs,
         "mean_difference": result.mean_difference,
         "std_difference": result.std_difference,
-        "ci95": result.ci95,
+        "look": {
+            "seeds": result.looks[-1].seeds if result.looks else None,
+            "level": result.looks[-1].level if result.looks else None,
+            "next": result.next_look,
+            "waiting_for": result.missing,
+        },
+        "interval": result.interval,
         "p_value": result.p_value,
         "p_holm": result.p_holm,
+        "p_required": result.p_required,
         "wins": result.wins,
         "ties": result.ties,
         "losses": result.losses,
         "probability_of_improvement": result.probability_of_improvement,
         "probability_ci95": result.probability_ci95,
         "verdict": result.verdict,
+        "decided_at": result.decided_at,
         "reason": reason(comparison, contrast),
         "below_margin": result.below_margin,
+        "opposed": result.opposed,
         "seeds_needed": result.seeds_needed,
+        "seeds_needed_at_margin": result.seeds_needed_at_margin,
+        "new_images": asdict(contrast.new_images) if contrast.new_images else None,
         "differs_in": contrast.differs_in,
     }
 
@@ -171,11 +197,58 @@ def run_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
 
 def to_csv(comparisons: Iterable[Comparison]) -> str:
     """Return one row for each run: ISO dates, unrounded numbers, nothing where there is nothing."""
+    return _csv(CSV_FIELDS, (row.values() for row in run_rows(comparisons)))
+
+
+CSV_CONTRAST_FIELDS: dict[str, Callable[[Comparison, ExperimentContrast], Any]] = {
+    "comparison": lambda c, x: c.reference,
+    "metric": lambda c, x: c.question.metric,
+    "experiment": lambda c, x: x.experiment.label,
+    "experiment_id": lambda c, x: x.experiment.identity[1],
+    "baseline": lambda c, x: x.baseline.label,
+    "baseline_id": lambda c, x: x.baseline.identity[1],
+    "family": lambda c, x: x.family,
+    "pairs": lambda c, x: x.result.pairs,
+    "mean_difference": lambda c, x: x.result.mean_difference,
+    "interval_low": lambda c, x: _end(x.result.interval, 0),
+    "interval_high": lambda c, x: _end(x.result.interval, 1),
+    "margin": lambda c, x: c.margin / c.question.measure.scale,
+    "p_value": lambda c, x: x.result.p_value,
+    "p_holm": lambda c, x: x.result.p_holm,
+    "verdict": lambda c, x: x.result.verdict,
+    "decided_at": lambda c, x: x.result.decided_at,
+    "look": lambda c, x: x.result.looks[-1].seeds if x.result.looks else None,
+    "next_look": lambda c, x: x.result.next_look,
+    "reason": lambda c, x: reason(c, x),
+    "new_images_low": lambda c, x: _end(x.new_images.interval if x.new_images else None, 0),
+    "new_images_high": lambda c, x: _end(x.new_images.interval if x.new_images else None, 1),
+    "holds_for_new_images": lambda c, x: x.new_images and x.new_images.holds,
+    "wins": lambda c, x: x.result.wins,
+    "ties": lambda c, x: x.result.ties,
+    "losses": lambda c, x: x.result.losses,
+    "differs_in": lambda c, x: " ".join(x.differs_in),
+}
+
+
+def _end(interval: tuple[float, float] | None, which: int) -> float | None:
+    return interval[which] if interval else None
+
+
+def contrasts_to_csv(comparisons: Iterable[Comparison]) -> str:
+    """Return one row for each contrast of each comparison, tuned ones too, with its verdict."""
+    rows = (
+        [read(comparison, contrast) for read in CSV_CONTRAST_FIELDS.values()]
+        for comparison in comparisons
+        for contrast in comparison.contrasts
+    )
+    return _csv(CSV_CONTRAST_FIELDS, rows)
+
+
+def _csv(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_FIELDS)
-    for row in run_rows(comparisons):
-        writer.writerow(map(_csv_cell, row.values()))
+    writer.writerow(headings)
+    writer.writerows(map(_csv_cell, row) for row in rows)
     return text.getvalue()
 
 
@@ -195,10 +268,14 @@ def _last(values: Sequence[float]) -> float | None:
     return values[-1] if values else None
 
 
-def to_markdown(comparisons: Iterable[Comparison]) -> str:
-    """Return titles, tables, remarks and sentences as GitHub-flavoured Markdown."""
+def to_markdown(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
+    """Return titles, answers, tables, remarks and sentences as GitHub-flavoured Markdown."""
     return _document(
-        comparisons, lambda c: f"## {_md(title(c))}", _markdown_grid, lambda s: f"- {_md(s)}"
+        comparisons,
+        advice,
+        lambda c: f"## {_md(title(c))}",
+        _markdown_grid,
+        lambda s: f"- {_md(s)}",
     )
 
 
@@ -221,10 +298,14 @@ def _md(text: str) -> str:
     return _LINKED.sub(r"\g<0><!-- -->", escaped)
 
 
-def to_latex(comparisons: Iterable[Comparison]) -> str:
+def to_latex(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return the same as LaTeX tables for the package booktabs."""
     return _document(
-        comparisons, lambda c: f"% {visible(title(c))}", _latex_grid, lambda s: f"% {visible(s)}"
+        comparisons,
+        advice,
+        lambda c: f"% {visible(title(c))}",
+        _latex_grid,
+        lambda s: f"% {visible(s)}",
     )
 
 
@@ -272,23 +353,25 @@ def _tex(text: str) -> str:
 
 def _document(
     comparisons: Iterable[Comparison],
+    advice: Advice,
     heading: Callable[[Comparison], str],
     table: Callable[[Grid], str],
     sentence: Callable[[str], str],
 ) -> str:
     blocks = []
-    for comparison in comparisons:
+    for comparison, tables in grids.grids(comparisons):
         blocks.append(heading(comparison))
-        blocks.extend(table(grid) for grid in grids.grids(comparison))
-        said = [*remarks(comparison), *closing(comparison)]
-        blocks.append("\n".join(map(sentence, said)))
-    return "\n\n".join(blocks) + "\n"
+        blocks.append("\n".join(map(sentence, answer(comparison, advice))))
+        blocks.extend(map(table, tables))
+        blocks.append("\n".join(map(sentence, remarks(comparison))))
+        blocks.append("\n".join(map(sentence, closing(comparison, advice))))
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-FORMATS: dict[str, Callable[[Sequence[Comparison]], str]] = {
-    "table": to_table,
+FORMATS: dict[str, Callable[[Sequence[Comparison], Advice], str]] = {
+    "table": terminal.page,
     "json": to_json,
-    "csv": to_csv,
+    "csv": lambda comparisons, _: to_csv(comparisons),
     "markdown": to_markdown,
     "latex": to_latex,
 }

@@ -1,12 +1,14 @@
 """A comparison, a network and the data sets as tables of text, not yet laid out for any medium."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
-from bnbench.experiments.sweep import short_key
+from bnbench.experiments.sweep import network, short_key
 from bnbench.text import fixed, seconds, signed
 
 if TYPE_CHECKING:
@@ -21,15 +23,17 @@ _LONGEST_HEADING = 16  # of a baseline's name, as the column would go for want o
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, its unit, and when it goes if the terminal is too narrow for it.
+    """A column: its heading, its unit, and what becomes of it on a terminal that is too narrow.
 
-    Columns with the highest ``dispensable`` go first; those with 0 never go.
+    First the columns ``beneath`` become a second line in the cells of the one before them. Then
+    those with the highest ``dispensable`` go; those with 0 never go.
     """
 
     heading: str
     unit: str = ""
     dispensable: int = 0
     numeric: bool = True
+    beneath: bool = False
 
     @property
     def header(self) -> str:
@@ -39,19 +43,38 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A titled table whose cells are plain text, not yet laid out for any medium."""
+    """A titled table whose cells are plain text, not yet laid out for any medium.
+
+    One that is ``turnable`` may have its rows for columns where it is too wide.
+    """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+    turnable: bool = False
+
+    def turned(self) -> "Grid":
+        """Return it with the rows for columns."""
+        first, *others = self.columns
+        heads, *cells = zip(*self.rows, strict=True)
+        columns = (Column("", numeric=False), *(Column(head, first.unit) for head in heads))
+        rows = zip((column.header for column in others), cells, strict=True)
+        return Grid(self.title, columns, tuple((head, *row) for head, row in rows))
 
 
-def grids(comparison: "Comparison") -> list[Grid]:
-    """Return the tables of one comparison in the order in which they are shown."""
-    chosen = [candidates(comparison.tuning)] if comparison.tuning else []
-    every_pair = comparison.question.all_pairs and comparison.contrasts
-    pairwise = [contrasts(comparison)] if every_pair else []
-    return [*chosen, results(comparison), *pairwise, parameters(comparison)]
+def grids(comparisons: Iterable["Comparison"]) -> Iterator[tuple["Comparison", list[Grid]]]:
+    """Yield each comparison with its tables, in the order in which they are shown.
+
+    The parameters of networks that stood in a table before are not shown again.
+    """
+    shown: set[tuple[str, ...]] = set()
+    for comparison in comparisons:
+        chosen = [candidates(comparison.tuning)] if comparison.tuning else []
+        held = [contrasts(comparison)] if comparison.contrasts else []
+        networks = parameters(comparison)
+        new = [networks] if set(networks.rows) - shown else []
+        shown.update(networks.rows)
+        yield comparison, [*chosen, results(comparison), *held, *new]
 
 
 def results(comparison: "Comparison") -> Grid:
@@ -63,13 +86,14 @@ def results(comparison: "Comparison") -> Grid:
         "Results (mean ± half the 95 % interval)",
         (
             Column("experiment", numeric=False),
-            Column("placement", dispensable=9, numeric=False),
-            Column("seeds", dispensable=2),
+            Column("placement", numeric=False, beneath=True),
             Column(metric.heading, metric.unit),
-            Column(f"vs {base}", metric.difference_unit, dispensable=1),
-            Column("verdict", dispensable=1, numeric=False),
+            Column("seeds", dispensable=1, beneath=True),
+            Column(f"vs {base}", metric.difference_unit),
+            Column("verdict", dispensable=1, numeric=False, beneath=True),
+            Column("new images", dispensable=5, numeric=False),
             Column("epoch time", "s", dispensable=4),
-            Column("ratio", "95 % CI", dispensable=3),
+            Column("ratio", "95 % CI", dispensable=4, beneath=True),
         ),
         tuple(_result_row(comparison, e) for e in comparison.experiments),
     )
@@ -82,10 +106,11 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
     return (
         experiment.label,
         experiment.config.model.batch_norm.placement,
-        _seeds(experiment) + _paired(experiment, contrast),
         _mean(experiment),
+        _seeds(experiment),
         difference(contrast) if contrast else NOTHING,
-        "baseline" if is_baseline else _verdict(contrast),
+        "baseline" if contrast is None else verdict(contrast),
+        NOTHING if contrast is None else on_new_images(contrast),
         seconds(quartiles[1]) if quartiles else NOTHING,
         NOTHING if is_baseline else _ratio(comparison.ratios[experiment]),
     )
@@ -95,17 +120,19 @@ def contrasts(comparison: "Comparison") -> Grid:
     """Return one row for each contrast with its test, its wins and what makes it unclean."""
     unit = comparison.question.measure.difference_unit
     return Grid(
-        f"Contrasts (first minus second, margin ±{comparison.question.margin:g} {unit})",
+        f"Contrasts (first minus second, margin ±{comparison.margin:g} {unit})",
         (
             Column("experiment", numeric=False),
-            Column("against", numeric=False),
-            Column("pairs", dispensable=3),
+            Column("against", numeric=False, beneath=True),
+            Column("seeds", dispensable=3),
             Column("difference", unit),
+            Column("new images", unit, dispensable=5, beneath=True),
             Column("p", "Holm", dispensable=4),
-            Column("wins-ties-losses", dispensable=6),
-            Column("P(improvement)", "95 % CI", dispensable=7),
+            Column("won-tied-lost", dispensable=4, beneath=True),
+            Column("P(improvement)", "95 % CI", dispensable=8),
             Column("verdict", numeric=False),
-            Column("also differs in", dispensable=5, numeric=False),
+            Column("on new images", dispensable=2, numeric=False, beneath=True),
+            Column("also differs in", dispensable=7, numeric=False),
         ),
         tuple(_contrast_row(contrast) for contrast in comparison.contrasts),
     )
@@ -120,13 +147,22 @@ def _contrast_row(contrast: "ExperimentContrast") -> tuple[str, ...]:
     return (
         contrast.experiment.label,
         contrast.baseline.label,
-        str(result.pairs),
+        str(result.looks[-1].seeds if result.looks else result.pairs),
         difference(contrast),
+        _crossed(contrast),
         NOTHING if result.p_holm is None else f"{result.p_holm:.4f}",
         f"{result.wins}-{result.ties}-{result.losses}",
         share,
-        _verdict(contrast),
+        verdict(contrast) + _because(contrast),
+        on_new_images(contrast),
         ", ".join(key.removeprefix("model.") for key in contrast.confounds) or NOTHING,
+    )
+
+
+def _crossed(contrast: "ExperimentContrast") -> str:
+    images, scale = contrast.new_images, contrast.experiment.metric.scale
+    return (
+        f"± {fixed(scale * (images.interval[1] - images.interval[0]) / 2)}" if images else NOTHING
     )
 
 
@@ -172,10 +208,50 @@ def parameters(comparison: "Comparison") -> Grid:
             ),
         ),
         tuple(
-            (e.label, *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
+            (network(e.config), *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
             for e in comparison.experiments
         ),
+        turnable=True,
     )
+
+
+def recalls(comparison: "Comparison") -> Grid:
+    """Return one row for each class: each experiment's recall, and its difference to the baseline.
+
+    Differences are over the paired seeds, ± half the 95 % t interval of each by itself.
+    """
+    data = comparison.baseline.newest.data
+    names = data.class_names or tuple(map(str, range(data.classes)))
+    others = [e for e in comparison.experiments if e is not comparison.baseline]
+    return Grid(
+        f"Recall by class (difference to {comparison.baseline.label} ± half the 95 % interval of "
+        "each by itself)",
+        (
+            Column("class", numeric=False),
+            Column("test rows"),
+            Column(comparison.baseline.label, "%"),
+            *(Column(e.label, "pp") for e in others),
+        ),
+        tuple(
+            (
+                name,
+                f"{data.test_rows_by_class[place]:,}",
+                _recall(comparison.baseline, place),
+                *(_recall_difference(comparison, e, place) for e in others),
+            )
+            for place, name in enumerate(names)
+        ),
+    )
+
+
+def _recall(experiment: "Experiment", place: int) -> str:
+    values = [float(recall[place]) for recall in experiment.recalls.values()]
+    return fixed(100 * fmean(values)) if values and not isnan(values[0]) else NOTHING
+
+
+def _recall_difference(comparison: "Comparison", experiment: "Experiment", place: int) -> str:
+    mean, interval = comparison.recall_difference(experiment, place)
+    return _with_interval(signed, mean, interval, 100)
 
 
 def layers(network: Sequence[Layer]) -> Grid:
@@ -255,40 +331,59 @@ def _seeds(experiment: "Experiment") -> str:
     return f"{len(experiment.values)}/{total}" if experiment.diverged else str(total)
 
 
-def _paired(experiment: "Experiment", contrast: "ExperimentContrast | None") -> str:
-    """Return how many of the seeds are in the contrast, where not all that completed are."""
-    if contrast is None or contrast.result.pairs == len(experiment.values):
-        return ""
-    return f", {contrast.result.pairs} paired"
-
-
 def _mean(experiment: "Experiment") -> str:
     return _with_interval(fixed, experiment.mean, experiment.ci95, experiment.metric.scale)
 
 
 def difference(contrast: "ExperimentContrast") -> str:
-    """Return the mean difference in the unit that is shown, ± half its 95 % interval."""
+    """Return the mean difference in the unit that is shown, ± half its interval."""
     result, scale = contrast.result, contrast.experiment.metric.scale
-    return _with_interval(signed, result.mean_difference, result.ci95, scale)
+    return _with_interval(signed, result.mean_difference, result.interval, scale)
 
 
 def _with_interval(
     shown: Callable[[float], str],
     mean: float | None,
-    ci95: tuple[float, float] | None,
+    interval: tuple[float, float] | None,
     scale: float,
 ) -> str:
     if mean is None:
         return NOTHING
-    half = f" ± {fixed(scale * (ci95[1] - ci95[0]) / 2)}" if ci95 else ""
+    half = f" ± {fixed(scale * (interval[1] - interval[0]) / 2)}" if interval else ""
     return shown(scale * mean) + half
 
 
-def _verdict(contrast: "ExperimentContrast | None") -> str:
-    if contrast is None or contrast.result.verdict is None:
-        return NOTHING
-    below = ", below the margin" if contrast.result.below_margin else ""
-    return contrast.result.verdict + below
+def verdict(contrast: "ExperimentContrast") -> str:
+    """Return the verdict with the look that it fell at or the one that comes."""
+    result = contrast.result
+    if contrast.failing and result.looks:
+        return f"{' and '.join(e.label for e in contrast.failing)} fails to train"
+    if result.decided:
+        below = ", below the margin" * result.below_margin
+        return f"{result.verdict} at {result.decided_at}{below}"
+    if result.verdict:
+        coming = f"next {result.next_look}" if result.next_look else "plan ended"
+        return f"{result.verdict}, {coming}"
+    return "no verdict" if result.looks else f"first look at {result.next_look}"
+
+
+def _because(contrast: "ExperimentContrast") -> str:
+    """Return why it is open though the interval excludes zero."""
+    result = contrast.result
+    if result.decided or not result.interval or result.interval[0] <= 0 <= result.interval[1]:
+        return ""
+    ours, theirs = result.diverged
+    if ours != theirs:
+        return f" ({ours} and {theirs} diverged)"
+    if result.p_value is None or result.p_required is None or result.p_value <= result.p_required:
+        return ""
+    return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+
+
+def on_new_images(contrast: "ExperimentContrast") -> str:
+    """Return whether the verdict holds for new images."""
+    holds = contrast.new_images.holds if contrast.new_images else None
+    return NOTHING if holds is None else "holds" if holds else "open"
 
 
 def _ratio(ratio: "EpochRatio") -> str:

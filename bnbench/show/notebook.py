@@ -6,7 +6,18 @@ from typing import Any
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.comparison import Comparison
 from bnbench.show import formats, grids, sentences
+from bnbench.show.advice import Advice
 from bnbench.show.remarks import remarks
+
+CALLS = Advice(
+    more_seeds="bnbench.run(…, until_settled=True)",
+    all_pairs="all_pairs=True",
+    rates='bnbench.run(…, settings={"training.learning_rate": (0.001, 0.003, 0.01, 0.03)})',
+    standardize='bnbench.run(…, settings={"data.standardize": True})',
+    margin="margin=…, or more test rows",
+    balanced='metric="test_balanced_accuracy"',
+    wider='bnbench.run(…, settings={{"{key}": ({values})}})',
+)
 
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str | None:
@@ -23,11 +34,12 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
         comparisons=[
             {
                 "title": sentences.title(comparison),
-                "answer": sentences.closing(comparison),
-                "grids": grids.grids(comparison),
+                "answer": sentences.answer(comparison, CALLS),
+                "closing": sentences.closing(comparison, CALLS),
+                "grids": tables,
                 "remarks": list(remarks(comparison)),
             }
-            for comparison in comparisons
+            for comparison, tables in grids.grids(comparisons)
         ],
     )
 

@@ -1,12 +1,14 @@
 """What is told on standard error while runs are prepared and made."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bnbench.evidence.comparison import ExperimentContrast
+from bnbench.experiments.config import PlanConfig
 from bnbench.show import terminal
 from bnbench.text import count, percent, seconds
 from bnbench.training.agenda import Agenda, Trial
@@ -28,21 +30,46 @@ class Voice:
         """Tell that something is odd, quiet or not."""
         terminal.warn([text])
 
-    def announce(self, agenda: Agenda, experiments: int) -> None:
-        """Tell what is there, what is to be made, and what was odd."""
+    def announce(self, agenda: Agenda, experiments: int, look: int | None = None) -> None:
+        """Tell what is there, what is to be made, and what was odd; and of which look it is."""
         terminal.warn(agenda.warnings)
         missing, recorded = len(agenda.missing), len(agenda.recorded)
+        head = f"Look at {look} seeds: " if look else ""
         self.notice(
-            f"{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}: "
+            f"{head}{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}, "
             f"{recorded} recorded, {missing} to make."
         )
 
     def announce_resolution(self, seeds: int, difference: float) -> None:
         """Tell which difference (a share of 1) so many seeds can find."""
         self.notice(
-            f"With {seeds} seeds a difference of {100 * difference:.2f} percentage points can "
-            "be resolved (80 % power, from the paired deviation recorded so far)."
+            f"With {seeds} seeds a difference of {100 * difference:.2f} percentage points is found "
+            "four times in five, judging by the paired deviation recorded so far."
         )
+
+    def announce_plan(self, stated: Iterable[tuple[int, PlanConfig]]) -> None:
+        """Tell which numbers of seeds reach no look of their plan, so that nothing is decided."""
+        for seeds, first in dict.fromkeys((n, plan.first) for n, plan in stated if n < plan.first):
+            self.notice(
+                f"{count(seeds, 'seed')} will not reach a verdict: the plan's first look is at "
+                f"{first} seeds."
+            )
+
+    def tell_outcome(
+        self, plan: PlanConfig, sought: Sequence[ExperimentContrast], runs: int, most: int
+    ) -> None:
+        """Tell what came of adding seeds until it is settled: so many runs of ``most``."""
+        undecided = [contrast for contrast in sought if not contrast.result.decided]
+        looks = [contrast.result.decided_at or plan.most for contrast in sought]
+        if not sought:
+            self.notice("Nothing to settle: no two of the experiments share a protocol.")
+        elif not undecided:
+            self.notice(
+                f"Settled at {max(looks)} of at most {plan.most} seeds: {count(runs, 'run')} "
+                f"instead of {most}."
+            )
+        else:
+            self.notice(f"Not settled: {count(len(undecided), 'contrast')} of {len(sought)} open.")
 
     @contextmanager
     def following(self, trials: Sequence[Trial]) -> Iterator[Callable[[Event], None]]:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison, EpochRatio, ExperimentContrast
-from bnbench.evidence.stats import MINIMUM_PAIRS
-from bnbench.experiments.sweep import short_key
+from bnbench.experiments.config import PlanConfig
 from bnbench.text import count, listed
 
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
@@ -23,6 +22,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     What concerns the experiments comes first, then the tuning, the contrasts and the times.
     """
     yield from _baseline(comparison)
+    yield from _plan(comparison)
     yield from _same_networks(comparison)
     yield from _diverged(comparison)
     yield from _mixed_origins(comparison)
@@ -48,17 +48,66 @@ def confound(contrast: ExperimentContrast) -> str:
 
 
 def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
-    """Return why so many pairs allow no verdict, or none but inconclusive; None where they do."""
+    """Return why a contrast has no verdict, or none but inconclusive; None where it has one."""
     result = contrast.result
-    if result.pairs_required is None:
+    if result.decided:
         return None
-    if result.pairs < MINIMUM_PAIRS:
-        return f"{count(result.pairs, 'pair')}; a verdict needs at least {result.pairs_required}"
-    judged = [c for c in comparison.contrasts if c.result.pairs >= MINIMUM_PAIRS]
+    if comparison.tuning and not comparison.tuning.fair:
+        return "not all experiments had the same values and seeds to choose from"
+    if not result.looks:
+        first = comparison.plan.first
+        return f"{count(result.pairs, 'pair')}; verdicts begin at {first} seeds{_lacking(contrast)}"
+    reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
+    return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
+
+
+def _diverged_more(contrast: ExperimentContrast) -> str:
+    ours, theirs = contrast.result.diverged
+    if ours == theirs:
+        return ""
+    more = contrast.experiment if ours > theirs else contrast.baseline
     return (
-        f"{result.pairs} pairs cannot reach significance with {len(judged)} contrasts; "
-        f"that takes at least {result.pairs_required}"
+        f"{more.label} diverged more often ({ours} and {theirs} runs): its mean is over survivors, "
+        "so it is never better, nor equivalent"
     )
+
+
+def _not_significant(comparison: Comparison, contrast: ExperimentContrast) -> str:
+    """Say what p must be where the interval alone would tell a difference."""
+    result = contrast.result
+    if result.interval is None or result.interval[0] <= 0 <= result.interval[1]:
+        return ""
+    if result.p_value is None or result.p_required is None or result.p_value <= result.p_required:
+        return ""
+    many = sum(c.family == contrast.family for c in comparison.contrasts)
+    among = f" among {count(many, 'contrast')}" if many > 1 else ""
+    return (
+        f"the interval excludes zero, but its p of {p_value(result.p_value)} must be at most "
+        f"{p_value(result.p_required)}{among}"
+    )
+
+
+def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
+    result = contrast.result
+    if result.waits:
+        return "hangs on other contrasts, which lack seeds"
+    if result.next_look is None:
+        return f"the plan ended at {comparison.plan.most} seeds"
+    return f"next look at {result.next_look} seeds{_lacking(contrast)}"
+
+
+def _lacking(contrast: ExperimentContrast) -> str:
+    """Name the holes: seeds that are lacking though later ones are there."""
+    recorded = contrast.experiment.records.keys() & contrast.baseline.records.keys()
+    holes = [seed for seed in contrast.result.missing if seed < max(recorded, default=-1)]
+    if not holes:
+        return ""
+    return f", which waits for seed{'s' * (len(holes) > 1)} {listed([str(s) for s in holes])}"
+
+
+def p_value(p: float) -> str:
+    """Return a p with four decimals, or that it is less."""
+    return f"{p:.4f}" if p >= 0.0001 else "less than 0.0001"
 
 
 def incomparable(ratio: EpochRatio) -> str | None:
@@ -72,6 +121,37 @@ def _baseline(comparison: Comparison) -> Iterator[str]:
     wanted = comparison.question.baseline
     if wanted and not comparison.baseline_was_named:
         yield f"{wanted} has no record here; {comparison.baseline.label} is the baseline"
+
+
+def _plan(comparison: Comparison) -> Iterator[str]:
+    plan, question = comparison.plan, comparison.question
+    if question.margin is not None and question.margin != plan.margin:
+        yield (
+            f"the margin of ±{question.margin:g} was given for this comparison; the plan that was "
+            f"stated before the runs has ±{plan.margin:g}"
+        )
+    if comparison.plans - {plan}:
+        yield (
+            f"the plan was changed after the first run ({_looks(plan)} now): the promise of one "
+            "false verdict in twenty is for a plan that was fixed before"
+        )
+    unused = max((c.result.unused for c in comparison.contrasts), default=0)
+    if unused:
+        yield (
+            f"the plan ends at {plan.most} seeds; {count(unused, 'later pair')} are shown in the "
+            "experiments' means, not used in the contrasts"
+        )
+    for contrast in comparison.contrasts:
+        if contrast.result.opposed:
+            result = contrast.result
+            yield (
+                f"{named(contrast)}: {result.verdict} was decided at {result.decided_at} seeds and "
+                f"stays; the {result.looks[-1].seeds} seeds there are now point elsewhere"
+            )
+
+
+def _looks(plan: PlanConfig) -> str:
+    return f"first look at {plan.first} seeds, then every {plan.step} to {plan.most}"
 
 
 def _diverged(comparison: Comparison) -> Iterator[str]:
@@ -122,22 +202,20 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     if tuning is None:
         return
     if not tuning.even:
-        yield "not all experiments were tuned over the same values"
+        yield (
+            "not all experiments were tuned over the same values: the larger choice wins falsely, "
+            "so there is no verdict"
+        )
     for one in tuning.candidates:
         if not one.paired:
             yield (
                 f"{one.best.label} was chosen though there is no seed that all its values "
                 "completed: over the same seeds another might be the best"
             )
-        if one.short_of_seeds:
+        if one.uneven:
             yield (
-                f"{one.best.label} was chosen with {count(len(one.best.records), 'seed')}, though "
-                "other values have more: with as many it might not be the best"
-            )
-        for key, (value, end) in one.ends().items():
-            yield (
-                f"{one.name} does best at the {end} {short_key(key)} that was tried, {value:g}; "
-                "beyond it may be better"
+                f"{one.best.label} was chosen though its values do not have the same seeds: with "
+                "as many for each another might be the best"
             )
 
 

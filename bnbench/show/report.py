@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnbench.evidence import stats
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import Environment, RunRecord
@@ -36,9 +35,7 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
         version=__version__,
         summary=_summary(comparisons),
         warnings=warnings,
-        protocols=[_protocol(comparison) for comparison in comparisons],
-        alpha=f"{100 * stats.ALPHA:g}",
-        minimum_pairs=stats.MINIMUM_PAIRS,
+        protocols=[_protocol(*shown) for shown in grids.grids(comparisons)],
     )
 
 
@@ -57,7 +54,7 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
     return f"{count(len(records), 'run')} of {count(experiments, 'experiment')}, made {when}."
 
 
-def _protocol(comparison: Comparison) -> dict[str, Any]:
+def _protocol(comparison: Comparison, tables: list[Grid]) -> dict[str, Any]:
     environments = Counter(
         record.environment
         for experiment in comparison.experiments
@@ -67,9 +64,10 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
         "title": sentences.title(comparison),
         "question": _question(comparison),
         "measure": _measure(comparison),
-        "answer": sentences.closing(comparison),
+        "answer": sentences.answer(comparison),
+        "closing": sentences.closing(comparison),
         "remarks": list(remarks(comparison)),
-        "grids": grids.grids(comparison),
+        "grids": [*tables, grids.recalls(comparison)],
         "figures": list(_figures(comparison)),
         "dataset": comparison.config.data.dataset,
         "data_sha256": comparison.baseline.newest.data.sha256,
@@ -99,7 +97,7 @@ def _measure(comparison: Comparison) -> str:
     question = comparison.question
     return (
         f"Held against {comparison.baseline.label} by {question.measure.heading}; differences "
-        f"within ±{question.margin:g} percentage points do not matter."
+        f"within ±{comparison.margin:g} percentage points do not matter."
     )
 
 

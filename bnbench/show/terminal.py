@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,12 +15,13 @@ from rich.text import Text
 
 from bnbench.errors import EnvironmentFault
 from bnbench.show import grids
-from bnbench.show.grids import Column, Grid
+from bnbench.show.grids import Grid
 from bnbench.text import visible
 
 if TYPE_CHECKING:
     from bnbench.evidence.comparison import Comparison
     from bnbench.lessons.explanation import Section
+    from bnbench.show.advice import Advice
 
 _ANY_LENGTH = 10_000
 _READABLE = 90
@@ -85,29 +86,53 @@ def write(text: str) -> None:
         raise _unwritable(error) from error
 
 
-def show_comparisons(comparisons: Sequence["Comparison"], stream: TextIO | None = None) -> None:
-    """Write each protocol's tables and closing sentences, to standard output unless told."""
+def show_comparisons(
+    comparisons: Sequence["Comparison"],
+    advice: "Advice",
+    stream: TextIO | None = None,
+    others: Sequence["Comparison"] = (),
+) -> None:
+    """Write each protocol's answer, tables and remarks, to standard output unless told.
+
+    Of ``others`` there is one line each.
+    """
     from bnbench.show import remarks, sentences  # and the statistics, which take long to import
 
     out = console(stream or sys.stdout)
-    for comparison in comparisons:
+    for comparison, tables in grids.grids(comparisons):
         out.print(Text(sentences.title(comparison), "bold"))
         out.print()
-        for grid in grids.grids(comparison):
+        out.print(_list({"▸": sentences.answer(comparison, advice)}))
+        out.print()
+        for grid in tables:
             show_grid(grid, out)
-        said = Table.grid(padding=(0, 1))
-        for remark in remarks.remarks(comparison):
-            said.add_row("!", Text(visible(remark)), style="yellow")
-        for sentence in sentences.closing(comparison):
-            said.add_row("•", Text(visible(sentence)))
-        out.print(said)
+        said = {
+            "!": list(remarks.remarks(comparison)),
+            "•": sentences.closing(comparison, advice),
+        }
+        out.print(_list(said))
+        out.print()
+    if others:
+        out.print(Text(f"Also recorded, shown by {advice.protocol}:"))
+        lines = [f"{c.reference}: {sentences.describe_protocol(c)}" for c in others]
+        out.print(_list({"•": lines}))
         out.print()
 
 
-def page(comparisons: Sequence["Comparison"]) -> str:
+def _list(said: Mapping[str, Iterable[str]]) -> Table:
+    """Return sentences, each behind its mark."""
+    table = Table.grid(padding=(0, 1))
+    styles = {"!": "yellow", "▸": "bold"}
+    for mark, sentences in said.items():
+        for sentence in sentences:
+            table.add_row(mark, Text(visible(sentence)), style=styles.get(mark))
+    return table
+
+
+def page(comparisons: Sequence["Comparison"], advice: "Advice") -> str:
     """Return what `show_comparisons` writes to a file: plain text in lines of any length."""
     written = io.StringIO()
-    show_comparisons(comparisons, written)
+    show_comparisons(comparisons, advice, written)
     return written.getvalue()
 
 
@@ -136,25 +161,55 @@ def show_sections(sections: Iterable["Section"]) -> None:
 
 
 def rendered(grid: Grid, console: Console) -> Table:
-    """Return the grid as a rich table, without the columns that the terminal has no room for.
+    """Return the grid as a rich table that fits the terminal.
 
-    What is not a terminal gets all columns and no line is cut.
+    Where it is too wide it is turned, if it may be; else cells get a second line, and then columns
+    go. What is not a terminal gets all columns side by side and no line is cut.
     """
-    kept = list(grid.columns)
+
+    def fits(table: Table) -> bool:
+        wide = console.options.update(width=_ANY_LENGTH)
+        return console.measure(table, options=wide).maximum <= console.width
+
+    table = _rich_table(grid, [[place] for place in range(len(grid.columns))])
+    if not console.is_terminal or fits(table):
+        return table
+    if grid.turnable:
+        turned = grid.turned()
+        table = _rich_table(turned, [[place] for place in range(len(turned.columns))])
+        if fits(table):
+            return table
+    stacks = _stacks(grid)
     while True:
-        table = _rich_table(grid, kept)
-        spare = max(kept, key=lambda column: column.dispensable)
-        if not console.is_terminal or not spare.dispensable:
+        table = _rich_table(grid, stacks)
+        spare = max((column for stack in stacks for column in stack), key=_dispensable(grid))
+        if fits(table) or not grid.columns[spare].dispensable:
             return table
-        if console.measure(table, options=console.options.update(width=10_000)).maximum <= (
-            console.width
-        ):
-            return table
-        kept.remove(spare)
+        stacks = [
+            [place for place in stack if place != spare] for stack in stacks if stack[0] != spare
+        ]
 
 
-def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
-    left_out = [column.heading for column in grid.columns if column not in kept]
+def _dispensable(grid: Grid) -> Callable[[int], int]:
+    return lambda place: grid.columns[place].dispensable
+
+
+def _stacks(grid: Grid) -> list[list[int]]:
+    """Return the columns' places, those that go beneath others together with them."""
+    stacks: list[list[int]] = []
+    for place, column in enumerate(grid.columns):
+        if column.beneath:
+            stacks[-1].append(place)
+        else:
+            stacks.append([place])
+    return stacks
+
+
+def _rich_table(grid: Grid, stacks: Sequence[Sequence[int]]) -> Table:
+    """Lay out columns, by their places, that stand side by side or in stacks of lines."""
+    kept = [place for stack in stacks for place in stack]
+    left_out = [column.heading for place, column in enumerate(grid.columns) if place not in kept]
+    narrow = any(len(stack) > 1 for stack in stacks)
     table = Table(
         title=Text(grid.title),
         title_justify="left",
@@ -163,15 +218,27 @@ def _rich_table(grid: Grid, kept: Sequence[Column]) -> Table:
         pad_edge=False,
         caption=Text(f"No room for: {', '.join(left_out)}.") if left_out else None,
         caption_justify="left",
+        leading=int(narrow),
     )
-    for column in kept:
-        unit = f"\n[{column.unit}]" if column.unit else ""
+    for stack in stacks:
         table.add_column(
-            Text(visible(column.heading) + unit),
-            justify="right" if column.numeric else "left",
+            Text(visible("\n".join(_heads(grid, stack, narrow=narrow)), keep="\n")),
+            justify="right" if grid.columns[stack[0]].numeric else "left",
             overflow="fold",
         )
-    places = [index for index, column in enumerate(grid.columns) if column in kept]
     for row in grid.rows:
-        table.add_row(*(Text(visible(row[place])) for place in places))
+        cells = ("\n".join(visible(row[place]) for place in stack) for stack in stacks)
+        table.add_row(*map(Text, cells))
     return table
+
+
+def _heads(grid: Grid, stack: Sequence[int], *, narrow: bool) -> Iterator[str]:
+    """Yield the lines of a stack's heading; what is wider than the cells takes several."""
+    width = max((len(row[place]) for row in grid.rows for place in stack), default=0)
+    for column in (grid.columns[place] for place in stack):
+        if narrow and len(column.header) <= width:
+            yield column.header
+            continue
+        yield from column.heading.split() if narrow and len(stack) == 1 else [column.heading]
+        if column.unit:
+            yield f"[{column.unit}]"

@@ -37,7 +37,12 @@ class Agenda:
 
 def interleave(configs: Iterable[Config]) -> list[Trial]:
     """Return all runs, seed by seed over the experiments, so that drift of the machine hits all."""
-    rows = zip_longest(*([Trial(config, s) for s in config.seed_list] for config in configs))
+    return in_turns({config: config.seed_list for config in configs})
+
+
+def in_turns(seeds: Mapping[Config, Iterable[int]]) -> list[Trial]:
+    """Return the runs of these seeds, likewise."""
+    rows = zip_longest(*([Trial(config, s) for s in own] for config, own in seeds.items()))
     return [trial for row in rows for trial in row if trial is not None]
 
 
@@ -52,8 +57,8 @@ def agenda(
     """Sort out which of the runs are missing from the store; ``datasets`` has the configs' data.
 
     ``force`` counts all as missing, ``models`` those without a saved model too. A recorded run has
-    its record, with the config that is asked for now: what it says beside the settings, such as
-    what was swept, may have changed since.
+    its record, with the config that is asked for now, as what it says beside the settings, such as
+    what was swept, may have changed since; but its plan stays the one of then.
 
     Raises `InputError` where a record comes from other data under the same name, and
     `EnvironmentFault` where a missing run's record could not be put in its place.
@@ -66,7 +71,10 @@ def agenda(
         if record:
             _check_data(record, datasets[trial.config], store.path(trial.config, trial.seed))
         if record and not (models and not store.model_path(trial.config, trial.seed).exists()):
-            now = {"config": trial.config, "swept": swept_values(trial.config)}
+            config = trial.config
+            if config.plan != record.config.plan:
+                config = config.model_copy(update={"plan": record.config.plan})
+            now = {"config": config, "swept": swept_values(config)}
             recorded.append(record.model_copy(update=now))
         else:
             store.check_place(trial.config, trial.seed)

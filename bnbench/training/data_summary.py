@@ -18,6 +18,7 @@ def summarize(
         sha256=dataset.sha256,
         rows=(len(dataset.y_train), len(dataset.y_val), len(dataset.y_test)),
         classes=dataset.classes,
+        class_names=dataset.class_names,
         test_rows_by_class=count(dataset.y_test),
         test_correct_by_class=None if correct is None else count(dataset.y_test[correct]),
         feature_scales=feature_scales,

@@ -12,11 +12,11 @@ from bnbench.evidence.comparison import (
 from bnbench.show.remarks import confound, incomparable, reason, remarks
 from tests.conftest import compare, record, records
 
-SIX = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880]
+TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
 
 
 def shifted(by: float) -> list[float]:
-    return [value + by for value in SIX]
+    return [value + by for value in TEN]
 
 
 def names(contrast: ExperimentContrast) -> tuple[str, str]:
@@ -43,7 +43,7 @@ def test_records_of_changed_data_are_kept_apart() -> None:
 
 def test_the_plain_network_is_the_baseline_unless_another_is_named() -> None:
     """Differences are the experiment's minus the baseline's, over the seeds both have."""
-    made = records(pre_act=shifted(0.01), no_bn=SIX[:5])
+    made = records(pre_act=shifted(0.01), no_bn=TEN[:5])
     (found,) = compare(made)
     (contrast,) = found.contrasts
     assert names(contrast) == ("pre_act", "no_bn")
@@ -56,29 +56,81 @@ def test_the_plain_network_is_the_baseline_unless_another_is_named() -> None:
 
 def test_verdicts_follow_the_pairs() -> None:
     """Better, equivalent and no verdict, as the paired differences have it."""
-    noise = [0.0001, -0.0002, 0.0002, 0.0, -0.0001, 0.0001]
-    near = [value + n for value, n in zip(SIX, noise, strict=True)]
-    (found,) = compare(records(no_bn=SIX, pre_act=shifted(0.01)))
-    assert found.contrasts[0].result.verdict == "better"
-    (found,) = compare(records(no_bn=SIX, pre_act=near))
-    assert found.contrasts[0].result.verdict == "equivalent"
-    (found,) = compare(records(no_bn=SIX[:5], pre_act=near[:5]))
-    assert found.contrasts[0].result.verdict is None
+    near = [value + 0.0001 * (-1) ** index for index, value in enumerate(TEN)]
+    for ours, verdict in ((shifted(0.01), "better"), (near, "equivalent"), (near[:9], None)):
+        (found,) = compare(records(no_bn=TEN, pre_act=ours))
+        assert found.contrasts[0].result.verdict == verdict
+
+
+def test_before_against_after_is_a_family_of_its_own() -> None:
+    """It is contrasted unasked and first, and shares its 5 % with nothing else."""
+    others = {"input_bn": TEN, "pre_act_bias": shifted(0.01)}
+    (found,) = compare(records(no_bn=TEN, pre_act=shifted(0.01), post_act=TEN, **others))
+    placement, *rest = found.contrasts
+    assert names(placement) == ("pre_act", "post_act")
+    assert [c.family for c in found.contrasts] == ["placement"] + 4 * ["baseline"]
+    assert placement.result.p_holm == placement.result.p_value == 2 / 2**10
+    assert all(c.result.p_required < placement.result.p_required for c in rest)
+
+
+def test_the_plan_is_that_of_the_newest_run() -> None:
+    """Its margin counts unless another is given; that, and a plan that changed, is told."""
+    early, late = "plan.first=9", "2026-12-01T00:00:00+00:00"
+    made = [record("no_bn", seed, value) for seed, value in enumerate(TEN[:9])]
+    made += [
+        record("pre_act", seed, value, overrides=[early], started_at=late)
+        for seed, value in enumerate(shifted(0.01)[:9])
+    ]
+    (found,) = compare(made)
+    assert (found.plan.first, found.margin) == (9, 0.3)
+    assert found.contrasts[0].result.decided_at == 9
+    assert any("the plan was changed after the first run" in line for line in remarks(found))
+    (found,) = compare(records(no_bn=TEN, pre_act=TEN), margin=0.5)
+    assert found.margin == 0.5
+    assert any("margin of ±0.5 was given" in line for line in remarks(found))
 
 
 def test_why_there_is_no_verdict_is_said() -> None:
-    """Too few pairs for any verdict, and too few for so many contrasts, each with the number."""
-    (found,) = compare(records(no_bn=SIX[:1], pre_act=SIX[:1]))
-    assert reason(found, found.contrasts[0]) == "1 pair; a verdict needs at least 6"
-    (found,) = compare(records(no_bn=SIX, pre_act=shifted(0.01), post_act=SIX, input_bn=SIX))
-    assert {reason(found, c) for c in found.contrasts if c.result.verdict == "inconclusive"} == {
-        "6 pairs cannot reach significance with 3 contrasts; that takes at least 7"
-    }
+    """Too few seeds, holes that a look waits for, and divergence, each in words."""
+    (found,) = compare(records(no_bn=TEN[:1], pre_act=TEN[:1]))
+    assert reason(found, found.contrasts[0]) == "1 pair; verdicts begin at 10 seeds"
+    holed = [
+        r
+        for r in records(no_bn=TEN, pre_act=shifted(0.01))
+        if (r.seed, r.experiment) != (4, "pre_act")
+    ]
+    (found,) = compare(holed)
+    assert reason(found, found.contrasts[0]) == (
+        "9 pairs; verdicts begin at 10 seeds, which waits for seed 4"
+    )
+    (found,) = compare(records(no_bn=TEN, pre_act=[None, None, *shifted(0.01)[2:]]))
+    assert found.contrasts[0].result.verdict == "inconclusive"
+    assert "pre_act diverged more often (2 and 0 runs)" in (reason(found, found.contrasts[0]) or "")
+
+
+def test_new_images_are_told_apart() -> None:
+    """A verdict holds for new images where the wider interval bears it out; only by test rows."""
+    (found,) = compare(records(no_bn=TEN, pre_act=shifted(0.01)))
+    images = found.contrasts[0].new_images
+    assert images is not None
+    assert images.holds
+    low, high = found.contrasts[0].result.interval or (0, 0)
+    assert images.interval[1] - images.interval[0] > high - low
+    (found,) = compare(records(no_bn=TEN, pre_act=shifted(0.01)), metric="val_accuracy")
+    assert found.contrasts[0].new_images is None
+
+
+def test_balanced_accuracy_counts_every_class_alike() -> None:
+    """The mean over classes of what is right of each."""
+    by_class = {"test_rows_by_class": (9_000, 1_000, 0), "test_correct_by_class": (8_800, 0, 0)}
+    made = record(**by_class, classes=3)
+    (found,) = compare([made], metric="test_balanced_accuracy")
+    assert found.baseline.mean == pytest.approx((8_800 / 9_000 + 0) / 2)
 
 
 def test_what_else_differs_is_named() -> None:
     """Input BN is a difference of its own, and the bias that `auto` drops is none."""
-    (found,) = compare(records(no_bn=SIX, pre_act=SIX, input_bn=SIX, pre_act_bias=SIX))
+    (found,) = compare(records(no_bn=TEN, pre_act=TEN, input_bn=TEN, pre_act_bias=TEN))
     said = {c.experiment.label: confound(c) for c in found.contrasts}
     assert said == {
         "input_bn": "not a comparison of placements: differs in model.batch_norm.input",
@@ -86,34 +138,34 @@ def test_what_else_differs_is_named() -> None:
         "pre_act_bias": "not a clean comparison: also differs in model.batch_norm.input, "
         "model.use_bias",
     }
-    (clean,) = compare(records(input_bn=SIX, pre_act=SIX))[0].contrasts
+    (clean,) = compare(records(input_bn=TEN, pre_act=TEN))[0].contrasts
     assert (clean.clean, clean.confounds) == (True, ())
     assert clean.differs_in == ("model.batch_norm.placement",)
 
 
 def test_all_pairs_contrasts_every_two() -> None:
     """Four experiments have six contrasts, each pair once."""
-    (found,) = compare(records(no_bn=SIX, pre_act=SIX, post_act=SIX, input_bn=SIX), all_pairs=True)
+    (found,) = compare(records(no_bn=TEN, pre_act=TEN, post_act=TEN, input_bn=TEN), all_pairs=True)
     assert len(found.contrasts) == 6
     assert len({frozenset(names(c)) for c in found.contrasts}) == 6
 
 
 def test_diverged_runs_count_as_lost_and_are_warned_of() -> None:
     """The mean is over the survivors, and says so; the pair is lost for the side that diverged."""
-    (found,) = compare(records(no_bn=SIX, pre_act=[None, *shifted(0.01)[1:]]))
+    (found,) = compare(records(no_bn=TEN, pre_act=[None, *shifted(0.01)[1:]]))
     (contrast,) = found.contrasts
-    assert (contrast.result.pairs, contrast.result.wins, contrast.result.losses) == (5, 5, 1)
-    assert "pre_act: 1 of 6 runs diverged; its mean is over survivors" in remarks(found)
+    assert (contrast.result.pairs, contrast.result.wins, contrast.result.losses) == (9, 9, 1)
+    assert "pre_act: 1 of 10 runs diverged; its mean is over survivors" in remarks(found)
     assert next(e for e in found.experiments if e.label == "pre_act").diverged == 1
 
 
 def test_epoch_times_are_paired_and_refused_across_machines() -> None:
     """The ratio has an interval; times of different processors are not compared."""
-    (found,) = compare(records(no_bn=SIX, pre_act=SIX))
+    (found,) = compare(records(no_bn=TEN, pre_act=TEN))
     assert ratio_of(found, "pre_act").ratio == pytest.approx(1.3)
     assert ratio_of(found, "pre_act").ci95 == pytest.approx((1.3, 1.3))
-    elsewhere = [record("pre_act", seed, 0.88, processor="Another") for seed in range(6)]
-    (found,) = compare(records(no_bn=SIX) + elsewhere)
+    elsewhere = [record("pre_act", seed, 0.88, processor="Another") for seed in range(10)]
+    (found,) = compare(records(no_bn=TEN) + elsewhere)
     assert ratio_of(found, "pre_act").ratio is None
     assert incomparable(ratio_of(found, "pre_act")) == "different processor: A processor, Another"
 
@@ -124,10 +176,10 @@ def test_epoch_times_that_were_not_taken_in_turns_are_remarked() -> None:
         record("pre_act", seed, 0.88, started_at=f"2026-11-24T10:0{seed}:00+00:00")
         for seed in range(2)
     ]
-    (found,) = compare(records(no_bn=SIX[:2]) + later)
+    (found,) = compare(records(no_bn=TEN[:2]) + later)
     assert not ratio_of(found, "pre_act").in_turns
     assert "pre_act: not run in turns with no_bn" in "\n".join(remarks(found))
-    (found,) = compare(records(no_bn=SIX[:2], pre_act=SIX[:2]))
+    (found,) = compare(records(no_bn=TEN[:2], pre_act=TEN[:2]))
     assert ratio_of(found, "pre_act").in_turns
 
 
@@ -156,7 +208,8 @@ def test_validation_accuracy_is_that_of_the_last_epoch() -> None:
 
 def test_what_so_many_seeds_resolve_is_estimated_from_the_records() -> None:
     """None without records to estimate from, and smaller with more seeds."""
-    near = [value + 0.001 * (-1) ** index for index, value in enumerate(SIX)]
-    (found,) = compare(records(no_bn=SIX, pre_act=near))
-    assert resolvable_difference(found, 20) < resolvable_difference(found, 10)
+    near = [value + 0.001 * (-1) ** index for index, value in enumerate(TEN)]
+    (found,) = compare(records(no_bn=TEN, pre_act=near))
+    assert 0 < (resolvable_difference(found, 20) or 0) < (resolvable_difference(found, 10) or 0)
+    assert resolvable_difference(found, 9) is None
     assert resolvable_difference(compare([record()])[0], 10) is None

@@ -10,8 +10,8 @@ from bnbench.evidence.records import RunRecord
 from bnbench.experiments.sweep import label, load_experiments, swept_values
 from bnbench.show.formats import to_csv, to_json
 from bnbench.show.grids import candidates, results
-from bnbench.show.remarks import remarks
-from bnbench.show.sentences import closing, title
+from bnbench.show.remarks import reason, remarks
+from bnbench.show.sentences import answer, closing, title
 from tests.conftest import CONFIGS, bnbench, compare, record
 
 RATES = "training.learning_rate=0.001,0.01,0.1"
@@ -47,7 +47,7 @@ def swept(
     return made
 
 
-def rising(start: float, count: int = 6) -> list[float]:
+def rising(start: float, count: int = 10) -> list[float]:
     return [start + 0.01 * seed for seed in range(count)]
 
 
@@ -79,12 +79,34 @@ def test_validation_chooses_and_test_compares() -> None:
     assert "the test data had no part in that choice" in " ".join(closing(found))
 
 
-def test_protocols_come_first_and_stay_apart() -> None:
-    """Each rate is a protocol of its own, with both experiments; the tuned follow."""
+def test_the_tuned_come_first_and_protocols_stay_apart() -> None:
+    """Each rate is a protocol of its own, with both experiments, behind the tuned."""
     found = compare(BOTH)
     assert [len(c.experiments) for c in found] == [2, 2, 2, 2]
-    assert [bool(c.tuning) for c in found] == [False, False, False, True]
+    assert [bool(c.tuning) for c in found] == [True, False, False, False]
     assert not any(c.tuning for c in compare([record()]))
+
+
+def test_later_seeds_do_not_change_the_choice() -> None:
+    """It is made by the seeds of the first look; more seeds, good or bad, change nothing."""
+    later = swept("no_bn", {0.01: [*rising(0.8), 0.1, 0.1], 0.1: [*rising(0.7), 0.99, 0.99]})
+    others = swept("no_bn", {0.001: rising(0.5)})
+    found = tuned([*others, *later])
+    assert labels(found) == ["no_bn+learning_rate=0.01"]
+    assert found.tuning is not None
+    assert found.tuning.fair
+
+
+def test_what_was_not_tuned_alike_gets_no_verdict() -> None:
+    """More values, or more seeds for some of them, win falsely."""
+    assert tuned(BOTH).contrasts[0].result.verdict == "worse"
+    fewer = [r for r in BOTH if label(r.config) != "no_bn+learning_rate=0.001"]
+    shorter = [r for r in BOTH if (label(r.config), r.seed) != ("no_bn+learning_rate=0.001", 9)]
+    for uneven in (fewer, shorter):
+        found = tuned(uneven)
+        assert found.contrasts[0].result.verdict is None
+        why = reason(found, found.contrasts[0])
+        assert why == "not all experiments had the same values and seeds to choose from"
 
 
 def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
@@ -93,14 +115,14 @@ def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
     assert tuning is not None
     rows = candidates(tuning).rows
     assert [row[:3] + row[4:] for row in rows] == [
-        ("no_bn", "0.001", "6", ""),
-        ("no_bn", "0.01", "6", "best"),
-        ("no_bn", "0.1", "6", ""),
-        ("pre_act", "0.001", "6", ""),
-        ("pre_act", "0.01", "6", ""),
-        ("pre_act", "0.1", "6", "best"),
+        ("no_bn", "0.001", "10", ""),
+        ("no_bn", "0.01", "10", "best"),
+        ("no_bn", "0.1", "10", ""),
+        ("pre_act", "0.001", "10", ""),
+        ("pre_act", "0.01", "10", ""),
+        ("pre_act", "0.1", "10", "best"),
     ]
-    assert rows[1][3] == "82.50 ± 1.96"
+    assert rows[1][3] == "84.50 ± 2.17"
 
 
 def test_a_long_baseline_leaves_room_for_the_differences() -> None:
@@ -110,22 +132,23 @@ def test_a_long_baseline_leaves_room_for_the_differences() -> None:
     assert "vs no_bn" in [c.heading for c in results(compare([record()])[0]).columns]
 
 
-def test_a_best_value_at_the_end_and_uneven_grids_are_remarked() -> None:
-    """What a reader must know before trusting a tuning."""
-    uneven = [r for r in BOTH if label(r.config) != "no_bn+learning_rate=0.001"]
-    said = list(remarks(tuned(uneven)))
-    assert "not all experiments were tuned over the same values" in said
-    assert (
-        "pre_act does best at the largest learning_rate that was tried, 0.1; "
-        "beyond it may be better"
-    ) in said
-    assert any(text.startswith("no_bn does best at the smallest learning_rate") for text in said)
-    assert not any("no_bn does best" in text for text in remarks(tuned(BOTH)))
+def test_a_best_value_at_the_end_and_uneven_grids_are_told() -> None:
+    """What a reader must know before trusting a tuning, with the cure of the first."""
+    uneven = tuned([r for r in BOTH if label(r.config) != "no_bn+learning_rate=0.001"])
+    assert any(line.startswith("not all experiments were tuned over") for line in remarks(uneven))
+    said = [line for line in answer(uneven) if "does best at" in line]
+    assert said == [
+        "no_bn does best at the smallest learning_rate that was tried, 0.01; beyond it may be "
+        "better: try training.learning_rate at 0.001,0.003.",
+        "pre_act does best at the largest learning_rate that was tried, 0.1; beyond it may be "
+        "better: try training.learning_rate at 0.3,1.",
+    ]
+    assert not any("no_bn does best" in line for line in answer(tuned(BOTH)))
 
 
 def test_diverged_runs_and_missing_seeds_do_not_win() -> None:
     """A value that diverged ranks behind, and the others are ranked over their common seeds."""
-    diverging = swept("no_bn", {0.001: rising(0.5), 0.01: [*rising(0.9, 5), None]})
+    diverging = swept("no_bn", {0.001: rising(0.5), 0.01: [*rising(0.9, 9), None]})
     assert labels(tuned(diverging)) == ["no_bn+learning_rate=0.001"]
     lucky = swept("no_bn", {0.001: [0.7, 0.1], 0.01: [0.6]})  # the mean of all would choose 0.01
     assert labels(tuned(lucky)) == ["no_bn+learning_rate=0.001"]
@@ -137,25 +160,27 @@ def test_names_choose_sweeps_by_their_config(runs) -> None:
     assert tuned(BOTH, baseline="pre_act").baseline.label == "pre_act+learning_rate=0.1"
     done = bnbench("compare", "pre_act", "--runs-dir", runs(*BOTH))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Results") == 4
+    assert done.stdout.count("Results") == 2  # the tuned, and the newest protocol
     assert "no_bn" not in done.stdout
 
 
 def test_json_and_csv() -> None:
-    """JSON has the tuned under a key of their own; CSV has every run once."""
+    """JSON tells what was tuned, and nothing of it elsewhere; CSV has every run once."""
     found = compare(BOTH)
     content = json.loads(to_json(found))
-    assert len(content["protocols"]) == 3
-    (one,) = content["tuned"]
-    assert one["keys"] == ["training.learning_rate"]
+    one, *rest = content["protocols"]
+    assert [protocol["tuned"] for protocol in rest] == [None] * 3
+    assert (one["protocol_id"], one["reference"]) == (None, "tuned")
+    assert one["tuned"]["keys"] == ["training.learning_rate"]
     assert "learning_rate" not in one["protocol"]["training"]
-    assert one["candidates"][1] == {
+    second = one["tuned"]["candidates"][1]
+    assert second == {
         "name": "no_bn+learning_rate=0.01",
         "config": "no_bn",
         "values": {"training.learning_rate": 0.01},
         "chosen": True,
         "diverged": 0,
-        "val_accuracy": one["candidates"][1]["val_accuracy"],
+        "val_accuracy": second["val_accuracy"],
     }
     assert [e["name"] for e in one["experiments"]] == labels(tuned(BOTH))
     assert len(to_csv(found).splitlines()) == 1 + len(BOTH)

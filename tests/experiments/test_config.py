@@ -49,6 +49,11 @@ training:
   epochs: 10
   batch_size: 32
 seeds: 10
+plan:
+  first: 10
+  step: 5
+  most: 40
+  margin: 0.3
 """
 
 
@@ -170,11 +175,13 @@ def test_a_new_setting_leaves_every_id_as_it_was() -> None:
         "training.learning_rate=1e-2",
         "training.momentum=0",
         "training.momentum=-0.0",
+        "plan.first=6",
+        "plan.margin=0.5",
         "model.hidden_units=[0x12c, 0100]",
     ],
 )
 def test_ids_depend_on_values_alone(override: str) -> None:
-    """Neither name, description, seeds and swept nor the spelling of a value changes an id."""
+    """Neither name, description, seeds, plan and swept nor the spelling of a value changes an id."""
     assert _tiny(override).experiment_id == _tiny().experiment_id
 
 
@@ -277,7 +284,7 @@ def test_all_faults_at_once() -> None:
         "tiny.yaml:1: name: expected 1 to 64 letters, digits, '.', '_' or '-', "
         "the first a letter or digit, got '../tiny' (text)\n"
         "tiny.yaml:2: epochs: unknown key (it belongs at training.epochs); "
-        "allowed here: name, description, data, model, training, seeds, swept\n"
+        "allowed here: name, description, data, model, training, seeds, plan, swept\n"
         "tiny.yaml:4: model.hidden_units[1]: expected a positive integer up to 65536, "
         "got '300' (text)\n"
         "tiny.yaml:5: model.activation: expected one of relu, elu, selu, gelu, silu, leaky_relu, "

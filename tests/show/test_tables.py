@@ -12,23 +12,24 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.experiments.architecture import build
 from bnbench.experiments.config import load_config
 from bnbench.show import formats, grids
+from bnbench.show.advice import Advice
 from bnbench.show.grids import Grid
 from bnbench.show.remarks import remarks
-from bnbench.show.sentences import closing
+from bnbench.show.sentences import answer, closing
 from bnbench.show.terminal import rendered
 from tests.conftest import CONFIGS, ROOT, compare, record, records
 
-SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
+TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
 
 
 @pytest.fixture
 def comparison() -> Comparison:
-    """Three networks with seven seeds; pre_act is a point better, post_act the same but noisy."""
+    """Three networks with ten seeds; pre_act is a point better, post_act the same but noisy."""
     return compare(
         records(
-            no_bn=SEVEN,
-            pre_act=[value + 0.01 for value in SEVEN],
-            post_act=[value + (-1) ** index * 0.004 for index, value in enumerate(SEVEN)],
+            no_bn=TEN,
+            pre_act=[value + 0.01 for value in TEN],
+            post_act=[value + (-1) ** index * 0.004 for index, value in enumerate(TEN)],
         )
     )[0]
 
@@ -43,34 +44,72 @@ def shown(grid: Grid, width: int, terminal: bool = True) -> str:
 
 
 def test_the_results_table_at_full_width(comparison: Comparison) -> None:
-    """Mean with interval, difference with interval, verdict, epoch time and its ratio."""
+    """Mean with interval, difference with interval, verdict with its look, epoch time and ratio."""
     assert (
         shown(grids.results(comparison), 160)
         == """\
 Results (mean ± half the 95 % interval)
-                                          test accuracy       vs no_bn                  epoch time               ratio
- experiment   placement           seeds             [%]           [pp]   verdict               [s]           [95 % CI]
- ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
- no_bn        none                    7    88.10 ± 0.13              –   baseline             1.00                   –
- post_act     after_activation        7    88.16 ± 0.47   +0.06 ± 0.40   inconclusive         1.30   1.30 [1.30, 1.30]
- pre_act      before_activation       7    89.10 ± 0.13   +1.00 ± 0.00   better               1.30   1.30 [1.30, 1.30]"""
+                                  test accuracy               vs no_bn                                        epoch time               ratio
+ experiment   placement                     [%]   seeds           [pp]   verdict                 new images          [s]           [95 % CI]
+ ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ no_bn        none                 88.10 ± 0.09      10              –   baseline                –                  1.00                   –
+ post_act     after_activation     88.10 ± 0.33      10   +0.00 ± 0.41   inconclusive, next 15   –                  1.30   1.30 [1.30, 1.30]
+ pre_act      before_activation    89.10 ± 0.09      10   +1.00 ± 0.00   better at 10            holds              1.30   1.30 [1.30, 1.30]"""
     )
 
 
-def test_a_narrow_terminal_loses_parameters_before_metrics(comparison: Comparison) -> None:
-    """At 60 columns name, metric, difference and verdict are left; what is missing is named."""
+def test_a_narrow_terminal_folds_before_it_loses(comparison: Comparison) -> None:
+    """At 80 columns everything is there, in two lines to a row."""
+    assert (
+        shown(grids.results(comparison), 80)
+        == """\
+Results (mean ± half the 95 % interval)
+                     test accuracy
+ experiment                    [%]           vs no_bn [pp]      epoch time [s]
+ placement                   seeds                 verdict     ratio [95 % CI]
+ ─────────────────────────────────────────────────────────────────────────────
+ no_bn                88.10 ± 0.09                       –                1.00
+ none                           10                baseline                   –
+ post_act             88.10 ± 0.33            +0.00 ± 0.41                1.30
+ after_activation               10   inconclusive, next 15   1.30 [1.30, 1.30]
+ pre_act              89.10 ± 0.09            +1.00 ± 0.00                1.30
+ before_activation              10            better at 10   1.30 [1.30, 1.30]
+No room for: new images."""
+    )
+
+
+def test_at_60_columns_the_difference_and_the_placement_stay(comparison: Comparison) -> None:
+    """What is missing is named."""
     assert (
         shown(grids.results(comparison), 60)
         == """\
 Results (mean ± half the 95 % interval)
-              test accuracy       vs no_bn
- experiment             [%]           [pp]   verdict
- ────────────────────────────────────────────────────────
- no_bn         88.10 ± 0.13              –   baseline
- post_act      88.16 ± 0.47   +0.06 ± 0.40   inconclusive
- pre_act       89.10 ± 0.13   +1.00 ± 0.00   better
-No room for: placement, seeds, epoch time, ratio."""
+                     test accuracy
+ experiment                    [%]           vs no_bn [pp]
+ placement                   seeds                 verdict
+ ─────────────────────────────────────────────────────────
+ no_bn                88.10 ± 0.09                       –
+ none                           10                baseline
+ post_act             88.10 ± 0.33            +0.00 ± 0.41
+ after_activation               10   inconclusive, next 15
+ pre_act              89.10 ± 0.09            +1.00 ± 0.00
+ before_activation              10            better at 10
+No room for: new images, epoch time, ratio."""
     )
+
+
+def test_parameters_that_do_not_fit_are_turned(comparison: Comparison) -> None:
+    """Every role is there at 60 columns, the experiments side by side."""
+    page = shown(grids.parameters(comparison), 60)
+    assert "                     no_bn   post_act   pre_act" in page
+    assert " moving variance         0      1,184     1,184" in page
+    assert "No room" not in page
+
+
+def test_parameters_stand_once(comparison: Comparison) -> None:
+    """A second comparison of the same networks does not show them again."""
+    pages = [[grid.title for grid in tables] for _, tables in grids.grids([comparison] * 2)]
+    assert ["Parameters" in titles for titles in pages] == [True, False]
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 160])
@@ -78,7 +117,7 @@ def test_name_and_metric_never_go(comparison: Comparison, width: int) -> None:
     """However narrow the terminal, the experiments and their accuracies are there."""
     page = "".join(shown(grids.results(comparison), width).split())
     assert all(name in page for name in ("no_bn", "post_act", "pre_act"))
-    assert "89.10±0.13" in page
+    assert "89.10±0.09" in page
 
 
 def test_a_pipe_gets_every_column(comparison: Comparison) -> None:
@@ -127,35 +166,49 @@ def test_a_single_seed_shows_no_interval_and_no_verdict() -> None:
     (found,) = compare(records(no_bn=[0.88], pre_act=[0.89]))
     page = shown(grids.results(found), 160)
     assert "±" not in page.split("\n", 1)[1]
-    assert " 89.00      +1.00   – " in page
-    assert closing(found)[1] == "No verdict on pre_act: 1 pair; a verdict needs at least 6."
+    assert " 89.00       1      +1.00   first look at 10 " in page
+    assert answer(found) == [
+        "pre_act against no_bn is not decided: +1.00 points; 1 pair; verdicts begin at 10 seeds."
+    ]
 
 
 def test_diverged_runs_are_counted() -> None:
     """Nine of ten seeds completed: 9/10."""
-    (found,) = compare(records(no_bn=SEVEN, pre_act=[None, *SEVEN[1:]]))
-    assert " 6/7 " in shown(grids.results(found), 160)
-    assert "pre_act: 1 of 7 runs diverged; its mean is over survivors" in remarks(found)
+    (found,) = compare(records(no_bn=TEN, pre_act=[None, *TEN[1:]]))
+    assert " 9/10 " in shown(grids.results(found), 160)
+    assert "pre_act: 1 of 10 runs diverged; its mean is over survivors" in remarks(found)
+
+
+def test_the_answer_comes_first(comparison: Comparison) -> None:
+    """Before or after, then what beats the baseline, then what is open and what would settle it."""
+    assert answer(comparison) == [
+        "Before the activations beats after them by 1.00 points [0.59, 1.41], decided at 10 "
+        "seeds; holds for new images.",
+        "Better than no_bn: pre_act by 1.00 points [1.00, 1.00], decided at 10 seeds; holds "
+        "for new images.",
+        "post_act against no_bn is not decided: +0.00 points [-0.41, +0.41]; next look at 15 "
+        "seeds (four times in five it is settled by 25 seeds if it stays as it is, by 35 "
+        "seeds if the true difference is the margin).",
+    ]
 
 
 def test_the_closing_sentences(comparison: Comparison) -> None:
-    """The best, its lead and cost, the verdicts, and what the data cannot say."""
-    assert closing(comparison) == [
-        "pre_act has the highest mean accuracy: 89.10 % over 7 seeds, +1.00 percentage points "
-        "[+1.00, +1.00] against no_bn, at 1.30 times its epoch time.",
-        "Better than no_bn: pre_act.",
-        "post_act against no_bn is inconclusive; about 22 seeds would settle ±0.3 points.",
+    """The best and its cost, and what the data cannot say."""
+    assert closing(comparison, Advice(all_pairs="--all-pairs")) == [
+        "pre_act has the highest mean accuracy: 89.10 % over 10 seeds, at 1.30 times its epoch "
+        "time.",
         "post_act and pre_act differ from no_bn in the input BN too: that gain is not the hidden "
         "layers' alone; an experiment with input BN and no other would tell how much is.",
-        "How these rank among each other is not tested here; contrasting all pairs does.",
-        "It holds for this network, data set and training budget, and says nothing of others.",
+        "Intervals and verdicts are for new seeds on these 10,000 test rows and stay right as "
+        "seeds are added by the plan; it is said where they hold for new images too.",
+        "All of it is for this network, data set and training budget, and says nothing of others.",
     ]
 
 
 def test_the_control_tells_the_input_bn_share() -> None:
     """With the input BN alone among the experiments, its own gain is named."""
     (found,) = compare(
-        records(no_bn=SEVEN, input_bn=[v + 0.005 for v in SEVEN], pre_act=[v + 0.01 for v in SEVEN])
+        records(no_bn=TEN, input_bn=[v + 0.005 for v in TEN], pre_act=[v + 0.01 for v in TEN])
     )
     assert any("(input BN alone, input_bn: +0.50 points)" in line for line in closing(found))
 
@@ -171,7 +224,7 @@ def test_a_smoke_run_is_labelled() -> None:
 def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Comparison) -> None:
     """Strict JSON with the keys of the contract, and null where there is nothing."""
     content = json.loads(formats.to_json([comparison]), parse_constant=pytest.fail)
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     (protocol,) = content["protocols"]
     assert (protocol["metric"], protocol["baseline"], protocol["margin"]) == (
         "test_accuracy",
@@ -184,12 +237,40 @@ def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Co
     assert by_name["pre_act"]["metric"]["values"]["3"] == 0.879 + 0.01
     assert by_name["pre_act"]["parameters"]["total"] == 270_946
     assert by_name["no_bn"]["epoch_seconds"]["ratio_to_baseline"] is None
-    contrast = next(c for c in protocol["contrasts"] if c["experiment"] == "pre_act")
+    assert (protocol["plan"]["first"], protocol["plan"]["margin"]) == (10, 0.003)
+    assert (protocol["tuned"], protocol["health"]) == (None, [])
+    assert protocol["answer"] == answer(comparison)
+    placement, _, contrast = protocol["contrasts"]
+    assert (placement["family"], placement["ids"]) == ("placement", ["46211196", "ef2eab54"])
     outcome = [contrast[key] for key in ("pairs", "wins", "ties", "losses", "verdict")]
-    assert outcome == [7, 7, 0, 0, "better"]
-    assert contrast["p_value"] == 2 / 2**7
-    assert contrast["seeds_needed"] is None
+    assert outcome == [10, 10, 0, 0, "better"]
+    assert contrast["p_value"] == 2 / 2**10
+    assert contrast["look"] == {
+        "seeds": 10,
+        "level": pytest.approx(0.0125),
+        "next": None,
+        "waiting_for": [],
+    }
+    assert (contrast["decided_at"], contrast["seeds_needed"], contrast["reason"]) == (
+        10,
+        None,
+        None,
+    )
+    assert contrast["new_images"]["holds"] is True
+    assert set(contrast["new_images"]) >= {"interval", "df", "floor", "holds"}
     assert contrast["differs_in"] == ["model.batch_norm.input", "model.batch_norm.placement"]
+
+
+def test_csv_of_contrasts_has_the_verdicts(comparison: Comparison) -> None:
+    """One row to a contrast, with the numbers of the JSON."""
+    rows = list(csv.DictReader(io.StringIO(formats.contrasts_to_csv([comparison]))))
+    told = json.loads(formats.to_json([comparison]))["protocols"][0]["contrasts"]
+    assert [row["experiment"] for row in rows] == [c["experiment"] for c in told]
+    for row, contrast in zip(rows, told, strict=True):
+        assert row["verdict"] == contrast["verdict"]
+        assert float(row["mean_difference"]) == contrast["mean_difference"]
+        assert float(row["new_images_low"]) == contrast["new_images"]["interval"][0]
+        assert row["next_look"] == str(contrast["look"]["next"] or "")
 
 
 def test_csv_has_one_row_for_each_run() -> None:
@@ -203,12 +284,12 @@ def test_csv_has_one_row_for_each_run() -> None:
 
 def test_markdown_and_latex_hold_the_same_cells(comparison: Comparison) -> None:
     """Escaped for their medium, with booktabs rules in LaTeX."""
-    assert "| pre\\_act | before\\_activation | 7 | 89.10 ± 0.13 |" in formats.to_markdown(
+    assert "| pre\\_act | before\\_activation | 89.10 ± 0.09 | 10 |" in formats.to_markdown(
         [comparison]
     )
     latex = formats.to_latex([comparison])
-    assert "pre\\_act & before\\_activation & 7 & 89.10 \\(\\pm\\) 0.13 &" in latex
-    assert latex.count("\\toprule") == latex.count("\\bottomrule") == 2
+    assert "pre\\_act & before\\_activation & 89.10 \\(\\pm\\) 0.09 & 10 &" in latex
+    assert latex.count("\\toprule") == latex.count("\\bottomrule") == 3
 
 
 def test_markdown_makes_no_link_of_a_name() -> None:
@@ -225,8 +306,8 @@ def test_markdown_makes_no_link_of_a_name() -> None:
 
 def test_latex_has_a_real_minus() -> None:
     """Before a number a minus; in a name or a date the hyphen that was written."""
-    worse = [value - 0.01 for value in SEVEN]
-    latex = formats.to_latex(compare(records(no_bn=SEVEN, pre_act=worse)))
+    worse = [value - 0.01 for value in TEN]
+    latex = formats.to_latex(compare(records(no_bn=TEN, pre_act=worse)))
     assert "\\(-\\)1.00 \\(\\pm\\) 0.00" in latex
     assert not re.search(r"(?<![\w-])-\.?\d", latex)
     named = compare([record(overrides=["name=2026-11-24-a"]), record("pre_act")])

@@ -40,7 +40,7 @@ class Cluster:
         self._folder = folder
         self.environment = (
             os.environ
-            | FAST
+            | environment
             | {
                 "RAY_AUTH_MODE": "token",
                 "RAY_AUTH_TOKEN": secrets.token_hex(32),

@@ -1,0 +1,144 @@
+"""What makes a comparison unfit to rely on, whatever its verdicts say."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.experiment import Experiment, learned, says_one_class
+
+_FAR_APART = 100.0  # of feature scales: the largest over the smallest
+_NEARLY_ALL = 0.8  # of the test rows, in one class
+
+
+@dataclass(frozen=True)
+class NotLearned:
+    """No run of an experiment did better than guessing; ``one_class`` where each says but one.
+
+    ``most_frequent`` is the share of the test rows that are of the most frequent class.
+    """
+
+    experiment: Experiment
+    one_class: bool
+    most_frequent: float
+
+    @property
+    def kind(self) -> str:
+        """What it is called in JSON."""
+        return "most_frequent_class" if self.one_class else "not_learned"
+
+
+@dataclass(frozen=True)
+class SomeLearned:
+    """Some runs of an experiment learned and some did not, so that a mean stands for neither."""
+
+    kind: ClassVar = "some_learned"
+    experiment: Experiment
+    learned: int
+    not_learned: int
+
+
+@dataclass(frozen=True)
+class ScalesApart:
+    """The features' ranges differ so much that the network hardly sees the small ones."""
+
+    kind: ClassVar = "feature_scales"
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class CoarseRows:
+    """One test row moves the metric by more than the margin; ``needed`` rows would not."""
+
+    kind: ClassVar = "coarse_test_rows"
+    rows: int
+    margin: float
+    needed: int
+
+
+@dataclass(frozen=True)
+class NeverRight:
+    """A class of which no run of an experiment had a single test row right."""
+
+    kind: ClassVar = "class_never_right"
+    experiment: Experiment
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OneClassPrevails:
+    """Most test rows are of one class, so that accuracy says little of the others."""
+
+    kind: ClassVar = "one_class_prevails"
+    share: float
+
+
+@dataclass(frozen=True)
+class BestAtEnd:
+    """The best of the values that were tried is the smallest or the largest of them."""
+
+    kind: ClassVar = "best_at_end"
+    name: str
+    key: str
+    value: float
+    end: Literal["smallest", "largest"]
+
+
+Finding = (
+    NotLearned | SomeLearned | ScalesApart | CoarseRows | NeverRight | OneClassPrevails | BestAtEnd
+)
+
+
+def health(comparison: Comparison) -> list[Finding]:
+    """Return what is to be mended before the comparison is believed; of a smoke run nothing."""
+    if comparison.smoke:
+        return []
+    return [
+        *(found for e in comparison.experiments for found in _of_experiment(e)),
+        *_of_data(comparison),
+        *_of_tuning(comparison),
+    ]
+
+
+def _of_experiment(experiment: Experiment) -> Iterator[Finding]:
+    completed = experiment.completed
+    if not completed:
+        return
+    did = [learned(record) for record in completed]
+    rows = experiment.newest.data.test_rows_by_class
+    if not any(did):
+        yield NotLearned(experiment, all(map(says_one_class, completed)), max(rows) / sum(rows))
+        return
+    if not all(did):
+        yield SomeLearned(experiment, did.count(True), did.count(False))
+    names = experiment.newest.data.class_names or tuple(map(str, range(len(rows))))
+    never = [
+        name
+        for place, name in enumerate(names)
+        if rows[place]
+        and not any((record.data.test_correct_by_class or rows)[place] for record in completed)
+    ]
+    if never:
+        yield NeverRight(experiment, tuple(never))
+
+
+def _of_data(comparison: Comparison) -> Iterator[Finding]:
+    data = comparison.baseline.newest.data
+    low, high = data.feature_scales
+    standardized = getattr(comparison.config.data, "standardize", False)
+    if not standardized and low > 0 and high >= _FAR_APART * low:
+        yield ScalesApart(low, high)
+    rows, margin = data.rows[2], comparison.margin / comparison.question.measure.scale
+    if 1 / rows > margin > 0:
+        yield CoarseRows(rows, comparison.margin, math.ceil(1 / margin))
+    share = max(data.test_rows_by_class) / rows
+    if share > _NEARLY_ALL:
+        yield OneClassPrevails(share)
+
+
+def _of_tuning(comparison: Comparison) -> Iterator[Finding]:
+    for one in comparison.tuning.candidates if comparison.tuning else ():
+        for key, (value, end) in one.ends().items():
+            yield BestAtEnd(one.name, key, value, end)

@@ -1,0 +1,81 @@
+"""What the findings of a comparison's health say, and the cure of each."""
+
+from typing import assert_never
+
+from bnbench.evidence.health import (
+    BestAtEnd,
+    CoarseRows,
+    Finding,
+    NeverRight,
+    NotLearned,
+    OneClassPrevails,
+    ScalesApart,
+    SomeLearned,
+)
+from bnbench.experiments.sweep import short_key
+from bnbench.show.advice import Advice
+from bnbench.text import count, listed, percent
+
+
+def message(finding: Finding) -> str:
+    """Return what was found, in a sentence without its end."""
+    match finding:
+        case NotLearned(experiment, True, share):
+            return (
+                f"{experiment.label} fails to train at these settings: every run says one class of "
+                f"all test rows; the most frequent one is {percent(share)} % of them"
+            )
+        case NotLearned(experiment):
+            return (
+                f"{experiment.label} fails to train at these settings: no run does better than "
+                "guessing"
+            )
+        case SomeLearned(experiment, learned, not_learned):
+            return (
+                f"{experiment.label}: {count(learned, 'run')} learned and {not_learned} did no "
+                "better than guessing, so its mean stands for neither"
+            )
+        case ScalesApart(low, high):
+            return (
+                f"the features' ranges lie {high / low:,.0f}-fold apart ({low:.3g} to {high:.3g}): "
+                "the network hardly sees the small ones, and Batch Normalization on the input "
+                "repairs just that"
+            )
+        case CoarseRows(rows, margin, needed):
+            return (
+                f"one of the {rows:,} test rows is worth {100 / rows:.2g} points, more than the "
+                f"margin of {margin:g}: that takes {needed:,} rows at least"
+            )
+        case NeverRight(experiment, classes):
+            return f"{experiment.label} has no test row right of {listed(classes)}"
+        case OneClassPrevails(share):
+            return (
+                f"{percent(share)} % of the test rows are of one class: accuracy says little of "
+                "the others"
+            )
+        case BestAtEnd(name, key, value, end):
+            return (
+                f"{name} does best at the {end} {short_key(key)} that was tried, {value:g}; beyond "
+                "it may be better"
+            )
+        case _:
+            assert_never(finding)
+
+
+def cure(finding: Finding, advice: Advice) -> str:
+    """Return what to do about it: what to type where one can type, else in words."""
+    match finding:
+        case NotLearned() | SomeLearned():
+            return advice.rates
+        case ScalesApart():
+            return advice.standardize
+        case CoarseRows():
+            return advice.margin
+        case NeverRight() | OneClassPrevails():
+            return advice.balanced
+        case BestAtEnd(_, key, value, end):
+            further = (value / 10, value / 3) if end == "smallest" else (value * 3, value * 10)
+            values = [round(v) if isinstance(value, int) else float(f"{v:.1g}") for v in further]
+            return advice.wider.format(key=key, values=",".join(f"{v:g}" for v in values))
+        case _:
+            assert_never(finding)
