@@ -135,7 +135,6 @@ def test_lopsided_layouts_give_numbers(differences):
     numbers = found.mean, found.variance, found.df, found.floor, *found.interval(0.01)
     assert all(map(math.isfinite, numbers))
     assert found.df >= 1
-    assert found.variance > 0
 
 
 @pytest.mark.parametrize("shape", [(1, 50), (50, 1), (1, 1), (0, 50)])
