@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -21,8 +21,11 @@ PLAN = PlanConfig()
 LONG = PlanConfig(most=60)
 MARGIN = PLAN.margin  # percentage points, as all that is simulated here
 
-every_deviation = pytest.mark.parametrize("deviation", [0.25, 0.4, 0.8])  # of paired differences
-every_family = pytest.mark.parametrize("contrasts", [1, 3, 6])
+DEVIATIONS = (0.25, 0.4, 0.8)  # of paired differences
+FAMILIES = (1, 3, 6)  # contrasts
+
+every_deviation = pytest.mark.parametrize("deviation", DEVIATIONS)
+every_family = pytest.mark.parametrize("contrasts", FAMILIES)
 
 
 def simulated(
@@ -81,28 +84,42 @@ def standings(study: Study, looks: tuple[int, ...] = PLAN.looks) -> list[Standin
     return replay(looks, [len(looks)] * len(study.signs), study.evidence)
 
 
+def share_saying(verdicts: set[str], studies: Iterable[Study]) -> float:
+    """Return the share of studies in which any contrast has one of these verdicts."""
+    said = [{standing.verdict for standing in standings(study)} for study in studies]
+    return sum(bool(found & verdicts) for found in said) / STUDIES
+
+
 @cache
-def verdicts(deviation: float, contrasts: int, true: float) -> list[set[str | None]]:
-    """Return what is said, somewhere in the family, of each study."""
-    studies = studied(simulated(deviation, contrasts, true))
-    return [{standing.verdict for standing in standings(study)} for study in studies]
-
-
 def false_differences(deviation: float, contrasts: int) -> float:
-    """Share of studies without a true difference in which any contrast is better or worse."""
-    said = verdicts(deviation, contrasts, 0.0)
-    return sum(bool(found & {"better", "worse"}) for found in said) / STUDIES
+    """Share of studies without a true difference in which any contrast is better or worse.
+
+    Only those are replayed in which any would be if it were alone.
+    """
+    alone = nominal_levels(PLAN.looks)
+    studies = studied(simulated(deviation, contrasts))
+    suspect = [study for study in studies if np.any(study.p_difference <= alone)]
+    return share_saying({"better", "worse"}, suspect)
 
 
+@cache
 def false_equivalences(deviation: float, contrasts: int) -> float:
-    """Share of studies whose differences are all the margin in which any is equivalent."""
-    return sum("equivalent" in found for found in verdicts(deviation, contrasts, MARGIN)) / STUDIES
+    """Share of studies whose differences are all the margin in which any is equivalent.
+
+    Only those are tested further, and replayed, in which any would be if it were alone.
+    """
+    differences = simulated(deviation, contrasts, MARGIN)
+    suspect = np.zeros(STUDIES, bool)
+    for seeds, alone in zip(PLAN.looks, nominal_levels(PLAN.looks, sides=1), strict=True):
+        p_values = stats.equivalence_p_value(differences[..., :seeds], MARGIN)
+        suspect |= np.any(p_values <= alone, axis=-1)
+    return share_saying({"equivalent"}, studied(differences[suspect]))
 
 
-def coverage(deviation: float) -> float:
+def coverage(studies: int = 20_000) -> float:
     """Share of studies whose intervals, at all looks, have the true difference."""
-    differences = simulated(deviation, 1)[:, 0]
-    held = np.ones(STUDIES, bool)
+    differences = np.random.default_rng(0).normal(0, 1, (studies, PLAN.most))
+    held = np.ones(studies, bool)
     for seeds, level in zip(PLAN.looks, nominal_levels(PLAN.looks), strict=True):
         low, high = stats.mean_interval(differences[:, :seeds], level)
         held &= (low <= 0) & (high >= 0)
@@ -143,10 +160,11 @@ def test_a_difference_of_the_margin_is_rarely_called_equivalent(deviation, contr
     assert false_equivalences(deviation, contrasts) <= at_most(0.05)
 
 
-@every_deviation
-def test_the_intervals_of_all_looks_hold_together(deviation):
-    """Whoever reads the interval of every look is misled by any of them in 6 % at most."""
-    assert coverage(deviation) >= 0.94
+def test_the_intervals_of_all_looks_hold_together():
+    """Whoever reads the interval of every look is misled by any of them in 6 % at most; that it is
+    5.4 % comes of Student's t at levels that were worked out for the normal distribution.
+    """
+    assert coverage() >= 0.94
 
 
 def test_a_difference_of_the_margin_is_found():
@@ -160,15 +178,14 @@ def test_few_seeds_decide_where_little_or_much_differs(true, most):
     assert course(true)[1] <= most
 
 
-def test_skewed_differences_are_called_better_or_worse_no_more_often():
+def test_skewed_differences_are_called_better_or_worse_twice_as_often():
     """Signs are flipped as if differences were symmetric. Those of an exponential variable, less
-    its mean, with a margin of zero, so that nothing but the sign-flip test stops a study:
-    MEASURED.
+    its mean, are not: up to 40 seeds 11.3 % of 20,000 studies were called better or worse, nearly
+    all of them worse. The margin is zero, so that nothing else ends a study.
     """
-    differences = np.random.default_rng(8).exponential(1, (2 * STUDIES, 1, PLAN.most)) - 1
-    said = [standings(study)[0].verdict for study in studied(differences, margin=0.0)]
-    assert "equivalent" not in said
-    assert sum(verdict is not None for verdict in said) / len(said) == pytest.approx(0.1, abs=0.01)
+    differences = np.random.default_rng(8).exponential(1, (STUDIES, 1, PLAN.most)) - 1
+    share = share_saying({"better", "worse"}, studied(differences, margin=0.0))
+    assert share == pytest.approx(0.113, abs=3 * math.sqrt(0.113 * 0.887 / STUDIES))
 
 
 @pytest.mark.parametrize(("deviation", "true"), [(0.25, 0.0), (0.4, MARGIN), (0.8, 2 * MARGIN)])
@@ -193,17 +210,14 @@ def table() -> str:
     """All shares as a plain text table, in percent."""
     lines = [
         f"{STUDIES} studies each; looks at {', '.join(map(str, PLAN.looks))}; margin {MARGIN}",
-        "deviation  contrasts  false difference  false equivalence  coverage",
+        "deviation  contrasts  false difference  false equivalence",
     ]
-    for deviation in (0.25, 0.4, 0.8):
-        for contrasts in (1, 3, 6):
-            shares = (
-                false_differences(deviation, contrasts),
-                false_equivalences(deviation, contrasts),
-            )
-            differ, alike = (f"{100 * share:.1f}" for share in shares)
-            held = f"{100 * coverage(deviation):.1f}" if contrasts == 1 else ""
-            lines.append(f"{deviation:9}  {contrasts:9}  {differ:>16}  {alike:>17}  {held:>8}")
+    for deviation in DEVIATIONS:
+        for contrasts in FAMILIES:
+            differ = 100 * false_differences(deviation, contrasts)
+            alike = 100 * false_equivalences(deviation, contrasts)
+            lines.append(f"{deviation:9}  {contrasts:9}  {differ:16.1f}  {alike:17.1f}")
+    lines.append(f"intervals of all looks that have the true difference: {100 * coverage():.1f}")
     for true in (0.0, MARGIN, 2 * MARGIN):
         better, seeds = course(true)
         lines.append(

@@ -293,7 +293,7 @@ def test_what_was_rejected_before_makes_room_later():
     p = (level(1, 2) + level(1, 1)) / 2
     first, second = replayed([1e-4, 1.0], [1.0, p])
     assert (first.verdict, first.look) == ("better", 0)
-    assert (second.verdict, second.look, second.left) == ("better", 1, 0)
+    assert (second.verdict, second.look, second.left) == ("better", 1, (0, 2))
     undecided, alone = replayed([1.0, 1.0], [1.0, p])
     assert (undecided.verdict, alone.verdict) == (None, None)
 
@@ -353,14 +353,34 @@ def test_a_family_of_none_has_no_contrast():
 
 def test_fewer_contrasts_left_name_an_earlier_look():
     """Seeds needed go by the level of those not yet better or worse."""
-    gains = 0.6 * OPEN[:10]
+    gains = 0.5 * OPEN[:10]
     needed = [
         judge([pairs(gains), *(pairs(other[:10]) for other in others)], LOOKS, MARGIN)[0]
         for others in ((), (CLEAR,) * 5, (OPEN,) * 5)
     ]
     alone, after_others, among_others = (contrast.seeds_needed_at_margin for contrast in needed)
-    assert alone == after_others
-    assert alone < among_others
+    assert alone <= after_others < among_others
+
+
+def test_what_is_better_elsewhere_makes_equivalence_no_easier_to_reach():
+    """A contrast beside five that are better needs its seeds by the whole level for a difference
+    and by a sixth of it for equivalence.
+    """
+    gains = 0.5 * (OPEN[:10] - 0.2)
+    alone, beside = (
+        judge([pairs(gains), *[pairs(CLEAR[:10])] * others], LOOKS, MARGIN)[0] for others in (0, 5)
+    )
+    sixth = nominal_levels(LOOKS, 0.05 / 6, 1)
+    expected = seeds_needed(
+        mean=beside.mean_difference,
+        std=beside.std_difference,
+        seen=10,
+        truth=beside.mean_difference,
+        margin=MARGIN,
+        looks=[*zip(LOOKS, LEVELS, sixth, strict=True)][1:],
+    )
+    assert beside.seeds_needed == expected
+    assert alone.seeds_needed < beside.seeds_needed
 
 
 # what is refused, withheld and turned round
