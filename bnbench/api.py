@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +49,12 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
     """Return all experiments of the config files; raises `InputError` with the faults of all."""
     configs: dict[str, Config] = {}
     faults = []
+    described = cache(dataset.describe)  # a sweep has many experiments on one file
     for source in [sources] if isinstance(sources, Source) else sources:
         where = source.name if isinstance(source, Config) else str(source)
         try:
             for config in _experiments(source, _overrides(settings)):
-                rows = dataset.describe(config.data.dataset)[2]
+                rows = described(config.data).training_rows
                 faults += [f"{where}: {fault}" for fault in dataset.batch_faults(config, rows)]
                 configs.setdefault(f"{config.name}-{config.experiment_id}", config)
         except InputError as error:
@@ -71,7 +72,7 @@ def _experiments(source: Source, overrides: Sequence[str]) -> list[Config]:
 
 def describe_data(config: Config) -> tuple[tuple[int, ...], int]:
     """Return the shape of one example of the config's data, such as (28, 28), and the classes."""
-    feature_shape, classes, _ = dataset.describe(config.data.dataset)
+    feature_shape, classes, _ = dataset.describe(config.data)
     return feature_shape, classes
 
 
@@ -303,7 +304,7 @@ def prepare(
     """Load and check the data; raises `InputError` and `EnvironmentFault`."""
     store.prepare()
     loaded = {
-        part: dataset.load(part.dataset, part.validation_size, data_dir, notice)
+        part: dataset.load(part, data_dir, notice)
         for part in dict.fromkeys(config.data for config in configs)
     }
     datasets = {config: loaded[config.data] for config in configs}

@@ -123,7 +123,7 @@ def tiny_settings(data_path: Path) -> list[str]:
 
 def dataset_of(config: Config) -> Dataset:
     """Return the config's data."""
-    return load(config.data.dataset, config.data.validation_size)
+    return load(config.data)
 
 
 def bnbench(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -109,7 +109,7 @@ def _serve() -> None:
     from bnbench.training import agenda, program
     from bnbench.training.engines import processes
 
-    assert all((keras, scipy.stats, tensorflow, terminal, plan, program))
+    assert all((keras, scipy.stats, tensorflow, terminal, agenda, program))
     processes.default_method = "fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _answer("ready")

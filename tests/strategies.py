@@ -32,6 +32,21 @@ def _shares() -> st.SearchStrategy[float]:
 
 
 @st.composite
+def _data(draw: st.DrawFn) -> dict[str, Any]:
+    path = draw(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=20))
+    endings = [f"{path}.npz", f"{path}.csv", f"{path}.csv.gz"]
+    dataset = draw(st.sampled_from(["fashion_mnist", "fashion_mnist_sample", *endings]))
+    column = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+    table = {"label": draw(column), "test_size": draw(_positive(1).filter(lambda share: share < 1))}
+    return {
+        "dataset": dataset,
+        "validation_size": draw(st.just("auto") | st.integers(1, 2**31 - 1)),
+        "standardize": draw(st.booleans()),
+        **(table if dataset in endings[1:] else {}),
+    }
+
+
+@st.composite
 def _models(draw: st.DrawFn, most_layers: int, most_units: int) -> dict[str, Any]:
     units = draw(st.lists(st.integers(1, most_units), min_size=1, max_size=most_layers))
     activation = st.sampled_from(get_args(Activation))
@@ -66,17 +81,12 @@ def _trainings(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def configs(draw: st.DrawFn, most_layers: int = 6, most_units: int = 65536) -> Config:
     """Draw any valid config, with at most so many hidden layers and units in each."""
-    paths = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=20)
-    dataset = st.sampled_from(["fashion_mnist", "fashion_mnist_sample"])
     seed = st.integers(0, 2**31 - 1)
     return Config.model_validate(
         {
             "name": draw(_names()),
             "description": draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=80)),
-            "data": {
-                "dataset": draw(dataset | paths.map(lambda path: f"{path}.npz")),
-                "validation_size": draw(st.integers(1, 2**31 - 1)),
-            },
+            "data": draw(_data()),
             "model": draw(_models(most_layers, most_units)),
             "training": draw(_trainings()),
             "seeds": draw(

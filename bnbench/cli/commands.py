@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +13,10 @@ from bnbench.cli.options import (
     AllPairs,
     Baseline,
     Config,
+    ConfigFile,
     Configs,
     DataDir,
+    DataFile,
     Debug,
     Device,
     DeviceOption,
@@ -24,6 +27,7 @@ from bnbench.cli.options import (
     FormatOption,
     InitFolder,
     Jobs,
+    Label,
     Margin,
     Metric,
     MetricOption,
@@ -49,7 +53,7 @@ from bnbench.cli.options import (
 )
 from bnbench.errors import InputError
 from bnbench.evidence.question import DEFAULT
-from bnbench.text import count
+from bnbench.text import count, visible
 from bnbench.version import __version__
 
 if TYPE_CHECKING:
@@ -67,10 +71,13 @@ app = typer.Typer(
 )
 
 RUNS = Path("runs")
+PLACEMENTS = "model.batch_norm.placement=none,after_activation,before_activation"
 METRIC = Metric(DEFAULT.metric)
 SMOKE = (
     "data.dataset=fashion_mnist_sample",
     "data.validation_size=500",
+    "data.label=null",
+    "data.test_size=0.2",
     "training.epochs=1",
     "seeds=1",
 )
@@ -284,11 +291,21 @@ def schema(debug: Debug = False) -> None:
 
 
 @app.command()
-def data(data_dir: DataDir = None, debug: Debug = False) -> None:
-    """Show where each data set was found, its checksum, or how to get it."""
+def data(
+    file: DataFile = None,
+    label: Label = None,
+    output: ConfigFile = None,
+    data_dir: DataDir = None,
+    debug: Debug = False,
+) -> None:
+    """Describe own data and write a config for it; without FILE show where data sets were found."""
     from bnbench.datasets import dataset
     from bnbench.show import grids, terminal
 
+    if file is not None:
+        return _describe(file, label, output, data_dir)
+    if label is not None or output is not None:
+        raise InputError("--label, --output: expected the file that they are about, too")
     states = dataset.status(data_dir)
     terminal.show_grids(grids.data_files(states))
     for state in states:
@@ -325,6 +342,37 @@ def pack(output: PackFile, runs_dir: RunsDir = RUNS, debug: Debug = False) -> No
     terminal.notice(f"{output}: {count(len(records), 'record')}")
 
 
+def _describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:
+    """Show what a file holds, and a config that runs on it."""
+    from bnbench.cli.advice import COMMANDS
+    from bnbench.datasets import dataset
+    from bnbench.experiments.config import TABLES, dump_yaml
+    from bnbench.files import check_writable, write_text
+    from bnbench.show import grids, health, terminal
+    from bnbench.training.survey import survey
+
+    if label is None and file.endswith(TABLES):
+        terminal.show_grids(grids.label_candidates(dataset.candidates(file)))
+        raise InputError(f"--label: expected the column of {file} that holds the class")
+    if output:
+        check_writable(output)
+    found = survey(file, label, data_dir, lambda line: terminal.warn([line]))
+    terminal.show_grids(grids.parts(found), grids.class_rows(found))
+    for finding in found.findings:
+        terminal.write(f"! {health.message(finding)}: {health.cure(finding, COMMANDS)}.\n")
+    for doubt in found.doubts:
+        terminal.write(f"! {visible(doubt)}.\n")
+    place = visible(shlex.quote(str(output or f"{found.config.name}.yaml")))
+    command = f"bnbench run {place} --set {PLACEMENTS}"
+    lines = [command, *found.why]
+    text = "".join(f"# {line}\n" for line in lines) + dump_yaml(found.config, defaults=False)
+    if output:
+        write_text(output, text)
+    else:
+        terminal.write(f"\n{text}")
+    terminal.notice(f"{output or 'Save it, then'}: {command}")
+
+
 def _seeds(text: str | None) -> int | list[int] | None:
     """Return a count or the seeds themselves; a comma, even at the end, makes a list."""
     if text is None:
@@ -334,8 +382,6 @@ def _seeds(text: str | None) -> int | list[int] | None:
             return int(text)
         return [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
-        from bnbench.text import visible
-
         raise InputError(
             f"--seeds: expected a count or a list such as 0,1,5, got '{visible(text)}'"
         ) from None

@@ -98,6 +98,11 @@ Margin = Annotated[
 ]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Contrast every two experiments.")]
 PackFile = Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")]
+DataFile = Annotated[
+    str | None, typer.Argument(metavar="FILE", help="Own data to describe: .npz or .csv.")
+]
+Label = Annotated[str | None, typer.Option(help="Column of a .csv that holds the class.")]
+ConfigFile = Annotated[Path | None, typer.Option(help="File to write the config to.")]
 InitFolder = Annotated[Path, typer.Argument(help="Folder to write to.", metavar="DIR")]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the records.")]
 DataDir = Annotated[

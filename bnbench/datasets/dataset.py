@@ -1,26 +1,22 @@
-"""Data set name → verified, split arrays: Fashion-MNIST, its shipped sample, a user's ``.npz``."""
+"""Data settings → verified, split arrays: Fashion-MNIST, its sample, own ``.npz`` or ``.csv``."""
 
 import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from bnbench.datasets import fashion_mnist, npz
+from bnbench.datasets import csv, fashion_mnist, npz, scales
 from bnbench.datasets.sources import Array, Report, Sources
 from bnbench.errors import EnvironmentFault, InputError
-from bnbench.experiments.config import Config
+from bnbench.experiments.config import TRAINING_ROWS, Config, DataConfig
 
 FASHION_MNIST = "fashion_mnist"
 SAMPLE = "fashion_mnist_sample"
-TRAINING_ROWS = {
-    FASHION_MNIST: fashion_mnist.TRAINING_ROWS,
-    SAMPLE: fashion_mnist.SAMPLE_TRAINING_ROWS,
-}
 
 _BLOCK = 1 << 20  # labels looked at at once
 
@@ -31,10 +27,11 @@ class Dataset:
 
     Features are (rows, features), C-contiguous, ``uint8`` as stored or else ``float32``; they are
     to be multiplied by ``scale`` (1/255 for ``uint8``, else 1). Labels are (rows,) ``int32`` from
-    0 to ``classes`` - 1. ``sha256`` covers the stored arrays before the split, in the order
-    x_train, y_train, x_test, y_test: of each the text ``<dtype.str><shape>``, such as
-    ``|u1(60000, 28, 28)``, then its bytes in C order. ``class_names`` are empty where the classes
-    are known by their numbers alone.
+    0 to ``classes`` - 1. ``sha256`` covers the arrays as they are stored, or as a ``.csv`` is split
+    into them, before validation rows are held out and features standardized, in the order x_train,
+    y_train, x_test, y_test: of each the text ``<dtype.str><shape>``, such as ``|u1(60000, 28,
+    28)``, then its bytes in C order. ``class_names`` are empty where the classes are known by their
+    numbers alone.
     """
 
     x_train: Array
@@ -78,51 +75,76 @@ class DataState:
         return tuple(dict.fromkeys(file.path.parent for file in self.files if file.path))
 
 
-def load(
-    dataset: str,
-    validation_size: int,
-    data_dir: Path | None = None,
-    report: Report = lambda line: None,
-) -> Dataset:
-    """Return a verified data set, the last ``validation_size`` training rows split off.
+class Description(NamedTuple):
+    """What is known of a data set before it is loaded; the training rows are not yet split."""
 
-    ``dataset`` is ``fashion_mnist``, ``fashion_mnist_sample`` or the path of an ``.npz`` file.
+    feature_shape: tuple[int, ...]
+    classes: int
+    training_rows: int
+
+
+def load(
+    settings: DataConfig, data_dir: Path | None = None, report: Report = lambda line: None
+) -> Dataset:
+    """Return a verified data set, split and standardized as the settings say.
+
     ``data_dir`` is where Fashion-MNIST must be if given; ``report`` gets a line for each download,
-    each damaged file and each array whose numbers were rounded. Raises InputError for what the
-    config or the user's file has wrong, EnvironmentFault for data that is missing, damaged, too
-    large for the memory there is or cannot be fetched.
+    each damaged file and whatever numbers were rounded. Raises InputError for what the config or
+    the user's file has wrong, EnvironmentFault for data that is missing, damaged, too large for the
+    memory there is or cannot be fetched.
     """
-    if dataset == FASHION_MNIST:
+    if settings.dataset == FASHION_MNIST:
         sources = fashion_mnist.read(data_dir, report)
-    elif dataset == SAMPLE:
+    elif settings.dataset == SAMPLE:
         sources = fashion_mnist.read_sample()
     else:
-        with _user_file(dataset) as file:
-            sources = npz.read(file, dataset, report)
-    return _split(dataset, sources, validation_size)
+        with _user_file(settings.dataset) as file:
+            if settings.is_table:
+                sources = csv.read(file, settings, report)
+            else:
+                sources = npz.read(file, settings.dataset, report)
+    dataset = _split(settings, sources)
+    return _standardized(dataset, settings.dataset) if settings.standardize else dataset
 
 
-def describe(dataset: str) -> tuple[tuple[int, ...], int, int]:
-    """Return the feature shape, the number of classes and the number of training rows.
+def describe(settings: DataConfig) -> Description:
+    """Return the shape of an example, the number of classes and that of training rows.
 
-    Of an ``.npz`` only the array headers and the training labels are read, of the named data sets
-    nothing at all. Raises InputError as ``load`` does for what is seen on the way.
+    Of an ``.npz`` only the array headers and the training labels are kept, of a ``.csv`` the header
+    and the label, and of the named data sets nothing is read at all. Raises InputError as ``load``
+    does for what is seen on the way.
     """
+    dataset = settings.dataset
     if dataset in TRAINING_ROWS:
-        return fashion_mnist.IMAGE_SHAPE, fashion_mnist.CLASSES, TRAINING_ROWS[dataset]
+        rows = TRAINING_ROWS[dataset]
+        return Description(fashion_mnist.IMAGE_SHAPE, fashion_mnist.CLASSES, rows)
     with _user_file(dataset) as file:
+        if settings.is_table:
+            return Description(*csv.peek(file, settings))
         shape, y_train = npz.peek(file, dataset)
-    return shape[1:], _count_classes(y_train, dataset), shape[0]
+    return Description(shape[1:], _count_classes(y_train, dataset), shape[0])
+
+
+def candidates(dataset: str) -> list[csv.Candidate]:
+    """Return the columns of a ``.csv`` that might hold the class; raises as ``load`` does."""
+    with _user_file(dataset) as file:
+        return csv.candidates(file, dataset)
+
+
+def column_names(dataset: str) -> tuple[str, ...]:
+    """Return the names of a ``.csv``'s columns; raises as ``load`` does."""
+    with _user_file(dataset) as file:
+        return csv.header(file, dataset)
 
 
 def batch_faults(config: Config, training_rows: int) -> list[str]:
     """Return what is wrong with the config for a training set of so many rows."""
-    rows = training_rows - config.data.validation_size
-    batch = config.training.batch_size
+    held_out = config.data.validation_rows(training_rows)
+    rows, batch = training_rows - held_out, config.training.batch_size
     if rows < 1:
         return [
             f"data.validation_size: expected less than the {training_rows} rows of the "
-            f"training set, got {config.data.validation_size}"
+            f"training set, got {held_out}"
         ]
     if batch > rows:
         return [f"training.batch_size: expected at most the {rows} training rows, got {batch}"]
@@ -163,7 +185,7 @@ def _user_file(dataset: str) -> Iterator[BinaryIO]:
     if not os.path.isfile(dataset):
         raise InputError(
             f"data.dataset: {dataset}: no such file; expected {FASHION_MNIST}, {SAMPLE} or the "
-            "path of an .npz file, taken from the working folder"
+            "path of an .npz or .csv file, taken from the working folder"
         )
     try:
         file = open(dataset, "rb")  # noqa: SIM115 (closed below)
@@ -173,10 +195,12 @@ def _user_file(dataset: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def _split(dataset: str, sources: Sources, validation_size: int) -> Dataset:
+def _split(settings: DataConfig, sources: Sources) -> Dataset:
+    dataset = settings.dataset
     classes = _count_classes(sources.y_train, dataset)
     _check_test_labels(sources.y_test, classes, dataset)
     rows = len(sources.x_train)
+    validation_size = settings.validation_rows(rows)
     if not 0 < validation_size < rows:
         raise InputError(
             f"data.validation_size: expected 1 to {rows - 1:,}, as {dataset} has {rows:,} "
@@ -200,6 +224,12 @@ def _split(dataset: str, sources: Sources, validation_size: int) -> Dataset:
         sha256=sources.sha256,
         class_names=sources.class_names,
     )
+
+
+def _standardized(dataset: Dataset, name: str) -> Dataset:
+    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
+    x_train, x_val, x_test = scales.standardize(parts, dataset.scale, name)
+    return replace(dataset, x_train=x_train, x_val=x_val, x_test=x_test, scale=1.0)
 
 
 def _count_classes(y_train: Array, dataset: str) -> int:

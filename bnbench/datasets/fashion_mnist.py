@@ -29,11 +29,9 @@ CLASS_NAMES = (
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 CLASSES = len(CLASS_NAMES)
-TRAINING_ROWS = 60_000
 
 SAMPLE_PATH = Path(__file__).with_name("samples") / "fashion_mnist_sample.npz"
 SAMPLE_SHA256 = "330f234229236a844660362f65a1fc6e8133a7c6757dc85e37f3ffda115f2b19"
-SAMPLE_TRAINING_ROWS = 2_000
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 ADVICE = (

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment, learned, says_one_class
+from bnbench.evidence.records import DataSummary
 
 _FAR_APART = 100.0  # of feature scales: the largest over the smallest
 _NEARLY_ALL = 0.8  # of the test rows, in one class
@@ -126,13 +127,20 @@ def _of_experiment(experiment: Experiment) -> Iterator[Finding]:
 
 def _of_data(comparison: Comparison) -> Iterator[Finding]:
     data = comparison.baseline.newest.data
+    unit = comparison.question.measure.scale
+    yield from of_data(data, comparison.config.data.standardize, comparison.margin, unit)
+
+
+def of_data(
+    data: DataSummary, standardized: bool, margin: float, scale: float = 100.0
+) -> Iterator[ScalesApart | CoarseRows | OneClassPrevails]:
+    """Yield what can be seen before anything is trained; the margin is ``scale`` times a share."""
     low, high = data.feature_scales
-    standardized = getattr(comparison.config.data, "standardize", False)
     if not standardized and low > 0 and high >= _FAR_APART * low:
         yield ScalesApart(low, high)
-    rows, margin = data.rows[2], comparison.margin / comparison.question.measure.scale
-    if 1 / rows > margin > 0:
-        yield CoarseRows(rows, comparison.margin, math.ceil(1 / margin))
+    rows = data.rows[2]
+    if scale / rows > margin > 0:
+        yield CoarseRows(rows, margin, math.ceil(scale / margin))
     share = max(data.test_rows_by_class) / rows
     if share > _NEARLY_ALL:
         yield OneClassPrevails(share)

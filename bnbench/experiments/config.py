@@ -34,7 +34,10 @@ Initializer = Literal[
 Optimizer = Literal["sgd", "adam", "rmsprop", "adamw"]
 Placement = Literal["none", "after_activation", "before_activation"]
 
-_DATASETS = ("fashion_mnist", "fashion_mnist_sample")
+TRAINING_ROWS = {"fashion_mnist": 60_000, "fashion_mnist_sample": 2_000}
+TABLES = (".csv", ".csv.gz")
+_OWN = (".npz", *TABLES)
+_HELD_OUT = 5000  # where there are ten times as many training rows or more
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _LEAST_FLOAT32 = 2.0**-126  # smaller ones are taken for 0
 _LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32; what lies between is rounded
@@ -62,8 +65,9 @@ def _check_name(name: str) -> str:
 
 
 def _check_dataset(dataset: str) -> str:
-    known = dataset in _DATASETS or (dataset.endswith(".npz") and visible(dataset) == dataset)
-    _expect(known, f"{', '.join(_DATASETS)} or a printable path that ends in .npz")
+    known = dataset in TRAINING_ROWS or (dataset.endswith(_OWN) and visible(dataset) == dataset)
+    endings = f"{', '.join(_OWN[:-1])} or {_OWN[-1]}"
+    _expect(known, f"{', '.join(TRAINING_ROWS)} or a printable path that ends in {endings}")
     return dataset
 
 
@@ -96,22 +100,89 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    def differing(self) -> dict[str, Any]:
+        """Return the settings that differ from their defaults, for which ids stand."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def held_out(training_rows: int) -> int:
+    """Return how many of so many rows of the training set validate where nobody says."""
+    return min(_HELD_OUT, max(1, training_rows // 10))
+
 
 class DataConfig(_Section):
     """The data set and how it is split."""
 
     dataset: Annotated[str, AfterValidator(_check_dataset)] = Field(
         default="fashion_mnist",
-        description="Data set by name, or the path of an .npz file",
+        description="Data set by name, or the path of an .npz or .csv file",
         max_length=1000,
-        json_schema_extra={"examples": [*_DATASETS, "path/to/data.npz"]},
+        json_schema_extra={"examples": [*TRAINING_ROWS, "path/to/data.npz", "path/to/data.csv"]},
     )
-    validation_size: int = Field(
-        default=5000,
-        ge=1,
-        le=2**31 - 1,
-        description="Number of the training set's last rows that are held out to validate",
+    validation_size: Literal["auto"] | Annotated[int, Field(ge=1, le=2**31 - 1)] = Field(
+        default="auto",
+        validate_default=True,
+        description="Number of the training set's last rows that are held out to validate; auto "
+        "makes it 5000, or a tenth of fewer than 50000",
     )
+    standardize: bool = Field(
+        default=False,
+        description="Whether every feature gets mean 0 and deviation 1 over the training rows",
+    )
+    label: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="Column that holds the class, of a .csv",
+    )
+    test_size: Number = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the rows that test, of a .csv; the same of every class",
+    )
+
+    @field_validator("validation_size")
+    @classmethod
+    def _resolved_where_the_rows_are_known(cls, value: Any, info: ValidationInfo) -> Any:
+        """Make auto the number that it stands for: one split is one experiment, however said."""
+        rows = TRAINING_ROWS.get(info.data.get("dataset", ""))
+        return held_out(rows) if value == "auto" and rows else value
+
+    @field_validator("label")
+    @classmethod
+    def _names_a_column(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "dataset" in info.data:
+            table = info.data["dataset"].endswith(TABLES)
+            _expect(value is not None or not table, "the column of the .csv that holds the class")
+            _expect(value is None or table, "null, as a .csv alone has columns with names")
+        return value
+
+    @field_validator("test_size")
+    @classmethod
+    def _splits_a_table(cls, value: float, info: ValidationInfo) -> float:
+        default = cls.model_fields["test_size"].default
+        table = info.data.get("dataset", TABLES[0]).endswith(TABLES)
+        _expect(table or value == default, f"{default}, as a .csv alone is split")
+        return value
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the data set is a .csv, whose columns have names and whose rows are split."""
+        return self.dataset.endswith(TABLES)
+
+    def validation_rows(self, training_rows: int) -> int:
+        """Return how many of so many rows of the training set are held out to validate."""
+        return held_out(training_rows) if self.validation_size == "auto" else self.validation_size
+
+    def differing(self) -> dict[str, Any]:
+        """Return the settings that ids stand for: 5,000 was the size before there was auto.
+
+        It is still the one that changes no id, so every id keeps its meaning. On Fashion-MNIST auto
+        is that number; on own data, whose rows no config tells, it is a setting of its own.
+        """
+        size = {"validation_size": self.validation_size}
+        settings = {k: v for k, v in super().differing().items() if k not in size}
+        return settings if self.validation_size == _HELD_OUT else settings | size
 
 
 class BatchNormConfig(_Section):
@@ -339,10 +410,7 @@ def _digest(**sections: _Section) -> str:
     The first 8 hex digits of SHA-256 over JSON with sorted keys and no spaces; a section without
     such a setting is left out.
     """
-    changed = {
-        name: section.model_dump(mode="json", exclude_defaults=True)
-        for name, section in sections.items()
-    }
+    changed = {name: section.differing() for name, section in sections.items()}
     values = {name: settings for name, settings in changed.items() if settings}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
@@ -374,11 +442,19 @@ def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Confi
     return config
 
 
-def dump_yaml(config: Config) -> str:
-    """Return every setting as YAML that reads well and loads back to an equal config."""
-    settings = config.resolved()
+def dump_yaml(config: Config, *, defaults: bool = True) -> str:
+    """Return the settings as YAML that reads well and loads back to an equal config.
+
+    Without ``defaults`` only those that differ from them. Where auto makes the validation part what
+    it is, auto is written: it fits other data too, if the text is loaded with overrides.
+    """
+    unsized = config.data.model_copy(update={"validation_size": "auto"})
+    if DataConfig.model_validate(unsized.model_dump()) == config.data:
+        config = config.model_copy(update={"data": unsized})
+    settings = config.model_dump(mode="json", exclude_defaults=not defaults)
     if not config.swept:
-        del settings["swept"]
+        settings.pop("swept", None)
+    settings = {key: value for key, value in settings.items() if value != {}}
     return "".join(f"{line}\n" for line in dump_lines(settings))
 
 

@@ -13,6 +13,8 @@ from bnbench.experiments.yaml_source import STR, Faults, describe, shorten
 
 Schema = dict[str, Any]
 
+_IN_WORDS = {"boolean": "true or false", "null": "null", "object": "a mapping"}
+
 
 class _Spot(NamedTuple):
     path: tuple[str | int, ...]
@@ -73,13 +75,14 @@ def _message(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
 
 
 def _reason(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
-    if spot.node is None:
+    if detail["type"] == "missing":
         return "missing: a config states at least its name"
     if detail["type"] == "extra_forbidden":
         return _unknown(str(spot.path[-1]), ".".join(map(str, spot.path[:-1])), top)
     own = detail["type"] == "expected"
     expected = detail["ctx"]["expected"] if own else range_in_words(spot.schema)
-    return f"expected {expected}, got {describe(spot.node)}{_hint(spot)}"
+    found = describe(spot.node) if spot.node else "nothing"
+    return f"expected {expected}, got {found}{_hint(spot)}"
 
 
 def _unknown(key: str, section: str, top: Schema) -> str:
@@ -134,18 +137,18 @@ def range_in_words(schema: Schema) -> str:
             return f"{value}, true or false"
         case {"anyOf": options}:
             return " or ".join(map(range_in_words, options))
+        case {"const": value}:
+            return str(value)
         case {"enum": names}:
             return f"one of {', '.join(names)}"
-        case {"type": "boolean"}:
-            return "true or false"
+        case {"type": "boolean" | "null" | "object" as kind}:
+            return _IN_WORDS[kind]
         case {"type": "integer" | "number"}:
             return _interval(schema)
         case {"type": "array", "items": {"enum": _}}:
             return "a list of such names"
         case {"type": "array", "items": items, "minItems": low, "maxItems": high}:
             return f"a list of {low} to {high} entries, each {range_in_words(items)}"
-        case {"properties": _}:
-            return "a mapping"
         case {"maxLength": limit}:
             return f"text of at most {limit} characters"
     return "text"
@@ -153,7 +156,8 @@ def range_in_words(schema: Schema) -> str:
 
 def _interval(schema: Schema) -> str:
     noun = schema["type"]
+    closed = "maximum" in schema
+    top = schema["maximum"] if closed else f"below {schema['exclusiveMaximum']}"
     if schema.get("exclusiveMinimum") == 0 or (noun == "integer" and schema["minimum"] == 1):
-        return f"a positive {noun} up to {schema['maximum']}"
-    top = schema["maximum"] if "maximum" in schema else f"below {schema['exclusiveMaximum']}"
+        return f"a positive {noun} {f'up to {top}' if closed else top}"
     return f"{'an' if noun == 'integer' else 'a'} {noun} from {schema['minimum']} to {top}"

@@ -60,6 +60,12 @@ _BATCH_NORM = (
     "not depend on the other examples in its batch.",
 )
 
+_ON_THE_INPUT = "On the input, BN does what standardizing the data beforehand would do."
+_STANDARDIZED = (
+    "On the input, BN does once more, over each batch, what standardizing the data has done: over "
+    "all training rows the features have mean 0 and deviation 1 already."
+)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -76,7 +82,7 @@ def sections(config: Config, feature_shape: tuple[int, ...], classes: int) -> li
     is true as it stands, such as ``28 × 28 = 784``; thousands are set off with commas.
     """
     network = build(config.model, feature_shape, classes)
-    lesson = _Lesson(feature_shape)
+    lesson = _Lesson(feature_shape, config.data.standardize)
     runs = [list(run) for _, run in groupby(blocks(network), key=_unnamed)]
     sizes = [sum(layer.size for block in run for layer in block) for run in runs]
     total = _sum(count_parameters(network), [size for size in sizes if size])
@@ -86,8 +92,8 @@ def sections(config: Config, feature_shape: tuple[int, ...], classes: int) -> li
 class _Lesson:
     """Explains each matter where it first comes up and refers to that place afterwards."""
 
-    def __init__(self, feature_shape: tuple[int, ...]) -> None:
-        self._feature_shape = feature_shape
+    def __init__(self, feature_shape: tuple[int, ...], standardized: bool) -> None:
+        self._feature_shape, self._standardized = feature_shape, standardized
         self._places: dict[str, str] = {}
 
     def section(self, run: Sequence[Block]) -> Section:
@@ -113,7 +119,7 @@ class _Lesson:
             case BatchNormalization():
                 yield from self._batch_norm(layer)
                 if layer is block[0]:
-                    yield "On the input, BN does what standardizing the data beforehand would do."
+                    yield _STANDARDIZED if self._standardized else _ON_THE_INPUT
             case Activation():
                 fixed = " is a fixed function of each number" if self._new("fixed", layer) else ""
                 yield f"Activation: {layer.activation}{fixed}, no parameters."

@@ -18,7 +18,13 @@ from bnbench.experiments.architecture import (
     blocks,
     build,
 )
-from bnbench.experiments.config import Config, DataConfig, Optimizer, TrainingConfig
+from bnbench.experiments.config import (
+    TRAINING_ROWS,
+    Config,
+    DataConfig,
+    Optimizer,
+    TrainingConfig,
+)
 from bnbench.text import visible
 
 _WIDTH = 88
@@ -41,6 +47,10 @@ _DRAWN = (
     "Written by bnbench. Accuracies differ a little from those of `bnbench run`, as initial "
     "weights and the order of the batches are drawn differently."
 )
+_SPLIT = (
+    "The rows come in another order. Of every class the first ones, a share of {share:g}, are kept "
+    "to test. bnbench draws others, so accuracies differ for that, too."
+)
 _BATCH_NORM = (
     "Batch Normalization (BN) gives each number mean 0 and variance 1 over the batch, then "
     "scales it by gamma and shifts it by beta. Both are trained."
@@ -62,8 +72,9 @@ _BIAS: dict[BiasCase, str] = {
 def keras_script(config: Config, feature_shape: tuple[int, ...], classes: int) -> str:
     """Return the source of a Keras program that trains the config's network once.
 
-    ``feature_shape`` is the shape of one example. The program needs Keras alone, or bnbench too
-    where it reads the sample. Text of the config becomes a comment or a string, never code.
+    ``feature_shape`` is the shape of one example. The program needs Keras alone; bnbench too where
+    it reads the sample, pandas where it reads a ``.csv``. Text of the config becomes a comment or a
+    string, never code.
     """
     network = build(config.model, feature_shape, classes)
     parts = (
@@ -87,15 +98,43 @@ def _head(config: Config) -> Iterator[str]:
     if config.data.dataset == dataset.SAMPLE:
         yield "from importlib.resources import files\n"
     yield "import keras"
-    if config.data.dataset != dataset.FASHION_MNIST:
+    if config.data.dataset != dataset.FASHION_MNIST or config.data.standardize:
         yield "import numpy as np"
+    if config.data.is_table:
+        yield "import pandas as pd"
     yield "from keras import layers"
     yield ""
     yield "keras.utils.set_random_seed(0)  # every run draws the same numbers"
 
 
 def _data(settings: DataConfig) -> Iterator[str]:
-    scale, held_out = "255", settings.validation_size
+    yield from _table(settings) if settings.is_table else _arrays(settings)
+    yield from _held_out(settings)
+    if settings.standardize:
+        yield "# Over the training rows every feature gets mean 0 and deviation 1."
+        yield 'mean = x_train.mean(axis=0, dtype="float64")'
+        yield 'deviation = x_train.std(axis=0, dtype="float64")'
+        yield "deviation[x_train.min(axis=0) == x_train.max(axis=0)] = np.inf"
+        for part in ("train", "val", "test"):
+            yield f'x_{part} = ((x_{part} - mean) / deviation).astype("float32")'
+
+
+def _table(settings: DataConfig) -> Iterator[str]:
+    label, share = _literal(settings.label), settings.test_size
+    yield from _comment(_SPLIT.format(share=share))
+    yield f"table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True)"
+    yield "table = table.sample(frac=1, random_state=0)"
+    yield f"is_test = table.groupby({label}).cumcount() < ("
+    yield f'    table.groupby({label})[{label}].transform("size") * {share}'
+    yield ")"
+    yield f"names, classes = np.unique(table.pop({label}), return_inverse=True)"
+    yield 'features = table.to_numpy("float32")'
+    yield "x_train, y_train = features[~is_test], classes[~is_test]"
+    yield "x_test, y_test = features[is_test], classes[is_test]"
+
+
+def _arrays(settings: DataConfig) -> Iterator[str]:
+    scale = "255"
     if settings.dataset == dataset.FASHION_MNIST:
         yield "(x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()"
     else:
@@ -105,7 +144,7 @@ def _data(settings: DataConfig) -> Iterator[str]:
         yield f"with np.load({path}) as data:"
         yield '    x_train, y_train = data["x_train"], data["y_train"]'
         yield '    x_test, y_test = data["x_test"], data["y_test"]'
-    if settings.dataset in dataset.TRAINING_ROWS:
+    if settings.dataset in TRAINING_ROWS:
         yield "# Bytes from 0 to 255 become numbers from 0 to 1."
     else:
         scale = "scale"
@@ -113,7 +152,16 @@ def _data(settings: DataConfig) -> Iterator[str]:
         yield 'scale = 255 if x_train.dtype == "uint8" else 1'
     yield f'x_train = x_train.astype("float32") / {scale}'
     yield f'x_test = x_test.astype("float32") / {scale}'
-    yield f"# The last {held_out:,} training rows are held out for validation."
+
+
+def _held_out(settings: DataConfig) -> Iterator[str]:
+    held_out = f"{settings.validation_size}"
+    if settings.validation_size == "auto":
+        yield "# The last training rows are held out for validation: 5,000, or a tenth of few."
+        yield "held_out = min(5000, max(1, len(x_train) // 10))"
+        held_out = "held_out"
+    else:
+        yield f"# The last {settings.validation_size:,} training rows are held out for validation."
     yield f"x_train, x_val = x_train[:-{held_out}], x_train[-{held_out}:]"
     yield f"y_train, y_val = y_train[:-{held_out}], y_train[-{held_out}:]"
 

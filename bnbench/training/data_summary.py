@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bnbench.datasets import scales
 from bnbench.datasets.dataset import Dataset
 from bnbench.evidence.records import Array, DataSummary
 
@@ -27,10 +28,4 @@ def summarize(
 
 def feature_scales(dataset: Dataset) -> tuple[float, float]:
     """Return the low and the high end of the features' ranges; see `DataSummary`."""
-    x = dataset.x_train
-    ranges = x.max(axis=0).astype(np.float64) - x.min(axis=0)
-    varying = ranges[ranges > 0] * dataset.scale
-    if not len(varying):
-        return 0.0, 0.0
-    low, high = np.quantile(varying, [0.05, 1.0], method="lower").tolist()
-    return low, high
+    return scales.feature_scales(dataset.x_train, dataset.scale)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnbench.datasets.dataset import TRAINING_ROWS
-from bnbench.experiments.config import Config, load_config
+from bnbench.experiments.config import TRAINING_ROWS, Config, load_config
 from tests.benchmarks.processes import ROOT, cores
 
 
@@ -47,7 +46,7 @@ class Settings:
     def rows(self) -> int:
         """Training rows of one epoch."""
         data = self.config(self.networks[0]).data
-        return TRAINING_ROWS[data.dataset] - data.validation_size
+        return TRAINING_ROWS[data.dataset] - data.validation_rows(TRAINING_ROWS[data.dataset])
 
     def task(self, folder: Path, config: Config, rows: int) -> dict[str, object]:
         """Return what workers are told of a network and its rows."""

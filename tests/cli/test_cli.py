@@ -84,7 +84,7 @@ def test_a_wrong_config_is_named_by_line_and_key(tmp_path: Path) -> None:
         f"{first}:4: model.activatoin: unknown key (did you mean activation?); allowed here: "
         "hidden_units, activation, kernel_initializer, use_bias, batch_norm",
         f"{second}:2: epochs: unknown key (it belongs at training.epochs); allowed here: name, "
-        "description, data, model, training, seeds, swept",
+        "description, data, model, training, seeds, plan, swept",
     ]
     assert not (tmp_path / "runs").exists()
 
@@ -207,8 +207,8 @@ def test_a_gpu_that_is_absent_is_exit_3(forge: Forge, tmp_path: Path) -> None:
 
 def test_arguments_that_a_command_does_not_take_are_shown_harmless() -> None:
     """Bidirectional overrides and C1 codes of a stray argument do not reach the terminal raw."""
-    for command in ("schema", "data"):
-        done = bnbench(command, "x\u202ey\u009bz")
+    for command in (("schema",), ("data", "own.npz")):
+        done = bnbench(*command, "x\u202ey\u009bz")
         assert done.returncode == 2
         assert done.stderr == "bnbench: Got unexpected extra argument(s) (x\\u202ey\\x9bz)\n"
 

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bnbench.datasets import dataset, fashion_mnist
+from bnbench.experiments.config import DataConfig
 
 needs_full_data = [
     pytest.mark.data,
@@ -72,6 +73,11 @@ def own_arrays(**changes: Any) -> dict[str, Any]:
     return arrays | changes
 
 
+def settings(path: str, validation_size: int = 3) -> DataConfig:
+    """Return settings of any data set, also such as no config file may have."""
+    return DataConfig.model_construct(dataset=path, validation_size=validation_size)
+
+
 def save(path: Path, arrays: dict[str, Any]) -> str:
     np.savez(path, **arrays)
     return str(path)
@@ -79,7 +85,7 @@ def save(path: Path, arrays: dict[str, Any]) -> str:
 
 def test_the_sample_is_balanced_and_any_ten_rows_hold_every_class() -> None:
     """The shipped sample has 200 training and 50 test images of each class, taking turns."""
-    sample = dataset.load("fashion_mnist_sample", 10)
+    sample = dataset.load(settings("fashion_mnist_sample", 10))
     y_train = np.concatenate([sample.y_train, sample.y_val])
     assert np.bincount(y_train).tolist() == [200] * 10
     assert np.bincount(sample.y_test).tolist() == [50] * 10
@@ -90,7 +96,7 @@ def test_the_sample_is_balanced_and_any_ten_rows_hold_every_class() -> None:
 
 def test_images_stay_uint8_and_labels_become_int32() -> None:
     """Images are kept as stored, to be scaled by 1/255 on the device."""
-    sample = dataset.load("fashion_mnist_sample", 100)
+    sample = dataset.load(settings("fashion_mnist_sample", 100))
     for x in (sample.x_train, sample.x_val, sample.x_test):
         assert x.dtype == np.uint8
         assert x.flags.c_contiguous
@@ -101,7 +107,7 @@ def test_images_stay_uint8_and_labels_become_int32() -> None:
 
 def test_the_validation_part_is_the_last_rows_of_the_training_set() -> None:
     """The two parts in a row are the training set, whatever the size of the split."""
-    small, large = (dataset.load("fashion_mnist_sample", size) for size in (10, 500))
+    small, large = (dataset.load(settings("fashion_mnist_sample", size)) for size in (10, 500))
     assert len(large.x_val) == len(large.y_val) == 500
     joined = [np.concatenate([part.x_train, part.x_val]) for part in (small, large)]
     assert (joined[0] == joined[1]).all()
@@ -114,15 +120,19 @@ def test_the_fingerprint_is_what_its_description_says(tmp_path: Path) -> None:
     digest = hashlib.sha256()
     for array in arrays.values():
         digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
-    assert dataset.load(save(tmp_path / "own.npz", arrays), 3).sha256 == digest.hexdigest()
+    assert (
+        dataset.load(settings(save(tmp_path / "own.npz", arrays), 3)).sha256 == digest.hexdigest()
+    )
     arrays["y_test"] = arrays["y_test"][::-1]
-    assert dataset.load(save(tmp_path / "own.npz", arrays), 3).sha256 != digest.hexdigest()
+    assert (
+        dataset.load(settings(save(tmp_path / "own.npz", arrays), 3)).sha256 != digest.hexdigest()
+    )
 
 
 def test_describe_needs_no_file_for_the_named_sets(home: Path) -> None:
     """What `show` prints about Fashion-MNIST does not depend on its being there."""
-    assert dataset.describe("fashion_mnist") == ((28, 28), 10, 60_000)
-    assert dataset.describe("fashion_mnist_sample") == ((28, 28), 10, 2_000)
+    assert dataset.describe(settings("fashion_mnist")) == ((28, 28), 10, 60_000)
+    assert dataset.describe(settings("fashion_mnist_sample")) == ((28, 28), 10, 2_000)
 
 
 def test_data_imports_neither_keras_nor_urllib_request() -> None:
@@ -140,7 +150,7 @@ def test_search_order(home: Path) -> None:
     cache = home / ".keras/datasets/fashion-mnist"
     write_stand_ins(cache)
     assert places(dataset.status()[0]) == {cache}
-    assert dataset.load("fashion_mnist", 10).x_train.shape == (30, 784)
+    assert dataset.load(settings("fashion_mnist", 10)).x_train.shape == (30, 784)
 
 
 def test_keras_home_moves_the_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +174,7 @@ def test_data_dir_comes_first_and_from_two_places(
 def test_data_dir_may_hold_a_fashion_mnist_folder(home: Path) -> None:
     """The parent folder will do, such as ~/.keras/datasets or /usr/share/datasets."""
     write_stand_ins(home / "sets/fashion-mnist")
-    assert dataset.load("fashion_mnist", 10, home / "sets").x_test.shape == (20, 784)
+    assert dataset.load(settings("fashion_mnist", 10), home / "sets").x_test.shape == (20, 784)
 
 
 def test_the_files_may_come_from_several_folders(home: Path) -> None:
@@ -174,15 +184,15 @@ def test_the_files_may_come_from_several_folders(home: Path) -> None:
     write_stand_ins(cache)
     (cache / "t10k-labels-idx1-ubyte.gz").unlink()
     assert places(dataset.status()[0]) == {cache, home / "debian"}
-    assert len(dataset.load("fashion_mnist", 10).y_test) == 20
+    assert len(dataset.load(settings("fashion_mnist", 10)).y_test) == 20
 
 
 def test_a_file_packed_in_another_way_is_the_same_file(home: Path) -> None:
     """The checksum is of the content: distributions pack the same files anew."""
     path = home / "originals/train-images-idx3-ubyte.gz"
-    before = dataset.load("fashion_mnist", 10, home / "originals").sha256
+    before = dataset.load(settings("fashion_mnist", 10), home / "originals").sha256
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=1))
-    assert dataset.load("fashion_mnist", 10, home / "originals").sha256 == before
+    assert dataset.load(settings("fashion_mnist", 10), home / "originals").sha256 == before
 
 
 def test_status_of_what_is_not_there(home: Path) -> None:
@@ -203,17 +213,17 @@ def test_own_features_of_any_shape_are_flattened(tmp_path: Path, shape: tuple[in
     x_train = np.arange(12 * math.prod(shape), dtype=np.float32).reshape(12, *shape)
     x_test = np.zeros((6, *shape), np.float32)
     path = save(tmp_path / "own.npz", own_arrays(x_train=x_train, x_test=x_test))
-    own = dataset.load(path, 3)
+    own = dataset.load(settings(path, 3))
     assert (own.x_train == x_train[:9].reshape(9, -1)).all()
     assert (own.feature_shape, own.features, own.classes) == (shape, math.prod(shape), 3)
-    assert dataset.describe(path) == (shape, 3, 12)
+    assert dataset.describe(settings(path)) == (shape, 3, 12)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", ">f4", "f8", "i1", "i8", ">u2", "?"])
 def test_own_numbers_become_float32_as_they_are(tmp_path: Path, dtype: str) -> None:
     """Everything but uint8 is taken unscaled, as float32 of the machine's byte order."""
     values = np.arange(60).reshape(12, 5).astype(dtype)
-    own = dataset.load(save(tmp_path / "own.npz", own_arrays(x_train=values)), 3)
+    own = dataset.load(settings(save(tmp_path / "own.npz", own_arrays(x_train=values)), 3))
     assert own.x_train.dtype == np.dtype(np.float32)
     assert (own.x_train == values[:9].astype(np.float64)).all()
     assert own.scale == 1.0
@@ -224,7 +234,7 @@ def test_own_labels_may_be_a_column_of_any_integers(tmp_path: Path, dtype: str) 
     """Labels of shape (rows, 1), as Keras's own data sets have them, are taken too."""
     y_train = (np.arange(12) % 3).astype(dtype)
     path = save(tmp_path / "own.npz", own_arrays(y_train=y_train[:, None]))
-    own = dataset.load(path, 3)
+    own = dataset.load(settings(path, 3))
     assert own.y_train.tolist() == [0, 1, 2] * 3
     assert own.y_train.dtype == np.int32
 
@@ -233,8 +243,8 @@ def test_own_arrays_may_be_compressed_and_in_fortran_order(tmp_path: Path) -> No
     """How numpy laid the arrays out makes no difference to the values."""
     arrays = own_arrays(x_train=np.asfortranarray(own_arrays()["x_train"]))
     np.savez_compressed(tmp_path / "packed.npz", **arrays)
-    packed = dataset.load(str(tmp_path / "packed.npz"), 3)
-    plain = dataset.load(save(tmp_path / "own.npz", own_arrays()), 3)
+    packed = dataset.load(settings(str(tmp_path / "packed.npz"), 3))
+    plain = dataset.load(settings(save(tmp_path / "own.npz", own_arrays()), 3))
     assert (packed.x_train == plain.x_train).all()
     assert packed.x_train.flags.c_contiguous
     assert packed.sha256 == plain.sha256
@@ -246,7 +256,7 @@ def test_an_own_file_is_found_from_the_working_folder(
     """A relative path starts where the command runs."""
     save(tmp_path / "own.npz", own_arrays())
     monkeypatch.chdir(tmp_path)
-    assert dataset.load("own.npz", 3).classes == 3
+    assert dataset.load(settings("own.npz", 3)).classes == 3
 
 
 class TestFullData:
@@ -256,7 +266,7 @@ class TestFullData:
 
     def test_fashion_mnist_is_whole(self) -> None:
         """55,000 + 5,000 + 10,000 images, 7,000 of each class."""
-        whole = dataset.load("fashion_mnist", 5_000)
+        whole = dataset.load(settings("fashion_mnist", 5_000))
         parts = (whole.y_train, whole.y_val, whole.y_test)
         assert [len(part) for part in parts] == [55_000, 5_000, 10_000]
         assert np.bincount(np.concatenate(parts)).tolist() == [7_000] * 10
@@ -277,13 +287,13 @@ class TestFullData:
         recipe = readme.split("```python\n")[1].split("```")[0]
         monkeypatch.chdir(tmp_path)
         exec(recipe.replace(str(fashion_mnist.DEBIAN_FOLDER), str(folder)), {})
-        drawn = dataset.load("fashion_mnist_sample.npz", 100)
-        assert drawn.sha256 == dataset.load("fashion_mnist_sample", 100).sha256
+        drawn = dataset.load(settings("fashion_mnist_sample.npz", 100))
+        assert drawn.sha256 == dataset.load(settings("fashion_mnist_sample", 100)).sha256
 
     def test_the_sample_s_images_are_real_ones(self) -> None:
         """Each training image of the sample is one of the training set's, with its label."""
-        whole = dataset.load("fashion_mnist", 100)
-        sample = dataset.load("fashion_mnist_sample", 100)
+        whole = dataset.load(settings("fashion_mnist", 100))
+        sample = dataset.load(settings("fashion_mnist_sample", 100))
         for drawn, parts in (("train", ("train", "val")), ("test", ("test",))):
             labels: dict[bytes, int] = {}
             for part in parts:

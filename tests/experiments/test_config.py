@@ -31,7 +31,10 @@ name: tiny
 description: ""
 data:
   dataset: fashion_mnist
-  validation_size: 5000
+  validation_size: auto
+  standardize: false
+  label: null
+  test_size: 0.2
 model:
   hidden_units: [300, 100]
   activation: elu
@@ -192,12 +195,78 @@ def test_ids_depend_on_values_alone(override: str) -> None:
         ("model.use_bias=true", True),
         ("training.epochs=11", False),
         ("data.validation_size=4999", False),
+        ("data.standardize=true", False),
+        ("data.dataset=own.npz", False),
     ],
 )
 def test_ids_of_other_values(override: str, same_protocol: bool) -> None:
     """Another model is another experiment; other data or training are another protocol too."""
     assert _tiny(override).experiment_id != _tiny().experiment_id
     assert (_tiny(override).protocol_id == _tiny().protocol_id) is same_protocol
+
+
+SPLITS = {  # with the protocol ids that they had before there was auto
+    ("data.dataset=own.npz", "data.validation_size=5000"): "1787f990",
+    ("data.dataset=own.npz", "data.validation_size=500"): "602c47b6",
+    ("data.dataset=fashion_mnist_sample", "data.validation_size=500"): "79ba9aad",
+    ("data.validation_size=5000",): "44136fa3",
+}
+
+
+@pytest.mark.parametrize("overrides", SPLITS, ids="+".join)
+def test_ids_of_sizes_stated_before_there_was_auto(overrides: tuple[str, ...]) -> None:
+    """A number of validation rows keeps its id, so what was recorded under it stays its own."""
+    assert _tiny(*overrides).protocol_id == SPLITS[overrides]
+
+
+def test_auto_is_the_number_where_the_rows_are_known() -> None:
+    """On Fashion-MNIST and the sample auto and its number are one experiment."""
+    for dataset, size in (("fashion_mnist", 5000), ("fashion_mnist_sample", 200)):
+        auto, stated = (
+            _tiny(f"data.dataset={dataset}", f"data.validation_size={value}")
+            for value in ("auto", size)
+        )
+        assert auto == stated
+        assert auto.data.validation_size == size
+
+
+def test_auto_on_own_data_is_a_setting_of_its_own() -> None:
+    """What it comes to depends on the file, so its id is that of no number of rows."""
+    auto, stated = (
+        _tiny("data.dataset=own.npz", *more) for more in ((), ("data.validation_size=5000",))
+    )
+    assert auto.data.validation_size == "auto"
+    assert auto.protocol_id != stated.protocol_id
+    rows = (1, 9, 10, 412, 49_999, 50_000, 60_000)
+    assert [auto.data.validation_rows(n) for n in rows] == [1, 1, 1, 41, 4999, 5000, 5000]
+
+
+def test_a_config_object_takes_other_data() -> None:
+    """Its size was nobody's choice, so that of the other data is automatic too."""
+    moved = parse_config(dump_yaml(_tiny()), "dump.yaml", ["data.dataset=own.npz"])
+    assert moved == _tiny("data.dataset=own.npz")
+
+
+def test_a_dump_without_defaults() -> None:
+    """It says what differs, and loads to the same config."""
+    assert dump_yaml(_tiny(), defaults=False) == "name: tiny\n"
+    config = _tiny("data.dataset=own.csv", "data.label=a b", "training.epochs=3")
+    text = "name: tiny\ndata:\n  dataset: own.csv\n  label: a b\ntraining:\n  epochs: 3\n"
+    assert dump_yaml(config, defaults=False) == text
+    assert parse_config(text, "dump.yaml") == config
+
+
+def test_a_csv_names_its_label_and_nothing_else_does() -> None:
+    """Settings that mean nothing for the data are refused, as is a .csv without a label."""
+    assert _fault("name: tiny\ndata:\n  dataset: own.csv.gz\n") == (
+        "tiny.yaml:3: data.label: expected the column of the .csv that holds the class, got nothing"
+    )
+    assert _fault("name: tiny\n", "data.label=a", "data.test_size=0.5") == (
+        "setting data.label=a: data.label: expected null, as a .csv alone has columns with names, "
+        "got 'a' (text)\n"
+        "setting data.test_size=0.5: data.test_size: expected 0.2, as a .csv alone is split, "
+        "got 0.5 (number)"
+    )
 
 
 def test_an_updated_copy_has_its_own_id() -> None:
@@ -415,7 +484,13 @@ def _fits(value: Any, schema: dict[str, Any], top: dict[str, Any]) -> bool:
     if schema.get("type") == "array":
         size = schema.get("minItems", 0) <= len(value) if isinstance(value, list) else False
         return size and all(_fits(item, schema["items"], top) for item in value)
-    kinds: dict[str, Any] = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
+    kinds: dict[str, Any] = {
+        "string": str,
+        "boolean": bool,
+        "integer": int,
+        "number": (int, float),
+        "null": type(None),
+    }
     right = isinstance(value, kinds[schema["type"]])
     numeric = right and schema["type"] in ("integer", "number")
     return (

@@ -25,7 +25,7 @@ from bnbench.datasets import dataset, fashion_mnist
 from bnbench.errors import EnvironmentFault, InputError
 from tests.conftest import ROOT
 from tests.datasets.test_dataset import home as home  # a fixture
-from tests.datasets.test_dataset import idx, own_arrays, save
+from tests.datasets.test_dataset import idx, own_arrays, save, settings
 
 IMAGES = "train-images-idx3-ubyte.gz"
 LABELS = "t10k-labels-idx1-ubyte.gz"
@@ -80,7 +80,7 @@ def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def load(home: Path, data_dir: Path | None = None) -> tuple[dataset.Dataset, list[str]]:
     lines: list[str] = []
-    return dataset.load("fashion_mnist", 10, data_dir, lines.append), lines
+    return dataset.load(settings("fashion_mnist", 10), data_dir, lines.append), lines
 
 
 def cache(home: Path) -> Path:
@@ -238,7 +238,7 @@ def test_a_damaged_sample_is_refused(
     path.write_bytes(web_page(content) if damage is other_numbers else damage(content))
     monkeypatch.setattr(fashion_mnist, "SAMPLE_PATH", path)
     with pytest.raises(EnvironmentFault, match=r"sample\.npz: damaged; reinstall bnbench"):
-        dataset.load("fashion_mnist_sample", 10)
+        dataset.load(settings("fashion_mnist_sample", 10))
     assert dataset.status()[1].advice == "Reinstall bnbench."
 
 
@@ -458,11 +458,12 @@ def test_without_a_home_folder(home: Path, server: Server, monkeypatch: pytest.M
 PROCESS = """
 import json, sys
 from bnbench.datasets import dataset, fashion_mnist
+from bnbench.experiments.config import DataConfig
 fashion_mnist.FILES, fashion_mnist.BASE_URL = json.loads(sys.argv[1]), sys.argv[2]
 fashion_mnist.DEBIAN_FOLDER /= "none"
 print("ready", flush=True)
 sys.stdin.readline()
-print(dataset.load("fashion_mnist", 10).sha256)
+print(dataset.load(DataConfig(dataset="fashion_mnist", validation_size=10)).sha256)
 """
 
 
@@ -508,14 +509,14 @@ def test_two_processes_download_at_once(home: Path, server: Server, before: byte
 def refused(path: Path | str, validation_size: int = 3) -> str:
     """Return the message with which a file is refused, the same line that `show` would give."""
     with pytest.raises(InputError) as caught:
-        dataset.load(str(path), validation_size)
+        dataset.load(settings(str(path), validation_size))
     assert caught.value.exit_code == 2
     return str(caught.value).removeprefix(f"{path}: ")
 
 
 def fingerprint_or_message(path: Path) -> str:
     try:
-        return dataset.load(str(path), 3).sha256
+        return dataset.load(settings(str(path), 3)).sha256
     except InputError as error:
         return str(error)
 
@@ -553,7 +554,7 @@ def test_a_file_that_is_no_npz(tmp_path: Path, content: bytes) -> None:
 def test_a_truncated_or_flipped_npz_never_passes_unnoticed(tmp_path: Path) -> None:
     """Cut or bit-flipped anywhere: refused, or the very same arrays (unused bytes of the zip)."""
     good = Path(save(tmp_path / "good.npz", own_arrays()))
-    content, wanted = good.read_bytes(), dataset.load(str(good), 3).sha256
+    content, wanted = good.read_bytes(), dataset.load(settings(str(good), 3)).sha256
     path = tmp_path / "bad.npz"
     for length in range(0, len(content), 97):
         path.write_bytes(content[:length])
@@ -588,7 +589,7 @@ def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     path = save(tmp_path / "own.npz", own_arrays(y_train=np.array([Canary(str(canary))] * 12)))
     assert refused(path) == "y_train: holds Python objects (pickles), which are never loaded"
     with pytest.raises(InputError, match="never loaded"):
-        dataset.describe(path)
+        dataset.describe(settings(path))
     plain = save_raw(tmp_path / "plain.npz", pickle.dumps(Canary(str(canary))))
     assert refused(plain).startswith("damaged, or not written by numpy.savez: ")
     assert not canary.exists()
@@ -620,7 +621,7 @@ def test_a_forged_header_is_refused_before_memory_is_taken(
     path = save_raw(tmp_path / "own.npz", content)
     assert message in refused(path)
     with pytest.raises(InputError):
-        dataset.describe(str(path))
+        dataset.describe(settings(str(path)))
 
 
 def test_a_compression_bomb_is_refused_before_it_is_unpacked(
@@ -632,7 +633,7 @@ def test_a_compression_bomb_is_refused_before_it_is_unpacked(
     zeros = {f"x_{part}": np.zeros((n, 20_000), "i1") for part, n in (("train", 12), ("test", 6))}
     np.savez_compressed(path, **own_arrays(**zeros))
     with pytest.raises(EnvironmentFault) as caught:
-        dataset.load(str(path), 3)
+        dataset.load(settings(str(path), 3))
     needed = "needs 1,440,072 bytes of memory; 1,000,000 are left here"
     assert str(caught.value) == f"{path}: {needed}"
     assert path.stat().st_size < 5_000
@@ -642,13 +643,14 @@ PEAK = """
 import re, sys
 from pathlib import Path
 from bnbench.datasets import dataset
+from bnbench.experiments.config import DataConfig
 
 def resident(peak):
     text = Path("/proc/self/status").read_text()
     return 1024 * int(re.search(f"{'VmHWM' if peak else 'VmRSS'}:\\s+(\\d+)", text)[1])
 
 before = resident(peak=False)
-loaded = dataset.load(sys.argv[1], 10)
+loaded = dataset.load(DataConfig(dataset=sys.argv[1], validation_size=10))
 kept = sum(part.nbytes for part in vars(loaded).values() if hasattr(part, "nbytes"))
 print((resident(peak=True) - before) / kept)
 """
@@ -674,7 +676,7 @@ def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         archive.writestr("y_train.npy", archive.read("y_test.npy"))
     assert refused(path) == "holds y_train more than once; save it anew"
     with pytest.raises(InputError, match="more than once"):
-        dataset.describe(str(path))
+        dataset.describe(settings(str(path)))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
@@ -765,7 +767,7 @@ def test_integers_that_float32_holds_are_taken(tmp_path: Path, dtype: str, value
     """Up to 2**24 every one, and beyond it those with few digits in binary."""
     path = save(tmp_path / "own.npz", own_arrays(x_train=whole_numbers(dtype, value, row=7)))
     said: list[str] = []
-    assert dataset.load(path, 3, report=said.append).x_train[7, 3] == value
+    assert dataset.load(settings(path, 3), report=said.append).x_train[7, 3] == value
     assert said == []
 
 
@@ -775,7 +777,7 @@ def test_whole_numbers_of_float64_are_rounded_with_a_word(tmp_path: Path) -> Non
     x_test[2, 4] = 1_700_000_001
     path = save(tmp_path / "own.npz", own_arrays(x_test=x_test))
     said: list[str] = []
-    dataset.load(path, 3, report=said.append)
+    dataset.load(settings(path, 3), report=said.append)
     assert said == [
         f"{path}: x_test[2]: holds whole numbers that float32 cannot tell from their neighbours, "
         "such as 1,700,000,001: they were rounded"

@@ -15,7 +15,13 @@ from hypothesis import given, settings
 
 from bnbench.datasets import dataset
 from bnbench.experiments import architecture
-from bnbench.experiments.config import Activation, Config, Initializer, load_config
+from bnbench.experiments.config import (
+    TRAINING_ROWS,
+    Activation,
+    Config,
+    Initializer,
+    load_config,
+)
 from bnbench.lessons.script import keras_script
 from tests.conftest import CONFIGS, PLACEMENTS, dataset_of
 from tests.strategies import configs
@@ -34,7 +40,7 @@ HOSTILE = [
 
 
 def program_of(config: Config) -> str:
-    return keras_script(config, *dataset.describe(config.data.dataset)[:2])
+    return keras_script(config, *dataset.describe(config.data)[:2])
 
 
 def executed(program: str) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def check_model(model: Any, config: Config) -> None:
     from bnbench.training import program
     from bnbench.training.model import build
 
-    shape, classes, _ = dataset.describe(config.data.dataset)
+    shape, classes, _ = dataset.describe(config.data)
     network = architecture.build(config.model, shape, classes)
     ours = build(network, int(np.prod(shape)))
     assert [type(layer).__name__ for layer in model.layers] == [layer.kind for layer in network]
@@ -183,7 +189,7 @@ def test_any_config_gives_a_program(config: Config) -> None:
     tree = ast.parse(program.encode())
     plain = keras_script(config.model_copy(update={"description": ""}), (4, 5), 3)
     assert ast.dump(tree) == ast.dump(ast.parse(plain.encode()))
-    if config.data.dataset not in dataset.TRAINING_ROWS:
+    if config.data.dataset not in TRAINING_ROWS:
         strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         assert config.data.dataset in strings
 

@@ -66,7 +66,10 @@ def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> N
     path = store.keep(made_for(config, "d" * 64))
     with pytest.raises(InputError, match=rf"{path}: made on other data than .* another folder$"):
         agenda(interleave([config]), {config: dataset_of(config)}, store)
-    assert len(agenda(interleave([config]), {config: dataset_of(config)}, store, force=True).missing) == 1
+    assert (
+        len(agenda(interleave([config]), {config: dataset_of(config)}, store, force=True).missing)
+        == 1
+    )
 
 
 def test_packed_runs_are_recorded(tiny: Make, tmp_path) -> None:

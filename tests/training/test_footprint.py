@@ -130,7 +130,7 @@ def resident(peak):
     return 1024 * int(re.search(f"{'VmHWM' if peak else 'VmRSS'}:\\\\s+(\\\\d+)", text)[1])
 
 config = parse_config("name: measured", "measured", sys.argv[1:])
-data = load(config.data.dataset, config.data.validation_size)
+data = load(config.data)
 device.start("cpu")
 from bnbench.training.program import DeviceData, TrainingProgram
 before = resident(peak=False)

@@ -36,7 +36,7 @@ class Task:
     @cached_property
     def data(self) -> Dataset:
         """The data set, its training part cut to the task's rows."""
-        whole = load(self.config.data.dataset, self.config.data.validation_size)
+        whole = load(self.config.data)
         x, y = whole.x_train[: self.rows], whole.y_train[: self.rows]
         return replace(whole, x_train=x, y_train=y)
 

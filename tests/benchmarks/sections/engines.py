@@ -60,7 +60,7 @@ def _side_by_side(settings: Settings, network: str) -> Iterator[Figure]:
 
 def _epoch_seconds(config: Config, jobs: int) -> float:
     config = config.model_copy(update={"seeds": jobs})
-    data = {config: load(config.data.dataset, config.data.validation_size)}
+    data = {config: load(config.data)}
     made = Processes("cpu", jobs).make(interleave([config]), data)
     return median(
         seconds
@@ -72,7 +72,7 @@ def _epoch_seconds(config: Config, jobs: int) -> float:
 
 def _starts(settings: Settings) -> Iterator[Figure]:
     config = settings.config("pre_act", "training.epochs=1", "seeds=1")
-    data = {config: load(config.data.dataset, config.data.validation_size)}
+    data = {config: load(config.data)}
     for method in METHODS:
         values = []
         for _ in range(settings.rounds):

@@ -174,7 +174,7 @@ from bnbench.training.agenda import interleave
 
 print("started", flush=True)
 config = load_config(Path(sys.argv[1]))
-data = load(config.data.dataset, config.data.validation_size)
+data = load(config.data)
 for event in Processes("cpu", 2).make(interleave([config]), {config: data}):
     print(type(event).__name__, "tensorflow" in sys.modules, flush=True)
 """

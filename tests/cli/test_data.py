@@ -1,0 +1,133 @@
+"""Own data from the file to the verdict, as a user goes there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnbench.experiments.config import load_config
+from tests.conftest import bnbench
+from tests.evidence.test_identity import made
+from tests.forge import Forge
+
+
+@pytest.fixture
+def flowers(tmp_path: Path) -> Path:
+    """A table of two kinds of flowers, 90 each, whose columns lie a thousandfold apart."""
+    random, path = np.random.default_rng(0), tmp_path / "my flowers.csv"
+    kinds = [("iris", "rose")[row % 2] for row in range(180)]
+    rows = (
+        f"{random.normal() + 3 * (kind == 'rose'):.3f},{1000 * random.normal():.1f},{kind}"
+        for kind in kinds
+    )
+    path.write_text("\n".join(["petal,field,kind", *rows]) + "\n")
+    return path
+
+
+def test_without_a_label_the_columns_are_named(flowers: Path) -> None:
+    """What might be the label is listed; which it is only the user knows."""
+    done = bnbench("data", flowers.name, cwd=flowers.parent)
+    assert re.search(r"kind +text +2 *\n", done.stdout)
+    assert "petal" not in done.stdout
+    assert (done.returncode, done.stderr) == (
+        2,
+        "bnbench: --label: expected the column of my flowers.csv that holds the class\n",
+    )
+
+
+def test_a_file_is_described_and_gets_a_config(flowers: Path) -> None:
+    """Rows, classes, what to beware of, and last YAML that says how it is run."""
+    done = bnbench("data", flowers.name, "--label", "kind", cwd=flowers.parent)
+    assert done.returncode == 0
+    assert re.search(
+        r"training rows +130 *\n validation rows +14 *\n test rows +36 *\n", done.stdout
+    )
+    assert re.search(r"iris +90 +50.00 +65 +7 +18 *\n", done.stdout)
+    assert "! the features' ranges lie " in done.stdout
+    assert "! one of the 36 test rows is worth 2.8 points" in done.stdout
+    assert done.stdout.endswith(
+        "\n\n# bnbench run my_flowers.yaml --set "
+        "model.batch_norm.placement=none,after_activation,before_activation\n"
+        "# standardize: the features' ranges lie far apart\n"
+        "# epochs: in 10 of them there would be 50 steps, too few for Batch Normalization's moving "
+        "statistics\n"
+        "name: my_flowers\n"
+        "data:\n"
+        "  dataset: my flowers.csv\n"
+        "  standardize: true\n"
+        "  label: kind\n"
+        "training:\n"
+        "  epochs: 200\n"
+    )
+
+
+def test_an_npz_is_described_too(data_path: Path) -> None:
+    """Its classes have numbers, and nothing needs a label."""
+    done = bnbench("data", data_path)
+    assert done.returncode == 0
+    assert re.search(r"features +20 *\n classes +3 *\n", done.stdout)
+    assert f'  dataset: "{data_path}"\n' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.npz"], "data.dataset: none.npz: no such file; expected fashion_mnist"),
+        (["own.txt"], "path that ends in .npz, .csv or .csv.gz, got 'own.txt' (text)"),
+        (["own.npz", "--label", "kind"], "data.label: expected null, as a .csv alone has columns"),
+        (["my flowers.csv", "--label", "knid"], "has no column knid (did you mean kind?); it has"),
+        (["--label", "kind"], "--label, --output: expected the file that they are about, too"),
+    ],
+)
+def test_files_that_cannot_be_described(flowers: Path, arguments: list[str], message: str) -> None:
+    """One line that says which, and exit 2."""
+    done = bnbench("data", *arguments, cwd=flowers.parent)
+    assert (done.returncode, message in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+
+
+def test_from_a_table_to_an_answer(forge: Forge, flowers: Path) -> None:
+    """The config that is written runs by the command that stands in it, and the runs compare."""
+    folder = flowers.parent
+    written = forge.run("data", flowers, "--label", "kind", "--output", "own.yaml", cwd=folder)
+    assert written.returncode == 0, written.stderr
+    assert "own.yaml: bnbench run own.yaml --set model.batch_norm.placement=" in written.stderr
+    first = (folder / "own.yaml").read_text().splitlines()[0]
+    command = shlex.split(first.removeprefix("# bnbench "))
+    quick = ("--set", "training.epochs=2", "--set", "model.hidden_units=[4]", "--seeds", 2)
+    done = forge.run(*command, *quick, "--runs-dir", "runs", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "6 runs of 3 experiments, 0 recorded, 6 to make." in done.stderr
+    again = forge.run(*command, *quick, "--runs-dir", "runs", cwd=folder)
+    assert "6 recorded, 0 to make" in again.stderr
+    compared = forge.run("compare", "--runs-dir", "runs", "--format", "json", cwd=folder)
+    assert compared.returncode == 0
+    assert '"standardize": true' in compared.stdout
+    assert '"label": "kind"' in compared.stdout
+    (record, *_) = sorted((folder / "runs").rglob("seed-0000.json"))
+    assert '"class_names": [\n   "iris",\n   "rose"\n  ]' in record.read_text()
+
+
+def test_a_smoke_run_of_a_table_is_one_of_the_sample(flowers: Path, forge: Forge) -> None:
+    """It tests the program, so the config's label and split do not matter."""
+    path = flowers.parent / "own.yaml"
+    path.write_text("name: own\ndata: {dataset: my flowers.csv, label: kind, test_size: 0.3}\n")
+    done = forge.run("run", path, "--smoke", "--runs-dir", "runs", cwd=flowers.parent)
+    assert done.returncode == 0, done.stderr
+
+
+def test_records_of_the_old_default_are_read(runs, tmp_path: Path) -> None:
+    """A record whose config states 5,000 rows and knows no other setting of data keeps its id."""
+    config = tmp_path / "own.yaml"
+    config.write_text("name: own\ndata: {dataset: own.npz, validation_size: 5000}\n")
+    folder = runs(*made(load_config(config), [0.8, 0.9]))
+    for path in folder.rglob("*.json"):
+        text, times = re.subn(
+            r',\s*"standardize": false,\s*"label": null,\s*"test_size": 0.2', "", path.read_text()
+        )
+        assert times == 1
+        assert '"experiment_id": "1787f990"' in text
+        path.write_text(text)
+    done = bnbench("compare", "--runs-dir", folder, "--strict")
+    assert (done.returncode, done.stderr) == (0, "")
