@@ -184,7 +184,7 @@ def test_a_new_setting_leaves_every_id_as_it_was() -> None:
     ],
 )
 def test_ids_depend_on_values_alone(override: str) -> None:
-    """Neither name, description, seeds, plan and swept nor the spelling of a value changes an id."""
+    """Neither name, seeds, plan and the like nor the spelling of a value changes an id."""
     assert _tiny(override).experiment_id == _tiny().experiment_id
 
 
