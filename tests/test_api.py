@@ -12,14 +12,14 @@ from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.config import Config
 from tests.conftest import CONFIGS, ROOT, record, records
 
-SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
+TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
 
 Runs = Callable[..., Path]
 
 
 @pytest.fixture
 def folder(runs: Runs) -> Path:
-    return runs(*records(no_bn=SEVEN, pre_act=[value + 0.01 for value in SEVEN]))
+    return runs(*records(no_bn=TEN, pre_act=[value + 0.01 for value in TEN]))
 
 
 def test_a_study_is_what_compare_prints(folder: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_study_is_what_compare_prints(folder: Path) -> None:
     study = bnbench.compare(folder)
     command = [sys.executable, "-m", "bnbench", "compare", "--runs-dir", folder]
     assert str(study) == subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout
-    assert repr(study) == "Study of 14 runs; print it for its tables"
+    assert repr(study) == "Study of 20 runs; print it for its tables"
 
 
 def test_the_question_is_that_of_the_command(folder: Path) -> None:
@@ -47,7 +47,7 @@ def test_the_question_is_that_of_the_command(folder: Path) -> None:
 def test_a_frame_has_a_row_to_a_run(folder: Path) -> None:
     """Under the CSV's headings, with numbers as numbers and times as times."""
     frame = bnbench.compare(folder).to_frame()
-    assert len(frame) == 14
+    assert len(frame) == 20
     means = frame.groupby("placement")["test_accuracy"].mean()
     assert means["before_activation"] - means["none"] == pytest.approx(0.01)
     assert str(frame["started_at"].dtype) == "datetime64[us, UTC]"
@@ -70,11 +70,11 @@ def test_plots_and_report(folder: Path, tmp_path: Path) -> None:
 
 def test_html_for_a_notebook_loads_and_runs_nothing(runs: Runs) -> None:
     """The answer and the tables, escaped, with nothing of the folder acting in the page."""
-    folder = runs(*records(no_bn=SEVEN[:2], pre_act=SEVEN[:2]))
+    folder = runs(*records(no_bn=TEN[:2], pre_act=TEN[:2]))
     (folder / "<script>alert(1).json").write_text("{}")
     page = bnbench.compare(folder)._repr_html_() or ""
-    assert "No verdict on pre_act: 2 pairs" in page
-    assert page.count("<table") == 2
+    assert "2 pairs; verdicts begin at 10 seeds: bnbench.run(…, until_settled=True)" in page
+    assert page.count("<table") == 3
     assert "<script" not in page
     assert "&lt;script" in page
     assert not {"src=", "href=", "@import", "url("} & {w for w in page.split() if "=" in w}

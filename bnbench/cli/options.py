@@ -29,6 +29,7 @@ class Plot(StrEnum):
 
     CURVES = "curves"
     DIFFERENCES = "differences"
+    LOOKS = "looks"
     PARAMETERS = "parameters"
 
 

@@ -6,6 +6,7 @@ as seeds are added, here in proportion to them), Jennison and Turnbull 2000, cha
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -17,8 +18,9 @@ Sides = Literal[1, 2]
 
 ALPHA = 0.05  # what all looks together may spend
 
-_POINTS = 201  # of Simpson's rule between the boundaries
-_FARTHEST = 12.0  # standard deviations; beyond it a normal variable never is
+_POINTS = 201  # of Simpson's rule between the boundaries, or more where many looks need them
+_COARSEST = 0.6  # between two points, in standard deviations of what a look adds
+_FARTHEST = 8.0  # standard deviations; beyond it a normal variable never is
 
 
 @lru_cache(maxsize=1024)
@@ -35,12 +37,13 @@ def nominal_levels(
     if not looks or list(looks) != sorted(set(looks)) or looks[0] < 1 or not 0 < alpha < 1:
         raise ValueError(f"expected rising numbers of pairs and a share, got {looks}, {alpha}")
     at, mass, before = np.zeros(1), np.ones(1), 0  # of the sum of the pairs, each N(0, 1)
+    spacing = _COARSEST * math.sqrt(min(b - a for a, b in pairwise((0, *looks))))
     boundaries = []
     for pairs in looks:
         step = pairs - before
         boundary = _boundary(at, mass, step, spent=alpha / sides * step / looks[-1])
         boundaries.append(boundary)
-        onwards, weights = _points(boundary, pairs, sides)
+        onwards, weights = _points(boundary, pairs, sides, spacing)
         mass = weights * (_density(onwards[:, None] - at, step) @ mass)
         at, before = onwards, pairs
     levels = sides * special.ndtr(-np.array(boundaries) / np.sqrt(looks))
@@ -57,11 +60,15 @@ def _boundary(at: Array, mass: Array, step: int, spent: float) -> float:
     return high
 
 
-def _points(boundary: float, pairs: int, sides: Sides) -> tuple[Array, Array]:
-    """Return where the sum may stand while one goes on, and the weights of Simpson's rule there."""
+def _points(boundary: float, pairs: int, sides: Sides, spacing: float) -> tuple[Array, Array]:
+    """Return where the sum may stand while one goes on, and the weights of Simpson's rule there.
+
+    Points that are farther apart than the ``spacing`` would step over densities of single looks.
+    """
     lowest = -boundary if sides == 2 else -_FARTHEST * math.sqrt(pairs)
-    at, step = np.linspace(lowest, boundary, _POINTS, retstep=True)
-    weights = np.full(_POINTS, 2 * step / 3)
+    points = max(_POINTS, 1 + 2 * math.ceil((boundary - lowest) / (2 * spacing)))  # an odd number
+    at, step = np.linspace(lowest, boundary, points, retstep=True)
+    weights = np.full(points, 2 * step / 3)
     weights[1::2] *= 2
     weights[[0, -1]] /= 2
     return at, weights

@@ -81,10 +81,10 @@ class DataSummary(_Part):
     sha256: str
     rows: tuple[Rows, Rows, Rows]
     classes: Rows
-    class_names: tuple[str, ...] = ()
     test_rows_by_class: tuple[Count, ...]
     test_correct_by_class: tuple[Count, ...] | None
     feature_scales: tuple[Scale, Scale]
+    class_names: tuple[str, ...] = ()
 
 
 class Environment(_Part):

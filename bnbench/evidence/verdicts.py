@@ -133,14 +133,15 @@ class Standing(NamedTuple):
     ``look`` is the place of the look at which the verdict fell or, without one, the first at which
     it waits for seeds of other contrasts of its family, or None. ``p_holm`` and ``p_required`` are
     of the look that decided, else of the last: the first is adjusted for the family, the second is
-    what the contrast's own p must not exceed. ``left`` counts the contrasts not rejected so far.
+    what the contrast's own p must not exceed. ``left`` counts the contrasts that are not better or
+    worse so far, and those that are not equivalent.
     """
 
     verdict: Verdict | None = None
     look: int | None = None
     p_holm: float | None = None
     p_required: float | None = None
-    left: int = 1
+    left: tuple[int, int] = (1, 1)
 
 
 def replay(
@@ -155,7 +156,7 @@ def replay(
     records never change a verdict.
     """
     family = len(taken)
-    standings = [Standing(left=family)] * family
+    standings = [Standing(left=(family, family))] * family
     for look in range(len(looks)):
         open_ = [i for i, s in enumerate(standings) if s.verdict is None]
         there = [i for i in open_ if standings[i].look is None and taken[i] > look]
@@ -173,8 +174,12 @@ def replay(
             absent,
             partial(_level, looks, look, 1),
         )
+        left = (
+            differ.left - len(differ.certain),
+            alike.left - len(alike.certain - differ.possible),
+        )
         for i in there:
-            told = Standing(None, None, *differ.adjusted(i), differ.left - len(differ.certain))
+            told = Standing(None, None, *differ.adjusted(i), left)
             if i in differ.certain:
                 told = told._replace(verdict="better" if seen[i].sign > 0 else "worse", look=look)
             elif i in differ.possible:
@@ -362,13 +367,17 @@ def _contrast(
 
 
 def _likely(
-    sample: Sample, looks: tuple[int, ...], coming: Sequence[int], left: int, margin: float
+    sample: Sample,
+    looks: tuple[int, ...],
+    coming: Sequence[int],
+    left: tuple[int, int],
+    margin: float,
 ) -> tuple[int | None, int | None]:
     """Return the likely looks of the decision, for the difference that was seen and the margin."""
     if sample.mean is None or sample.std is None:
         return None, None
-    two_sided = dict(zip(looks, nominal_levels(looks, ALPHA / left, 2), strict=True))
-    one_sided = dict(zip(looks, nominal_levels(looks, ALPHA / left, 1), strict=True))
+    two_sided = dict(zip(looks, nominal_levels(looks, ALPHA / left[0], 2), strict=True))
+    one_sided = dict(zip(looks, nominal_levels(looks, ALPHA / left[1], 1), strict=True))
     observed, at_margin = (
         power.seeds_needed(
             mean=sample.mean,

@@ -20,6 +20,8 @@ _CAPTIONS = {
     "epochs and over training time.",
     "differences": "Paired differences: means over the seeds with their 95 % intervals, and the "
     "margin in grey.",
+    "looks": "The estimate as seeds were added: at each look the mean difference with an interval "
+    "that is right over all looks.",
     "parameters": "Parameters by role: all of them, and without the kernels.",
 }
 

@@ -84,14 +84,14 @@ def test_a_baseline_is_the_one_that_is_called_so() -> None:
         compare(records[:14], baseline="pre_act")
 
 
-def test_seeds_of_a_contrast_are_its_pairs() -> None:
-    """Where they are fewer than the seeds, the row says so, and a remark names the seeds."""
+def test_seeds_that_are_not_paired_are_told() -> None:
+    """Each has its own in the row, the contrast has the pairs, and a remark names the rest."""
     plain, before = config_of(file="no_bn"), config_of()
     (found,) = compare([*made(plain, SEVEN), *made(before, SEVEN)[2:], *made(before, SEVEN)[:0]])
     later = [r.model_copy(update={"seed": r.seed + 10}) for r in made(before, SEVEN)[:3]]
     (uneven,) = compare([*made(plain, SEVEN), *made(before, SEVEN)[2:], *later])
-    assert rows(found)["pre_act"][1] == "5"
-    assert rows(uneven)["pre_act"][1] == "8, 5 paired"
+    assert [found.contrasts[0].result.pairs, rows(found)["pre_act"][2]] == [5, "5"]
+    assert [uneven.contrasts[0].result.pairs, rows(uneven)["pre_act"][2]] == [5, "8"]
     assert ("pre_act and no_bn have different seeds: 5 are paired, 3 and 2 stand alone") in remarks(
         uneven
     )
@@ -170,7 +170,7 @@ def test_a_run_made_alone_is_a_candidate_of_its_sweep() -> None:
     low, high = load_experiments(CONFIGS / "no_bn.yaml", ["training.learning_rate=0.001,0.1"])
     alone = config_of(file="no_bn")
     records = [r for config in (low, high, alone) for r in made(config, SEVEN)]
-    *_, tuned = compare(records)
+    tuned, *_ = compare(records)
     assert tuned.tuning
     (candidates,) = tuned.tuning.candidates
     assert candidates.grid == ((0.001,), (0.01,), (0.1,))
@@ -190,9 +190,7 @@ def test_a_value_with_fewer_seeds_is_not_chosen_silently() -> None:
         )
         for r in records[7:]
     ]
-    *_, tuned = compare([*records[:7], *better])
+    tuned, *_ = compare([*records[:7], *better])
     assert tuned.tuning
     assert [row[2] for row in grids.candidates(tuned.tuning).rows] == ["7", "3"]
-    assert any(
-        "was chosen with 3 seeds, though other values have more" in s for s in remarks(tuned)
-    )
+    assert any("chosen though its values do not have the same seeds" in s for s in remarks(tuned))

@@ -178,11 +178,13 @@ def test_a_new_setting_leaves_every_id_as_it_was() -> None:
         "training.learning_rate=1e-2",
         "training.momentum=0",
         "training.momentum=-0.0",
+        "plan.first=6",
+        "plan.margin=0.5",
         "model.hidden_units=[0x12c, 0100]",
     ],
 )
 def test_ids_depend_on_values_alone(override: str) -> None:
-    """Neither name, description, seeds and swept nor the spelling of a value changes an id."""
+    """Neither name, seeds, plan and the like nor the spelling of a value changes an id."""
     assert _tiny(override).experiment_id == _tiny().experiment_id
 
 

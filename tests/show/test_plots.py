@@ -17,13 +17,16 @@ matplotlib = pytest.importorskip("matplotlib")
 
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 from bnbench.errors import InputError  # noqa: E402
 from bnbench.evidence.comparison import Comparison  # noqa: E402
 from bnbench.evidence.records import History, RunRecord  # noqa: E402
 from bnbench.evidence.stats import mean_interval  # noqa: E402
+from bnbench.experiments.config import PlanConfig  # noqa: E402
 from bnbench.show import plots  # noqa: E402
+from bnbench.show.plots.style import THICK  # noqa: E402
 from tests.conftest import CONFIGS, compare, record  # noqa: E402
 
 SEVEN = (
@@ -88,6 +91,15 @@ def lines(axes: Axes, label: str) -> list[np.ndarray]:
         for line in axes.lines
         if line.get_label() == label and line.get_marker() not in {"", "None"}
     ]
+
+
+def marks(axes: Axes) -> tuple[list[Line2D], list[Line2D], list[Line2D]]:
+    """Return the points, the intervals for new seeds and those for new images too."""
+    return (
+        [line for line in axes.lines if line.get_linestyle() == "None"],
+        [line for line in axes.lines if line.get_linewidth() == THICK],
+        [line for line in axes.lines if line.get_marker() == "|"],
+    )
 
 
 def texts(figure: Figure) -> Iterator[Text]:
@@ -168,24 +180,121 @@ def test_a_diverged_run_is_not_in_the_mean_and_does_not_set_the_scale() -> None:
 
 
 def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) -> None:
-    """Each contrast is a point with its interval, in percentage points, and its verdict."""
+    """Each contrast is a point on its two intervals, with its verdict beside it."""
     drawn = plots.figure(seven, ["differences"])
     (axes,) = axes_of(drawn)
-    points = [line for line in axes.lines if line.get_linestyle() == "None"]
-    spans = [line for line in axes.lines if line.get_marker() == "|"]
-    assert len(points) == len(spans) == len(seven.contrasts) == 21
-    for contrast, point, span in zip(seven.contrasts, points, spans, strict=True):
+    points, thick, thin = marks(axes)
+    assert len(points) == len(thick) == len(thin) == len(seven.contrasts) == 21
+    for contrast, point, seeds, images in zip(seven.contrasts, points, thick, thin, strict=True):
         found = contrast.result
         assert point.get_label() == contrast.experiment.label
         assert point.get_xdata()[0] == pytest.approx(100 * found.mean_difference)
-        assert span.get_xdata() == pytest.approx(100 * np.array(found.ci95))
-        assert point.get_ydata()[0] == span.get_ydata()[0]
+        assert seeds.get_xdata() == pytest.approx(100 * np.array(found.interval))
+        assert images.get_xdata() == pytest.approx(100 * np.array(contrast.new_images.interval))
+        assert len({line.get_ydata()[0] for line in (point, seeds, images)}) == 1
     (band,) = axes.patches
     assert (band.get_x(), band.get_width()) == pytest.approx((-0.3, 0.6))
     words = said(drawn)
     for verdict in {c.result.verdict for c in seven.contrasts}:
-        shown = [word for word in words if word.startswith(str(verdict))]
+        shown = [word for word in words if word.startswith(f"{verdict} at 10")]
         assert len(shown) == sum(c.result.verdict == verdict for c in seven.contrasts)
+    assert any("thick: for new seeds on these images; thin: for new images too" in w for w in words)
+
+
+def test_placement_alone_comes_first(seven: Comparison) -> None:
+    """What before or after the activations makes stands under a heading of its own."""
+    (axes,) = axes_of(plots.figure(seven, ["differences"]))
+    names = [name.get_text().replace("\n", " ") for name in axes.get_yticklabels()]
+    assert names[:4] == [
+        "placement alone: before against after the activations",
+        "pre_act_no_input against post_act_no_input",
+        "pre_act against post_act",
+        "against no_bn",
+    ]
+
+
+def test_without_a_look_there_is_no_interval() -> None:
+    """The estimate is an open mark, and the first look is named; there are no looks to draw."""
+    early = compare(of("no_bn", "post_act", "pre_act", seeds=9))[0]
+    drawn = plots.figure(early, ["differences"])
+    points, thick, thin = marks(axes_of(drawn)[0])
+    assert [point.get_markerfacecolor() for point in points] == ["white"] * 3
+    assert thick == thin == []
+    assert {"first look at 10 seeds", "first look at 10 seeds *"} <= set(said(drawn))
+    assert "There has been no look yet: the first is at 10 seeds of both sides." in said(
+        plots.figure(early, ["looks"])
+    )
+
+
+def test_another_metric_says_nothing_of_new_images() -> None:
+    """Where the metric is no share of test rows there is neither interval nor verdict for them."""
+    balanced = compare(of("no_bn", "pre_act", seeds=10), metric="test_balanced_accuracy")[0]
+    drawn = plots.figure(balanced, ["differences"])
+    assert not marks(axes_of(drawn)[0])[2]
+    assert not any("new images" in text for text in said(drawn))
+
+
+def test_whether_a_verdict_holds_for_new_images_stands_beside_it() -> None:
+    """Every row that is decided says whether it holds or is open, under a heading."""
+    far = [record("pre_act", seed, 0.9 + seed / 5000) for seed in range(10)]
+    near = [record("post_act", seed, 0.8802 + seed / 9000) for seed in range(10)]
+    plain = [record("no_bn", seed, 0.88 + seed / 9000) for seed in range(10)]
+    comparison = compare([*plain, *far, *near])[0]
+    told = {"holds" if c.new_images.holds else "open" for c in comparison.contrasts}
+    assert told | {"new images"} <= set(said(plots.figure(comparison, ["differences"])))
+
+
+def test_a_verdict_says_what_it_hangs_on() -> None:
+    """Seeds of others that it waits for, and later seeds that point elsewhere."""
+    plain = [record("no_bn", seed, 0.88) for seed in range(20)]
+    turned = [record("pre_act", s, 0.89 - s % 3 / 1000 - s // 10 / 50) for s in range(20)]
+    drawn = plots.figure(compare([*plain, *turned])[0], ["looks"])
+    assert "better at 10 (not at 20)" in said(drawn)
+    gains = (0.001,) * 8 + (-0.0001, -0.0002)
+    close = [record("pre_act", seed, 0.88 + gain) for seed, gain in enumerate(gains)]
+    late = [record("controls/input_bn", seed, 0.88) for seed in range(3)]
+    drawn = plots.figure(compare([*plain, *close, *late])[0], ["looks"])
+    assert {"inconclusive at 10, waits for others", "first look at 10 seeds"} <= set(said(drawn))
+
+
+def test_each_look_is_drawn_where_it_was() -> None:
+    """A mean on its interval for each look, a line at the one that decided, ticks for the rest."""
+    better = [record("pre_act", seed, 0.9 + seed % 4 / 1000) for seed in range(23)]
+    plain = [record("no_bn", seed, 0.88 + seed % 3 / 1000) for seed in range(23)]
+    comparison = compare([*better, *plain])[0]
+    (contrast,) = comparison.contrasts
+    drawn = plots.figure(comparison, ["looks"])
+    (axes,) = axes_of(drawn)
+    looks = contrast.result.looks
+    (means,) = lines(axes, "pre_act")
+    np.testing.assert_allclose(means, [[10, 15, 20], [100 * look.mean for look in looks]])
+    spans = [line for line in axes.lines if line.get_linewidth() == THICK]
+    for span, look in zip(spans, looks, strict=True):
+        assert set(span.get_xdata()) == {look.seeds}
+        assert span.get_ydata() == pytest.approx(100 * np.array(look.interval))
+    (decision,) = (line for line in axes.lines if line.is_dashed())
+    assert set(decision.get_xdata()) == {contrast.result.decided_at} == {10}
+    assert {"pre_act against no_bn", "better at 10"} <= set(said(drawn))
+    assert sorted(axes.get_xticks()) == [10, 15, 20, 25, 30, 35, 40]
+    assert axes.get_xlim()[1] > 40
+
+
+def test_looks_of_all_contrasts_have_panels_two_by_two(seven: Comparison) -> None:
+    """Each says which contrast it is, at most two side by side."""
+    drawn = plots.figure(seven, ["looks"])
+    panels = axes_of(drawn)
+    assert len(panels) == len(seven.contrasts) == 21
+    assert len({round(axes.get_position().x0, 3) for axes in panels}) == 2
+    names = [" ".join(axes.get_title(loc="left").split()) for axes in panels]
+    assert names == [f"{c.experiment.label} against {c.baseline.label}" for c in seven.contrasts]
+
+
+def test_many_looks_have_a_tick_each_and_numbers_for_some() -> None:
+    """Their numbers would otherwise run into each other."""
+    plan = PlanConfig(first=2, step=1, most=100)
+    axes = axes_of(plots.figure(compare(of("no_bn", "pre_act"), plan=plan)[0], ["looks"]))[0]
+    assert len(axes.get_xticks()) == 10
+    assert len(axes.get_xticks()) + len(axes.get_xticks(minor=True)) == 99
 
 
 def test_bars_are_the_counts(seven: Comparison) -> None:
@@ -231,12 +340,12 @@ def test_no_text_overlaps_another_or_leaves_the_figure(
     seven: Comparison, name: str, all_pairs: bool
 ) -> None:
     """With seven experiments, be their names short, long or wide."""
+    held = [r for e in seven.experiments for r in e.records.values()]
     if "{:02}" in name:
         labels = [e.label for e in seven.experiments]
         names = {label: name.format(number) for number, label in enumerate(labels)}
-        held = [r for e in seven.experiments for r in e.records.values()]
-        seven = compare(renamed(held, **names), all_pairs=all_pairs)[0]
-    drawn = plots.figure(seven)
+        held = renamed(held, **names)
+    drawn = plots.figure(compare(held, all_pairs=all_pairs)[0])
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts(drawn)]
     assert len(boxes) > 80
     for (one, box), (other, its) in combinations(boxes, 2):
@@ -262,6 +371,16 @@ def cases() -> dict[str, list[RunRecord]]:
         "no common seed": [run("no_bn", 0), run("no_bn", 1), run("pre_act", 2)],
         "all diverged": of("no_bn", "pre_act", diverged=True),
         "all diverged at once": of("no_bn", "pre_act", epochs=0, diverged=True),
+        "diverged but for a pair": [
+            run(name, seed, diverged=seed > 0)
+            for name in ("no_bn", "pre_act")
+            for seed in range(10)
+        ],
+        "all diverged before a look": of("no_bn", "pre_act", seeds=10, diverged=True),
+        "a look for some": [*of("no_bn", "pre_act", seeds=10), *of("post_act", seeds=3)],
+        "no noise in a look": [
+            record(name, seed) for name in ("no_bn", "pre_act") for seed in range(10)
+        ],
         "no noise": [record(name, seed) for name in ("no_bn", "pre_act") for seed in range(7)],
         "runs of unlike lengths": [run("no_bn", 0, epochs=4), run("no_bn", 1, epochs=2)],
         "unlike machines": [run("no_bn", 0), run("pre_act", 0, processor="Another")],
@@ -271,7 +390,7 @@ def cases() -> dict[str, list[RunRecord]]:
 
 @pytest.mark.parametrize("case", cases())
 def test_little_data_is_drawn_without_a_warning(case: str) -> None:
-    """All three plots; warnings are errors here."""
+    """All four plots; warnings are errors here."""
     assert plots.to_svg(plots.figure(compare(cases()[case])[0])).startswith("<svg ")
 
 
@@ -282,12 +401,13 @@ def test_no_margin_is_no_band() -> None:
 
 
 def test_what_cannot_be_compared_says_so() -> None:
-    """No contrast, no common seed and a single pair are each named, and have no interval."""
-    alone = said(plots.figure(compare(of("pre_act"))[0], ["differences"]))
-    assert any("nothing to hold the one experiment against" in text for text in alone)
+    """No contrast, no common seed and no look yet are each named, and have no interval."""
+    for kind in ("differences", "looks"):
+        alone = said(plots.figure(compare(of("pre_act"))[0], [kind]))
+        assert any("nothing to hold the one experiment against" in text for text in alone)
     apart = compare([*of("no_bn", "post_act", seeds=1), run("pre_act", 2)])[0]
     drawn = plots.figure(apart, ["differences"])
-    assert {"no common seed *", "no verdict (1 pair) *"} <= set(said(drawn))
+    assert {"no common seed *", "first look at 10 seeds *"} <= set(said(drawn))
     (point,) = (line for line in axes_of(drawn)[0].lines if line.get_linestyle() == "None")
     assert point.get_markerfacecolor() == "white"
 
@@ -315,9 +435,10 @@ def test_names_are_shown_as_they_are() -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", svg)
 
 
-def test_the_same_comparison_gives_the_same_svg(seven: Comparison, tmp_path: Path) -> None:
+def test_the_same_comparison_gives_the_same_svg(tmp_path: Path) -> None:
     """Whatever else was drawn of the figure before, and without a date."""
-    first, second = plots.figure(seven), plots.figure(seven)
+    comparison = compare(of("no_bn", "post_act", "pre_act", seeds=10))[0]
+    first, second = plots.figure(comparison), plots.figure(comparison)
     plots.write(second, tmp_path / "plot.png")
     assert plots.to_svg(first) == plots.to_svg(second) == plots.to_svg(first)
     assert "date" not in plots.to_svg(first)
@@ -369,28 +490,36 @@ def test_another_ending_is_refused(seven: Comparison, tmp_path: Path, name: str)
 
 
 def test_another_kind_is_refused(seven: Comparison) -> None:
-    """The three kinds are named."""
-    with pytest.raises(InputError, match="no plot named pie; there are: curves, differences, par"):
+    """The four kinds are named."""
+    with pytest.raises(
+        InputError, match="no plot named pie; there are: curves, differences, looks, p"
+    ):
         plots.figure(seven, ["curves", "pie"])
 
 
 def test_the_alternative_texts_have_the_numbers() -> None:
     """Who cannot see the plots learns what they show."""
-    values = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
+    values = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.882, 0.880]
     both = [record("no_bn", seed, value) for seed, value in enumerate(values)]
-    both += [record("pre_act", seed, value + 0.01) for seed, value in enumerate(values[:6])]
-    comparison = compare([*both, record("pre_act", 6, None)])[0]
-    curves, differences, parameters = (
+    both += [record("pre_act", seed, value + 0.01) for seed, value in enumerate(values[:9])]
+    comparison = compare([*both, record("pre_act", 9, None)])[0]
+    curves, differences, looks, parameters = (
         plots.alternative_text(comparison, kind) for kind in plots.KINDS
     )
     assert (
-        "pre_act (n = 6/7): validation accuracy 85.00 % after epoch 1, 85.00 % after epoch 10; "
+        "pre_act (n = 9/10): validation accuracy 85.00 % after epoch 1, 85.00 % after epoch 10; "
         "training loss 0.500 and 0.500 nats; 10.0 s of training." in curves
     )
     assert differences == (
-        "Differences in test accuracy in percentage points ± half the 95 % interval. "
-        "The margin is ±0.3. pre_act against no_bn: +1.00 ± 0.00, better; "
+        "Differences in test accuracy in percentage points ± half the interval for new seeds. "
+        "The margin is ±0.3. pre_act against no_bn: +1.00 ± 0.00, inconclusive at 10, "
+        "next look 15; for new images from +0.77 to +1.23; "
         "not a clean comparison: also differs in model.batch_norm.input."
+    )
+    assert looks == (
+        "Differences in test accuracy in percentage points ± half the interval at each look. "
+        "The plan ends at 40 seeds; the margin is ±0.3. pre_act against no_bn: "
+        "inconclusive at 10, next look 15; at 10 seeds +1.00 ± 0.00."
     )
     assert "pre_act: total 270,946, trainable 268,578, non-trainable 2,368, kernel" in parameters
 

@@ -118,7 +118,7 @@ def test_a_recorded_run_comes_with_the_config_that_is_asked_for(tiny: Make, tmp_
 def test_a_folder_in_a_records_place_is_said_before_training(
     tiny: Make, tmp_path, ending: str
 ) -> None:
-    """Sorting out ends with an error that names it, as it would stop the run after its last epoch."""
+    """It ends with an error that names it, as it would stop the run after its last epoch."""
     config = tiny("seeds=1")
     data = dataset_of(config)
     store = RecordStore(tmp_path)

@@ -1,4 +1,4 @@
-"""A comparison as plots: learning curves, paired differences and where the parameters are.
+"""A comparison as plots: learning curves, paired differences, looks and parameters.
 
 Nothing is told by colour alone, and text from outside is shown as it is.
 """
@@ -15,10 +15,10 @@ from bnbench.text import visible
 # What it logs of its caches and folders would otherwise reach the terminal.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 try:
-    from matplotlib import style
+    import matplotlib.style
     from matplotlib.figure import Figure, SubFigure
 
-    from bnbench.show.plots import curves, differences, layout, parameters
+    from bnbench.show.plots import curves, differences, layout, looks, parameters
     from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
     from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
@@ -38,6 +38,7 @@ class _Plot(Protocol):
 _PLOTS: dict[str, _Plot] = {
     "curves": curves,
     "differences": differences,
+    "looks": looks,
     "parameters": parameters,
 }
 KINDS = tuple(_PLOTS)
@@ -51,7 +52,7 @@ def figure(comparison: Comparison, kinds: Sequence[str] = KINDS) -> Figure:
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"no plot named {visible(kind)}; there are: {', '.join(KINDS)}")
-    with style.context(STYLE):
+    with matplotlib.style.context(STYLE):
         protocol = layout.wrapped(title(comparison), layout.WIDTH - 0.4)
         heights = [0.1 + layout.LINE * layout.line_count(protocol)]
         heights += (_PLOTS[kind].height(comparison) for kind in kinds)

@@ -54,18 +54,18 @@ def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> Non
     for place, experiment in enumerate(experiments):
         if completed := _completed(experiment):
             at, values = _table(completed, time) + aside[place], _table(completed, name)
-            look = style_of(comparison, experiment)
+            style = style_of(comparison, experiment)
             if time == "epoch":
-                _draw_seeds(axes, at, values, look["color"])
+                _draw_seeds(axes, at, values, style["color"])
             step = -(-len(at) // 5)  # markers at the same epochs would hide each other
-            _draw_mean(axes, at.mean(axis=1), values, look | {"markevery": (place % step, step)})
+            _draw_mean(axes, at.mean(axis=1), values, style | {"markevery": (place % step, step)})
     if any(experiment.values for experiment in experiments):
         axes.set_ylim(axes.get_ylim())  # not what a loss about to become infinite makes of it
     for place, experiment in enumerate(experiments):
         for record in _broken_off(experiment):
             at = _series(record, time) + aside[place]
-            look = style_of(comparison, experiment)
-            _draw_broken_off(axes, at, _series(record, name), look)
+            style = style_of(comparison, experiment)
+            _draw_broken_off(axes, at, _series(record, name), style)
 
 
 def _draw_seeds(axes: Axes, at: Array, values: Array, color: str) -> None:
@@ -74,18 +74,18 @@ def _draw_seeds(axes: Axes, at: Array, values: Array, color: str) -> None:
     axes.plot(x, y, **_SEED | {"color": color, "marker": "." if len(at) == 1 else ""})
 
 
-def _draw_mean(axes: Axes, at: Array, values: Array, look: Style) -> None:
+def _draw_mean(axes: Axes, at: Array, values: Array, style: Style) -> None:
     if values.shape[1] > 1:
         low, high = mean_interval(values)
         width = 3 if len(at) == 1 else 0
-        axes.fill_between(at, low, high, color=look["color"], alpha=0.2, linewidth=width)
-    axes.plot(at, values.mean(axis=1), **look)
+        axes.fill_between(at, low, high, color=style["color"], alpha=0.2, linewidth=width)
+    axes.plot(at, values.mean(axis=1), **style)
 
 
-def _draw_broken_off(axes: Axes, at: Array, values: Array, look: Style) -> None:
-    axes.plot(at, values, **look | _SEED | {"alpha": 0.8})
+def _draw_broken_off(axes: Axes, at: Array, values: Array, style: Style) -> None:
+    axes.plot(at, values, **style | _SEED | {"alpha": 0.8})
     end = values[-1] if axes.get_autoscaley_on() else np.clip(values[-1], *axes.get_ylim())
-    axes.plot(at[-1], end, **_BROKEN_OFF | {"color": look["color"]})
+    axes.plot(at[-1], end, **_BROKEN_OFF | {"color": style["color"]})
 
 
 def height(comparison: Comparison) -> float:

@@ -46,16 +46,16 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
 
 
 def _explain_bars(part: SubFigure, title: str, place: Any, roles: _Roles) -> None:
-    keys = [Patch(label=role.replace("_", " "), **look) for role, look in roles]
+    keys = [Patch(label=role.replace("_", " "), **style) for role, style in roles]
     part.legend(handles=keys, loc=place, title=title, alignment="left", ncols=len(keys))
 
 
 def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> None:
     sizes = [experiment.newest.parameters for experiment in comparison.experiments]
     ends = np.zeros(len(at))
-    for role, look in roles:
+    for role, style in roles:
         widths = np.array([getattr(size, role) for size in sizes])
-        axes.barh(at, widths, 0.19, left=ends, label=role, **look)
+        axes.barh(at, widths, 0.19, left=ends, label=role, **style)
         ends += widths
     for end, y in zip(ends, at, strict=True):
         axes.annotate(f"{end:,.0f}", (end, y), (4, 0), textcoords="offset points", va="center")

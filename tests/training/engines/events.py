@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bnbench.errors import BnbenchError
 from bnbench.experiments.config import load_config
+from bnbench.training.agenda import interleave
 from bnbench.training.engines.engine import Engine, EpochEnded, RunEnded
 from bnbench.training.engines.processes import Processes
 from bnbench.training.engines.ray import Ray
-from bnbench.training.agenda import interleave
 from tests.conftest import dataset_of
 
 

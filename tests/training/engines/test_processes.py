@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from bnbench.experiments.config import Config
+from bnbench.training.agenda import Trial, interleave
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.engines.launch import Method
 from bnbench.training.engines.processes import Processes, next_trial
-from bnbench.training.agenda import Trial, interleave
 from tests.conftest import ROOT, dataset_of
 from tests.faults.conftest import assert_comparable, untimed_records
 from tests.forge import FAST, Forge

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from bnbench.errors import EnvironmentFault
+from bnbench.training.agenda import interleave
 from bnbench.training.engines.ray import Ray
 from bnbench.training.engines.ray_driver import Node, places
-from bnbench.training.agenda import interleave
 from tests.faults.conftest import untimed, untimed_records
 from tests.forge import Forge
 from tests.training.engines.cluster import ADDRESS, Cluster, hindrance, kill_node

@@ -1,0 +1,170 @@
+"""Looks: the estimate of each contrast as seeds were added, and the look that decided."""
+
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
+from matplotlib.ticker import MaxNLocator
+
+from bnbench.evidence.comparison import Comparison, ExperimentContrast
+from bnbench.evidence.verdicts import Look
+from bnbench.experiments.config import PlanConfig
+from bnbench.show.grids import NOTHING
+from bnbench.show.plots import layout
+from bnbench.show.plots.differences import verdict
+from bnbench.show.plots.style import MARGIN, THICK, ZERO, Style, style_of
+from bnbench.show.remarks import named
+from bnbench.text import count, fixed, signed
+
+HEADING = "Looks: means as seeds were added, with intervals that are right over all looks"
+_DECISION: Style = {"color": "black", "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 1}
+_LEFT, _RIGHT, _BETWEEN = 0.75, 0.2, 0.6  # inches beside the panels
+_PANEL, _BELOW = 1.3, 0.45
+_FOOT = 0.1 + layout.LINE
+_MOST_NUMBERS = 10  # along an axis
+
+
+def draw(part: SubFigure, comparison: Comparison) -> None:
+    """Draw a panel for each contrast, two side by side, with its verdict above it."""
+    if why := _nothing_seen(comparison):
+        part.text(0.01, 0.2, why)
+        return
+    width, columns = _width(comparison), _columns(comparison)
+    for contrast, left, top in _places(comparison):
+        axes = layout.add_axes(part, left, top, width, _PANEL)
+        _draw_panel(axes, comparison, contrast)
+        _write_above(axes, comparison, contrast)
+        if left == _LEFT:
+            axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
+        if contrast in comparison.contrasts[-columns:]:  # no panel is below it
+            axes.set_xlabel("seeds")
+    layout.write_notes(part, [_note(comparison)])
+
+
+def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast) -> None:
+    axes.axhspan(-comparison.margin, comparison.margin, **MARGIN)
+    axes.axhline(0, **ZERO)
+    result, scale = contrast.result, contrast.experiment.metric.scale
+    style = style_of(comparison, contrast.experiment)
+    for look in result.looks:
+        if look.interval:
+            ends = [scale * end for end in look.interval]
+            axes.plot([look.seeds] * 2, ends, color=style["color"], linewidth=THICK)
+    seen = [(look.seeds, scale * look.mean) for look in result.looks if look.mean is not None]
+    at, means = [seeds for seeds, _ in seen], [mean for _, mean in seen]
+    axes.plot(at, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 8})
+    if result.decided_at is not None:
+        axes.axvline(result.decided_at, **_DECISION)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(y=0.1)
+    _lay_looks(axes, comparison.plan)
+
+
+def _lay_looks(axes: Axes, plan: PlanConfig) -> None:
+    """Give every look of the plan a tick, and as many of them a number as there is room for."""
+    step = -(-len(plan.looks) // _MOST_NUMBERS)
+    axes.set_xticks(plan.looks[::-1][::step])
+    axes.set_xticks(plan.looks, minor=True)
+    axes.tick_params(axis="x", which="both", length=4)
+    beyond = max(0.5, 0.04 * (plan.most - plan.first))
+    axes.set_xlim(plan.first - beyond, plan.most + beyond)
+    axes.grid(visible=False, axis="x")
+
+
+def _write_above(axes: Axes, comparison: Comparison, contrast: ExperimentContrast) -> None:
+    """Write which contrast it is and, at the look that decided if one did, the verdict."""
+    name = layout.wrapped(named(contrast), _name_width(comparison))
+    axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
+    decided_at, plan = contrast.result.decided_at, comparison.plan
+    place, where = (0.0, "axes fraction") if decided_at is None else (decided_at, "data")
+    late = place > (plan.first + plan.most) / 2
+    axes.annotate(
+        verdict(contrast),
+        (place, 1),
+        (0, 4),
+        (where, "axes fraction"),
+        "offset points",
+        ha="right" if late else "left",
+    )
+
+
+def _note(comparison: Comparison) -> str:
+    """Return what the marks that are drawn mean."""
+    results = [contrast.result for contrast in comparison.contrasts]
+    marks = [f"grey: margin of ±{comparison.margin:g}"]
+    if any(result.decided for result in results):
+        marks.append("dashed: the look that decided")
+    if any(len(result.looks) < len(comparison.plan.looks) for result in results):
+        marks.append("ticks without a point: looks to come")
+    return "; ".join(marks)
+
+
+def _places(comparison: Comparison) -> Iterator[tuple[ExperimentContrast, float, float]]:
+    """Yield each contrast with how far from the left and from the top its panel stands."""
+    held, columns = comparison.contrasts, _columns(comparison)
+    top = layout.HEAD
+    for start in range(0, len(held), columns):
+        row = held[start : start + columns]
+        top += _head(comparison, row)
+        for place, contrast in enumerate(row):
+            yield contrast, _LEFT + place * (_width(comparison) + _BETWEEN), top
+        top += _PANEL + _BELOW
+
+
+def _columns(comparison: Comparison) -> int:
+    return min(2, len(comparison.contrasts))
+
+
+def _width(comparison: Comparison) -> float:
+    columns = _columns(comparison)
+    return (layout.WIDTH - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
+
+
+def _name_width(comparison: Comparison) -> float:
+    return 0.8 * _width(comparison)  # bold letters are wider, and some than others
+
+
+def _head(comparison: Comparison, row: tuple[ExperimentContrast, ...]) -> float:
+    """Return the room that names and verdicts take above a row of panels."""
+    names = [layout.wrapped(named(contrast), _name_width(comparison)) for contrast in row]
+    return 0.1 + layout.LINE * (1 + max(map(layout.line_count, names)))
+
+
+def height(comparison: Comparison) -> float:
+    """Return the height of the plot with all panels, in inches."""
+    if _nothing_seen(comparison):
+        return layout.BARE
+    *_, (_, _, lowest) = _places(comparison)
+    return lowest + _PANEL + _BELOW + _FOOT
+
+
+def words(comparison: Comparison) -> str:
+    """Return the verdict of each contrast and what it was at each look."""
+    if why := _nothing_seen(comparison):
+        return why
+    measured, plan = comparison.question.measure.heading, comparison.plan
+    said = [
+        f"Differences in {measured} in percentage points ± half the interval at each look. "
+        f"The plan ends at {count(plan.most, 'seed')}; the margin is ±{comparison.margin:g}."
+    ]
+    for contrast in comparison.contrasts:
+        scale = contrast.experiment.metric.scale
+        course = "".join(f"; at {_seen(look, scale)}" for look in contrast.result.looks)
+        said.append(f"{named(contrast)}: {verdict(contrast)}{course}.")
+    return " ".join(said)
+
+
+def _seen(look: Look, scale: float) -> str:
+    mean = NOTHING if look.mean is None else signed(scale * look.mean)
+    half = f" ± {fixed(scale * (look.interval[1] - look.interval[0]) / 2)}" if look.interval else ""
+    return f"{count(look.seeds, 'seed')} {mean}{half}"
+
+
+def _nothing_seen(comparison: Comparison) -> str:
+    """Return why there is nothing to draw, or nothing."""
+    if not comparison.contrasts:
+        return "There is nothing to hold the one experiment against, so there are no looks."
+    if not any(contrast.result.looks for contrast in comparison.contrasts):
+        first = count(comparison.plan.first, "seed")
+        return f"There has been no look yet: the first is at {first} of both sides."
+    return ""
