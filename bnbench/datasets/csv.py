@@ -30,8 +30,8 @@ from bnbench.experiments.yaml_source import shorten
 MOST_CLASSES = 1000
 LEAST_ROWS = 3  # of a class: one each to train, to validate and to test
 _SEED = 0  # of the split
-_ROWS = 1 << 17  # of a column that are read at once
-_NUMBERS = 1 << 20  # of all columns
+_ROWS = 1 << 17  # that are read at once
+_NUMBERS = 1 << 20  # in them
 _LONGEST_LINE = 1 << 24
 _NAMED = 5  # of columns with a fault, or to choose from
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -105,7 +105,7 @@ def candidates(file: BinaryIO, name: str) -> list[Candidate]:
     seen: list[set[Any]] = [set() for _ in table.header]
     kinds: list[list[str]] = [[] for _ in table.header]
     rows = 0
-    for block in table.blocks(chunksize=max(1, _NUMBERS // len(table.header))):
+    for block in table.blocks():
         rows += len(block)
         for place, values in enumerate(seen):
             kinds[place].append(_kind(block[place]))
@@ -158,7 +158,10 @@ class _Table:
         )
 
     def blocks(self, **options: Any) -> Iterator[Any]:
-        """Yield data frames of consecutive rows; the columns are called by their places."""
+        """Yield data frames of consecutive rows; the columns are called by their places.
+
+        Whichever columns are kept, all are looked through, so all decide how many rows are taken.
+        """
         try:
             import pandas
         except ImportError as error:
@@ -175,6 +178,7 @@ class _Table:
                     index_col=False,
                     skipinitialspace=True,
                     low_memory=False,  # else a column may be numbers here and text there
+                    chunksize=max(1, min(_ROWS, _NUMBERS // len(self.header))),
                     **options,
                 )
             except pandas.errors.ParserWarning as error:
@@ -272,7 +276,7 @@ def _classes(table: _Table, place: int) -> tuple[tuple[str, ...], Array]:
     where = f"{table.name}: column {shorten(table.header[place])}"
     codes: dict[str, int] = {}
     parts: list[Array] = []
-    for block in table.blocks(usecols=[place], dtype=str, na_filter=False, chunksize=_ROWS):
+    for block in table.blocks(usecols=[place], dtype=str, na_filter=False):
         inverse, texts = block[place].factorize()
         stripped = [text.strip() for text in texts]
         missing = [-1, *(code for code, text in enumerate(stripped) if text in _MISSING)]
@@ -364,10 +368,9 @@ def _split(y: Array, classes: int, test_size: float) -> tuple[Array, Array]:
 def _features(table: _Table, label: int, report: Report) -> Iterator[Array]:
     """Yield consecutive rows of all columns but the label, ``float32``."""
     places = [place for place in range(len(table.header)) if place != label]
-    step = max(1, min(_ROWS, _NUMBERS // len(table.header)))
     rounded: set[int] = set()
     row = 0
-    for block in table.blocks(dtype={label: str}, chunksize=step):
+    for block in table.blocks(dtype={label: str}):
         _check_kinds(table, block, places, row)
         numbers = block[places].to_numpy(np.float64)
         with np.errstate(over="ignore"):  # reported below, with its place
@@ -397,11 +400,13 @@ def _check_kinds(table: _Table, block: Any, places: Sequence[int], row: int) -> 
     import pandas
 
     wrong = []
-    for place in places:
+    for place, kind in zip(block.columns, (dtype.kind for dtype in block.dtypes), strict=True):
+        if place not in places or kind in "iuf":
+            continue
         column = block[place]
-        if column.dtype.kind == "b":
+        if kind == "b":
             wrong.append(f"{shorten(table.header[place])} (true and false)")
-        elif column.dtype.kind not in "iuf":
+        else:
             text = column[pandas.to_numeric(column, errors="coerce").isna() & column.notna()]
             found = "numbers too large to be read"
             if len(text):
