@@ -287,7 +287,7 @@ def data(
     data_dir: DataDir = None,
     debug: Debug = False,
 ) -> None:
-    """Describe own data and write a config for it; without FILE show where data sets were found."""
+    """Show where data sets were found; describe FILE and make a config for it."""
     from bnbench.datasets import dataset
     from bnbench.show import grids, terminal
 

@@ -200,3 +200,13 @@ def test_two_equal_layers_are_both() -> None:
     text = text_of(with_model(hidden_units=[4, 4, 4]), (3,), 2)
     assert "hidden_2 and hidden_3, each: Dense (4 units, elu)" in text
     assert "Both: 2 × 20 = 40 parameters." in text
+
+
+def test_input_bn_on_standardized_data(tiny: Callable[..., Config]) -> None:
+    """Where the features are standardized already, input BN is said to do it once more."""
+    plain, done = (
+        text_of(tiny("model.batch_norm.input=true", f"data.standardize={value}"), (5, 4), 3)
+        for value in ("false", "true")
+    )
+    assert "BN does what standardizing the data beforehand would do." in plain
+    assert "BN does once more, over each batch, what standardizing the data has done" in done

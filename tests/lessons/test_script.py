@@ -122,6 +122,48 @@ def test_features_that_are_not_bytes_are_taken_as_they_are(tiny: Make, tmp_path:
     np.testing.assert_array_equal(found["x_train"].reshape(100, -1), dataset_of(config).x_train)
 
 
+@pytest.mark.parametrize("constant", [False, True])
+def test_standardized_features_are_ours(constant: bool, tiny: Make, tmp_path: Path) -> None:
+    """Each has mean 0 and deviation 1 over the training rows, a constant one is 0 everywhere."""
+    with np.load(tiny().data.dataset) as arrays:
+        changed = {key: arrays[key].copy() for key in arrays}
+    if constant:
+        changed["x_train"][:, 2, 1] = 7
+    np.savez(tmp_path / "own.npz", **changed)
+    config = tiny(f"data.dataset={tmp_path / 'own.npz'}", "data.standardize=true")
+    program = program_of(config)
+    loading = program[program.index("with np.load") : program.index("model = ")]
+    found = executed(f"import numpy as np\n{loading}")
+    for part, rows in (("train", 100), ("val", 10), ("test", 30)):
+        features = getattr(dataset_of(config), f"x_{part}")
+        made = found[f"x_{part}"].reshape(rows, -1)
+        np.testing.assert_allclose(made, features, rtol=1e-4, atol=1e-5)
+
+
+def test_a_table_is_split_as_ours_is(tiny: Make, tmp_path: Path) -> None:
+    """The same rows of every class test and validate; which ones is drawn by the program."""
+    rows = (f"{row}, {'ab '[row % 3 % 2]}{row % 3},{row / 3}" for row in range(90))
+    (tmp_path / "own.csv").write_text("\n".join(['one, the "kind",other', *rows]))
+    path = f"data.dataset={tmp_path / 'own.csv'}"
+    for size in ("auto", "12"):
+        config = tiny(path, "data.label='the \"kind\"'", f"data.validation_size={size}")
+        program = program_of(config)
+        start = program.index("import numpy"), program.index("from keras")
+        loading = program[program.index("# The rows come") : program.index("model = ")]
+        found = executed(program[slice(*start)] + loading)
+        own = dataset_of(config)
+        for part in ("train", "val", "test"):
+            assert found[f"x_{part}"].shape == getattr(own, f"x_{part}").shape
+            assert found[f"x_{part}"].dtype == np.float32
+        np.testing.assert_array_equal(np.bincount(found["y_test"]), np.bincount(own.y_test))
+        assert tuple(found["names"]) == own.class_names
+        taken = np.concatenate([found[f"x_{part}"][:, 0] for part in ("train", "val", "test")])
+        assert sorted(taken) == list(range(90))
+        labels = np.concatenate([found[f"y_{part}"] for part in ("train", "val", "test")])
+        names = [f"{'ab '[int(row) % 3 % 2]}{int(row) % 3}" for row in taken]
+        assert [found["names"][label] for label in labels] == names
+
+
 def test_the_sample_is_found_in_the_package(keras: Any) -> None:
     """The smoke config's program trains on the sample that bnbench brings along."""
     config = load_config(CONFIGS / "smoke.yaml")

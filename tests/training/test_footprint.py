@@ -71,6 +71,15 @@ def test_every_experiment_and_every_data_set_counts(tiny: Tiny) -> None:
     assert footprint.of_workers({one: data, other: again}, 1).data == 2 * alone.data
 
 
+def test_standardized_images_count_as_float32(tiny: Tiny) -> None:
+    """Four bytes a feature instead of one, and apart from the same images as they are."""
+    plain, standardized = tiny(), tiny("data.standardize=true")
+    datasets = {config: dataset_of(config) for config in (plain, standardized)}
+    rows = 110 + 30
+    expected = rows * (20 + 4) + rows * (4 * 20 + 4)
+    assert footprint.of_workers(datasets, 1).data == expected
+
+
 def test_workers_divide_the_experiments(tiny: Tiny) -> None:
     """Four that make forty experiments keep eleven each, and eight with one keep that one."""
     config = tiny()
