@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bnbench.datasets import dataset
@@ -234,6 +235,7 @@ def run(
         save_models=save_models,
         export=_exporter(tensorboard, runs_dir),
         notice=voice.notice,
+        at_once=None if ray is not None else jobs or cores(),
     )
 
     def engine(needed: Agenda) -> Engine:
@@ -263,13 +265,14 @@ def _exporter(folder: str | Path | None, runs_dir: str | Path) -> Export:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be compared, with all that its runs need."""
+    """What is to be compared, with all that its runs need, and how many are made at once."""
 
     datasets: Mapping[Config, Dataset]
     store: RecordStore
     force: bool
     save_models: bool
     export: Export
+    at_once: int | None = None
 
     @property
     def question(self) -> Question:
@@ -300,6 +303,7 @@ def prepare(
     save_models: bool,
     export: Export,
     notice: Callable[[str], None],
+    at_once: int | None = None,
 ) -> Task:
     """Load and check the data; raises `InputError` and `EnvironmentFault`."""
     store.prepare()
@@ -308,7 +312,7 @@ def prepare(
         for part in dict.fromkeys(config.data for config in configs)
     }
     datasets = {config: loaded[config.data] for config in configs}
-    return Task(datasets, store, force, save_models, export)
+    return Task(datasets, store, force, save_models, export, at_once)
 
 
 def _processes(task: Task, needed: Agenda, device: Request, jobs: int, voice: "Voice") -> Engine:
@@ -331,7 +335,7 @@ def _cluster(address: str, voice: "Voice") -> Engine:
 def carry_out(task: Task, engine: EngineFor, voice: "Voice") -> Study:
     """Make the missing runs of all seeds, and compare all that were asked for."""
     agenda = task.agenda(interleave(task.datasets))
-    voice.announce(agenda, len(task.datasets))
+    voice.announce(agenda, len(task.datasets), seconds=_expected_seconds(task, agenda))
     known = compare_records(agenda.recorded, task.question)
     for number, difference in _resolvable(task, known) if agenda.missing else ():
         voice.announce_resolution(number, difference)
@@ -339,6 +343,20 @@ def carry_out(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         voice.announce_plan([(len(config.seed_list), config.plan) for config in task.datasets])
     records, failures = _make(task, agenda, engine, voice)
     return _study(task, records, failures)
+
+
+def _expected_seconds(task: Task, agenda: Agenda, known: Iterable[RunRecord] = ()) -> float | None:
+    """Return how long the missing runs take, judging by runs of the same experiments.
+
+    None where an experiment has no run yet, or where it is not known how many are made at once.
+    """
+    durations: dict[str, list[float]] = {}
+    for record in (*agenda.recorded, *known):
+        durations.setdefault(record.experiment_id, []).append(record.duration_seconds)
+    missing = [trial.config.experiment_id for trial in agenda.missing]
+    if task.at_once is None or not missing or not set(missing) <= durations.keys():
+        return None
+    return sum(median(durations[own]) for own in missing) / task.at_once
 
 
 def _resolvable(task: Task, known: Iterable[Comparison]) -> Iterator[tuple[int, float]]:
@@ -368,7 +386,12 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
     while True:
         block = {config: order[done[config] : seeds] for config, seeds in wanted.items()}
         agenda = task.agenda(in_turns(block))
-        voice.announce(agenda, len(wanted), look=max(wanted.values()))
+        voice.announce(
+            agenda,
+            len(wanted),
+            look=max(wanted.values()),
+            seconds=_expected_seconds(task, agenda, records),
+        )
         made, failures = _make(task, agenda, engine, voice)
         records += made
         done |= wanted

@@ -41,6 +41,14 @@ def seconds(time: float) -> str:
     return f"{time:#.3g}".removesuffix(".")
 
 
+def duration(time: float) -> str:
+    """Return a time in seconds in minutes and hours, as fine as an estimate is."""
+    if time < 60:
+        return f"{max(round(time), 1)} s"
+    minutes = round(time / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return the names in one phrase: ``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

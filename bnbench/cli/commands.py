@@ -57,10 +57,7 @@ from bnbench.text import count, visible
 from bnbench.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bnbench.api import Study
-    from bnbench.evidence.comparison import Comparison
 
 app = typer.Typer(
     help="Compare where Batch Normalization stands in an MLP: many paired seeds, intervals, "
@@ -113,14 +110,13 @@ def run(
     runs_dir: RunsDir = RUNS,
     data_dir: DataDir = None,
     ray: RayOption = None,
+    format: FormatOption = Format.TABLE,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Train every config's missing seeds, then compare what was run."""
     from bnbench import api
     from bnbench.cli import checks
-    from bnbench.cli.advice import COMMANDS
-    from bnbench.show import terminal
 
     if smoke and until_settled:
         raise InputError("--smoke: one seed settles nothing; leave out --until-settled")
@@ -139,7 +135,7 @@ def run(
         ray=ray,
         progress=not quiet,
     )
-    terminal.show_comparisons(study.comparisons, COMMANDS)
+    _show(study, None, format, Table.RUNS, None)
     checks.check_runs(study)
 
 
@@ -162,23 +158,16 @@ def compare(
 ) -> None:
     """Compare the recorded experiments, one set of tables per protocol, newest first."""
     from bnbench.cli import checks
-    from bnbench.cli.advice import COMMANDS
     from bnbench.files import check_writable
-    from bnbench.show import terminal
 
     if table is not Table.RUNS and format is not Format.CSV:
         raise InputError("--table: chooses the rows of --format csv; other formats have them all")
     if output:
         check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
-    chosen = checks.chosen(study, protocol)
-    if format is Format.TABLE and output is None:
-        others = [c for c in study.comparisons if c not in chosen]
-        terminal.show_comparisons(chosen, COMMANDS, others=() if protocol else others)
-    else:
-        _write(chosen if protocol else study.comparisons, format, table, output)
+    _show(study, protocol, format, table, output)
     checks.check_comparisons(
-        chosen if protocol else study.comparisons,
+        checks.chosen(study, protocol or checks.ALL),
         study.warnings,
         fail_under=fail_under,
         fail_on=fail_on or (),
@@ -411,17 +400,28 @@ def _compared(
     return study
 
 
-def _write(
-    comparisons: "Sequence[Comparison]", format: Format, table: Table, output: Path | None
+def _show(
+    study: "Study", protocol: str | None, format: Format, table: Table, output: Path | None
 ) -> None:
+    """Show a person the chosen comparisons, a line each of the others; to all else write them all.
+
+    Where a protocol is named it is that alone.
+    """
+    from bnbench.cli import checks
     from bnbench.cli.advice import COMMANDS
     from bnbench.files import write_text
     from bnbench.show import formats, terminal
 
+    chosen = checks.chosen(study, protocol)
+    if format is Format.TABLE and output is None:
+        others = [c for c in study.comparisons if c not in chosen]
+        terminal.show_comparisons(chosen, COMMANDS, others=() if protocol else others)
+        return
+    chosen = checks.chosen(study, protocol or checks.ALL)
     if table is Table.CONTRASTS:
-        text = formats.contrasts_to_csv(comparisons)
+        text = formats.contrasts_to_csv(chosen)
     else:
-        text = formats.FORMATS[format](comparisons, COMMANDS)
+        text = formats.FORMATS[format](chosen, COMMANDS)
     if output:
         write_text(output, text)
     else:

@@ -269,8 +269,13 @@ def _last(values: Sequence[float]) -> float | None:
 
 
 def to_markdown(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
-    """Return titles, answers, tables, remarks and sentences as GitHub-flavoured Markdown."""
-    return _document(
+    """Return titles, answers, tables, remarks and sentences as GitHub-flavoured Markdown.
+
+    It begins with the first answer alone, in a line that fits a pull request.
+    """
+    comparisons = list(comparisons)
+    first = [f"**{_md(answer(c, advice)[0])}**\n\n" for c in comparisons[:1]]
+    return "".join(first) + _document(
         comparisons,
         advice,
         lambda c: f"## {_md(title(c))}",

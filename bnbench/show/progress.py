@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bnbench.evidence.comparison import ExperimentContrast
 from bnbench.experiments.config import PlanConfig
 from bnbench.show import terminal
-from bnbench.text import count, percent, seconds
+from bnbench.text import count, duration, percent
+from bnbench.text import seconds as shown_seconds
 from bnbench.training.agenda import Agenda, Trial
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 
@@ -30,14 +31,22 @@ class Voice:
         """Tell that something is odd, quiet or not."""
         terminal.warn([text])
 
-    def announce(self, agenda: Agenda, experiments: int, look: int | None = None) -> None:
-        """Tell what is there, what is to be made, and what was odd; and of which look it is."""
+    def announce(
+        self,
+        agenda: Agenda,
+        experiments: int,
+        *,
+        look: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Tell what is there, what is to be made, of which look and how long, and what was odd."""
         terminal.warn(agenda.warnings)
         missing, recorded = len(agenda.missing), len(agenda.recorded)
         head = f"Look at {look} seeds: " if look else ""
         self.notice(
             f"{head}{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}, "
-            f"{recorded} recorded, {missing} to make."
+            f"{recorded} recorded, {missing} to make"
+            + (f", about {duration(seconds)}, judging by runs recorded." if seconds else ".")
         )
 
     def announce_resolution(self, seeds: int, difference: float) -> None:
@@ -133,5 +142,5 @@ def _outcome(event: RunEnded | RunFailed) -> str:
     record, epochs = event.record, len(event.record.history.loss)
     if record.test_accuracy is None:
         return f"diverged in epoch {epochs + 1}"
-    mean = seconds(sum(record.history.epoch_seconds) / epochs)
+    mean = shown_seconds(sum(record.history.epoch_seconds) / epochs)
     return f"test accuracy {percent(record.test_accuracy)} %, {epochs} epochs of {mean} s"

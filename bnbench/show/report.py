@@ -18,12 +18,13 @@ from bnbench.version import __version__
 _CAPTIONS = {
     "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
     "epochs and over training time.",
-    "differences": "Paired differences: means over the seeds with their 95 % intervals, and the "
-    "margin in grey.",
+    "differences": "Paired differences: means over the seeds, with their intervals for new seeds "
+    "(thick) and for new images too (thin), and the margin in grey.",
     "looks": "The estimate as seeds were added: at each look the mean difference with an interval "
     "that is right over all looks.",
     "parameters": "Parameters by role: all of them, and without the kernels.",
 }
+_OF_CONTRASTS = ("differences", "looks")
 
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str:
@@ -102,7 +103,7 @@ def _measure(comparison: Comparison) -> str:
 
 
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    kinds = [k for k in plots.KINDS if k != "differences" or comparison.contrasts]
+    kinds = [k for k in plots.KINDS if k not in _OF_CONTRASTS or comparison.contrasts]
     for kind in kinds:
         yield {
             "svg": pages.Markup(plots.to_svg(plots.figure(comparison, (kind,)))),

@@ -21,10 +21,10 @@ from bnbench.experiments.config import parse_config
 from bnbench.experiments.sweep import label
 from bnbench.show import grids, report
 from bnbench.show.remarks import remarks
-from bnbench.show.sentences import closing
+from bnbench.show.sentences import answer, closing
 from tests.conftest import ROOT, compare, record, records
 
-SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
+TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
 WARNING = "runs/pre_act-e86e3dcc/seed-0007.json: skipped: not a run record: it is not whole JSON"
 EVIL = "<script>alert(1)</script>\"'</style><img src=x onerror=alert(1)>&{{ 7 * 7 }}\x1b[31m\u202e"
 LONG = f"{'long_name' * 7}x+learning_rate=0.01"  # what a swept experiment's label may grow to
@@ -74,11 +74,11 @@ def made() -> list[RunRecord]:
     """Two protocols; in the first a run diverged, and one was made elsewhere."""
     return [
         *records(
-            no_bn=SEVEN,
-            pre_act=[value + 0.01 for value in SEVEN],
-            post_act=[*(value + (-1) ** i * 0.004 for i, value in enumerate(SEVEN[:6])), None],
+            no_bn=TEN,
+            pre_act=[value + 0.01 for value in TEN],
+            post_act=[*(value + (-1) ** i * 0.004 for i, value in enumerate(TEN[:9])), None],
         ),
-        record("no_bn", 7, processor="Another processor", jobs=4),
+        record("no_bn", 10, processor="Another processor", jobs=4),
         record("smoke", started_at="2026-11-20T10:00:00+00:00"),
     ]
 
@@ -111,7 +111,7 @@ def strange_page() -> str:
                     ("pre_act", LONG.partition("+")[0]),
                     ("post_act", UNBROKEN.partition("+")[0]),
                 )
-                for seed, accuracy in enumerate(SEVEN)
+                for seed, accuracy in enumerate(TEN)
             ],
             all_pairs=True,
         ),
@@ -156,7 +156,7 @@ def test_tables_say_what_they_are(any_page: str) -> None:
 def test_figures_have_an_alternative(page: str) -> None:
     """Each plot has a caption, and a name that tells its numbers."""
     figures = list(read(page).iter("figure"))
-    assert len(figures) == 5  # a single experiment has no differences
+    assert len(figures) == 6  # a single experiment has neither differences nor looks
     for figure in figures:
         (svg,) = figure.iter("svg")
         assert svg.get("role") == "img"
@@ -198,8 +198,8 @@ def test_text_from_outside_is_shown_as_it_is(strange_page: str) -> None:
         "made by",
     }
     assert LONG in [text(th) for th in root.iter("th")]
-    assert "7" * 64 not in cells
-    assert "6" * 64 in cells
+    assert "10" * 64 not in cells
+    assert "9" * 64 in cells
     assert shown in [text(p) for p in root.iter("p")]
     assert f"{shown}: skipped" in [text(li) for li in root.iter("li")]
 
@@ -212,12 +212,12 @@ def test_all_that_a_comparison_says(page: str) -> None:
         for table in root.iter("table")
     ]
     said = [text(item) for item in root.iter("li")]
-    for comparison in compare(made(), all_pairs=True):
-        for grid in grids.grids(comparison):
+    for comparison, tables in grids.grids(compare(made(), all_pairs=True)):
+        for grid in [*tables, grids.recalls(comparison)]:
             assert (grid.title, list(grid.rows)) in shown
-        assert set(said) >= {*remarks(comparison), *closing(comparison)}
+        assert set(said) >= {*answer(comparison), *remarks(comparison), *closing(comparison)}
     assert WARNING in said
-    assert "23 runs of 4 experiments, made between 2026-11-20 and 2026-11-23." in page
+    assert "32 runs of 4 experiments, made between 2026-11-20 and 2026-11-23." in page
 
 
 def test_each_environment_and_its_runs(page: str) -> None:
@@ -230,7 +230,7 @@ def test_each_environment_and_its_runs(page: str) -> None:
     here = "A processor (avx2), 2 cores, Linux"
     software = "bnbench 0.1.0, TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7"
     assert made_with[1:] == [
-        ["1", "21", software, here, "processes, cpu, 2 at once"],
+        ["1", "30", software, here, "processes, cpu, 2 at once"],
         [
             "2",
             "1",
@@ -240,9 +240,9 @@ def test_each_environment_and_its_runs(page: str) -> None:
         ],
     ]
     no_bn = [list(map(text, row)) for row in captions["Runs of no_bn"].iter("tr")]
-    assert no_bn[8] == ["7", "completed", "88.00", "2", "a" * 64]
+    assert no_bn[11] == ["10", "completed", "88.00", "2", "a" * 64]
     post_act = [list(map(text, row)) for row in captions["Runs of post_act"].iter("tr")]
-    assert post_act[7] == ["6", "diverged", "–", "1", "a" * 64]
+    assert post_act[10] == ["9", "diverged", "–", "1", "a" * 64]
 
 
 @pytest.mark.parametrize("seeds", [[0, 1, 2], [0], [3], [2, 5, 7]])
@@ -379,7 +379,7 @@ def browse(tmp_path: Path) -> Callable[..., str]:
     return open_page
 
 
-WIDTHS = (360, 753, 961, 1280)  # a phone, the narrowest of each layout, and a screen
+WIDTHS = (360, 753, 1089, 1185, 1280)  # a phone, the narrowest of each layout, and a screen
 # Runs beside the page, which stays as it is, policy and all.
 MEASURE = """
 const measure = (frame) => {
