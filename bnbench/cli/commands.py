@@ -187,7 +187,7 @@ def plot(
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
 ) -> None:
-    """Draw learning curves, differences and parameters (needs the extra plot)."""
+    """Draw learning curves, differences, looks and parameters (needs the extra plot)."""
     from bnbench.cli import checks
     from bnbench.files import check_writable
     from bnbench.show import plots, sentences, terminal
