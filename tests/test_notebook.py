@@ -75,11 +75,11 @@ def test_a_notebook_trains_and_shows(home: Path, tmp_path: Path) -> None:
     )
     assert not errors(notebook)
     told = "".join(o.text for o in notebook.cells[1].outputs if o.output_type == "stream")
-    assert len(re.findall(r"^\[\d/4\] tiny seed \d", told, re.MULTILINE)) == 4
+    assert len(re.findall(r"^\[\d/4\] tiny\+placement=\w+ seed \d", told, re.MULTILINE)) == 4
     assert "\x1b" not in told
     assert "\r" not in told
     page = shown(notebook.cells[1])["text/html"]
-    assert "tiny+placement=before_activation" in page
+    assert "tiny · before_activation" in page
     assert "<table" in page
     assert "test_accuracy" in shown(notebook.cells[2])["text/plain"]
     assert shown(notebook.cells[3])["text/plain"] == "False"

@@ -17,7 +17,7 @@ from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning, sweeps, tune
 from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
 from bnbench.experiments.config import Config, Placement, PlanConfig
-from bnbench.experiments.sweep import label, order_of_values
+from bnbench.experiments.sweep import label, order_of_values, typed_name
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
@@ -237,7 +237,7 @@ def _referenced(comparisons: Sequence[Comparison]) -> list[Comparison]:
 def _names_of(config: Config) -> tuple[str, ...]:
     """Return what an experiment may be called, the most telling first."""
     name, own = config.name, config.experiment_id
-    return label(config), name, f"{name}-{own}", f"{name} [{own}]", own
+    return label(config), typed_name(config), name, f"{name}-{own}", f"{name} [{own}]", own
 
 
 def _is_named(config: Config, names: Collection[str]) -> bool:
@@ -249,7 +249,7 @@ def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
     configs = {record.config for record in records} if named else set()
     for name in named:
         if not any(_is_named(config, [name]) for config in configs):
-            known = sorted({own for config in configs for own in _names_of(config)[:2]})
+            known = sorted({own for config in configs for own in _names_of(config)[:3]})
             listed = ", ".join(known) or "none, as no run has been recorded"
             raise InputError(f"no experiment named {name}; there are: {listed}")
 

@@ -12,7 +12,7 @@ from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import is_number, order_of_values
+from bnbench.experiments.sweep import is_number, label, order_of_values
 
 CHOSEN_BY = METRICS["val_accuracy"]
 Keys = tuple[str, ...]  # of the settings that were swept, dotted
@@ -160,7 +160,7 @@ def _candidates(keys: Keys, experiments: Iterable[Experiment], first: int) -> Ca
     experiments = tuple(sorted(experiments, key=lambda e: order_of_values(e.config, keys)))
     seeds = order_of_seeds(experiments, first)
     return Candidates(
-        experiments[0].config.name, keys, experiments, _best(experiments, seeds), seeds
+        label(experiments[0].config), keys, experiments, _best(experiments, seeds), seeds
     )
 
 

@@ -56,21 +56,27 @@ def swept_values(config: Config) -> dict[str, Any]:
 
 
 def label(config: Config) -> str:
-    """Return what tables call the experiment: its name and what was swept, ``a+epochs=3``.
+    """Return what tables call the network: its name and what was swept of it, ``a · relu``.
 
-    It is made to be read: two experiments may have the same.
+    What was swept of its training stands in a column of its own. It is made to be read: two
+    experiments may have the same.
     """
-    return _named_by(config, config.swept)
-
-
-def network(config: Config) -> str:
-    """Return what tables call the network alone: without what was swept of its training."""
-    return _named_by(config, (key for key in config.swept if key.startswith("model.")))
-
-
-def _named_by(config: Config, keys: Iterable[str]) -> str:
     values = swept_values(config)
-    return config.name + "".join(f"+{short_key(key)}={_shown(values[key])}" for key in keys)
+    of_network = [(key, value) for key, value in values.items() if key.startswith("model.")]
+    return " · ".join([config.name, *(_read(key, value) for key, value in of_network)])
+
+
+def typed_name(config: Config) -> str:
+    """Return what the experiment is called where names are typed, ``a+activation=relu+epochs=3``.
+
+    It has all that was swept.
+    """
+    values = swept_values(config).items()
+    return config.name + "".join(f"+{short_key(key)}={_shown(value)}" for key, value in values)
+
+
+def _read(key: str, value: Any) -> str:
+    return _shown(value) if isinstance(value, str) else f"{short_key(key)}={_shown(value)}"
 
 
 def order_of_values(config: Config, keys: Iterable[str]) -> list[tuple[float, str]]:

@@ -13,7 +13,7 @@ from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import Finding, health
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning
-from bnbench.experiments.sweep import swept_values
+from bnbench.experiments.sweep import swept_values, typed_name
 from bnbench.show import grids, terminal
 from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.grids import Grid
@@ -62,7 +62,7 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
     """Return what was swept, and of each config the values, with the one that was chosen."""
     candidates = [
         {
-            "name": candidate.label,
+            "name": typed_name(candidate.config),
             "config": one.name,
             "values": one.values(candidate),
             "chosen": candidate is one.best,

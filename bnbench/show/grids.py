@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
-from bnbench.experiments.sweep import network, short_key
+from bnbench.experiments.sweep import label, short_key
 from bnbench.text import fixed, percent, seconds, signed
 
 if TYPE_CHECKING:
@@ -82,20 +82,21 @@ def grids(comparisons: Iterable["Comparison"]) -> Iterator[tuple["Comparison", l
 def results(comparison: "Comparison") -> Grid:
     """Return one row for each experiment: its metric, its difference to the baseline, its time."""
     metric = comparison.question.measure
-    label = comparison.baseline.label
-    base = label if len(label) <= _LONGEST_HEADING else "baseline"
+    name = comparison.baseline.label
+    base = name if len(name) <= _LONGEST_HEADING else "baseline"
     return Grid(
         "Results (mean ± half the 95 % interval)",
         (
             Column("experiment", numeric=False),
-            Column("placement", numeric=False, beneath=True),
+            Column("placement", dispensable=2, numeric=False, beneath=True),
+            *(Column(short_key(key)) for key in comparison.tuned),
             Column(metric.heading, metric.unit),
-            Column("seeds", dispensable=1, beneath=True),
-            Column(f"vs {base}", metric.difference_unit),
-            Column("verdict", dispensable=1, numeric=False, beneath=True),
-            Column("new images", dispensable=5, numeric=False),
-            Column("epoch time", "s", dispensable=4),
-            Column("ratio", "95 % CI", dispensable=4, beneath=True),
+            Column("seeds", dispensable=4, beneath=True),
+            Column(f"vs {base}", metric.difference_unit, dispensable=1),
+            Column("verdict", dispensable=3, numeric=False, beneath=True),
+            Column("new images", dispensable=6, numeric=False),
+            Column("epoch time", "s", dispensable=5),
+            Column("ratio", "95 % CI", dispensable=5, beneath=True),
         ),
         tuple(_result_row(comparison, e) for e in comparison.experiments),
     )
@@ -105,9 +106,11 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
     contrast = comparison.against_baseline(experiment)
     quartiles = experiment.epoch_quartiles
     is_baseline = experiment is comparison.baseline
+    settings = experiment.config.settings() if comparison.tuned else {}
     return (
         experiment.label,
         experiment.config.model.batch_norm.placement,
+        *(_value(settings[key]) for key in comparison.tuned),
         _mean(experiment),
         _seeds(experiment),
         difference(contrast) if contrast else NOTHING,
@@ -210,7 +213,7 @@ def parameters(comparison: "Comparison") -> Grid:
             ),
         ),
         tuple(
-            (network(e.config), *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
+            (label(e.config), *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
             for e in comparison.experiments
         ),
         turnable=True,

@@ -11,7 +11,7 @@ from bnbench.evidence.reading import DamagedRecord
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import swept_values
+from bnbench.experiments.sweep import swept_values, typed_name
 from bnbench.training import TRAINING_VERSION
 
 
@@ -23,7 +23,7 @@ class Trial:
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.config.name} seed {self.seed}"
+        return f"{typed_name(self.config)} seed {self.seed}"
 
 
 @dataclass(frozen=True)

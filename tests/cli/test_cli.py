@@ -99,7 +99,7 @@ def test_run_records_skips_repeats_and_compares(forge: Forge, tmp_path: Path) ->
 
     first = forge.run(*command, "--save-models")
     assert first.returncode == 0, first.stderr
-    assert "2 runs of 1 experiment: 0 recorded, 2 to make." in first.stderr
+    assert "2 runs of 1 experiment, 0 recorded, 2 to make." in first.stderr
     assert "[2/2] tiny seed " in first.stderr
     assert "tiny is alone under this protocol" in first.stdout
     written = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*.json")}

@@ -7,7 +7,7 @@ import pytest
 
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.sweep import label, load_experiments, swept_values
+from bnbench.experiments.sweep import load_experiments, swept_values, typed_name
 from bnbench.show.formats import to_csv, to_json
 from bnbench.show.grids import candidates, results
 from bnbench.show.remarks import reason, remarks
@@ -63,13 +63,14 @@ def tuned(records: Sequence[RunRecord], **options: object) -> Comparison:
 
 
 def labels(comparison: Comparison) -> list[str]:
-    return [experiment.label for experiment in comparison.experiments]
+    """Return the experiments with the rates that were chosen."""
+    return [f"{e.label} {e.config.training.learning_rate}" for e in comparison.experiments]
 
 
 def test_validation_chooses_and_test_compares() -> None:
     """Each with its own best rate; the rate is then no difference that makes it unclean."""
     found = tuned(BOTH)
-    assert labels(found) == ["no_bn+learning_rate=0.01", "pre_act+learning_rate=0.1"]
+    assert labels(found) == ["no_bn 0.01", "pre_act 0.1"]
     (contrast,) = found.contrasts
     assert contrast.result.mean_difference == pytest.approx(-0.1)  # 1 - 0.9 against 1 - 0.8
     assert contrast.differs_in == ("model.batch_norm.input", "model.batch_norm.placement")
@@ -92,7 +93,7 @@ def test_later_seeds_do_not_change_the_choice() -> None:
     later = swept("no_bn", {0.01: [*rising(0.8), 0.1, 0.1], 0.1: [*rising(0.7), 0.99, 0.99]})
     others = swept("no_bn", {0.001: rising(0.5)})
     found = tuned([*others, *later])
-    assert labels(found) == ["no_bn+learning_rate=0.01"]
+    assert labels(found) == ["no_bn 0.01"]
     assert found.tuning is not None
     assert found.tuning.fair
 
@@ -100,8 +101,10 @@ def test_later_seeds_do_not_change_the_choice() -> None:
 def test_what_was_not_tuned_alike_gets_no_verdict() -> None:
     """More values, or more seeds for some of them, win falsely."""
     assert tuned(BOTH).contrasts[0].result.verdict == "worse"
-    fewer = [r for r in BOTH if label(r.config) != "no_bn+learning_rate=0.001"]
-    shorter = [r for r in BOTH if (label(r.config), r.seed) != ("no_bn+learning_rate=0.001", 9)]
+    fewer = [r for r in BOTH if typed_name(r.config) != "no_bn+learning_rate=0.001"]
+    shorter = [
+        r for r in BOTH if (typed_name(r.config), r.seed) != ("no_bn+learning_rate=0.001", 9)
+    ]
     for uneven in (fewer, shorter):
         found = tuned(uneven)
         assert found.contrasts[0].result.verdict is None
@@ -127,14 +130,19 @@ def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
 
 def test_a_long_baseline_leaves_room_for_the_differences() -> None:
     """The column is headed by the baseline's name only where that is short."""
-    headings = [column.heading for column in results(tuned(BOTH)).columns]
-    assert "vs baseline" in headings
+    long = [r.model_copy(update={"experiment": "a" * 40}) for r in BOTH[:30]]
+    named = [
+        r.model_copy(update={"config": r.config.model_copy(update={"name": "a" * 40})})
+        for r in long
+    ]
+    headings = [column.heading for column in results(tuned(named)).columns]
+    assert {"vs baseline", "learning_rate"} <= set(headings)
     assert "vs no_bn" in [c.heading for c in results(compare([record()])[0]).columns]
 
 
 def test_a_best_value_at_the_end_and_uneven_grids_are_told() -> None:
     """What a reader must know before trusting a tuning, with the cure of the first."""
-    uneven = tuned([r for r in BOTH if label(r.config) != "no_bn+learning_rate=0.001"])
+    uneven = tuned([r for r in BOTH if typed_name(r.config) != "no_bn+learning_rate=0.001"])
     assert any(line.startswith("not all experiments were tuned over") for line in remarks(uneven))
     said = [line for line in answer(uneven) if "does best at" in line]
     assert said == [
@@ -149,15 +157,15 @@ def test_a_best_value_at_the_end_and_uneven_grids_are_told() -> None:
 def test_diverged_runs_and_missing_seeds_do_not_win() -> None:
     """A value that diverged ranks behind, and the others are ranked over their common seeds."""
     diverging = swept("no_bn", {0.001: rising(0.5), 0.01: [*rising(0.9, 9), None]})
-    assert labels(tuned(diverging)) == ["no_bn+learning_rate=0.001"]
+    assert labels(tuned(diverging)) == ["no_bn 0.001"]
     lucky = swept("no_bn", {0.001: [0.7, 0.1], 0.01: [0.6]})  # the mean of all would choose 0.01
-    assert labels(tuned(lucky)) == ["no_bn+learning_rate=0.001"]
+    assert labels(tuned(lucky)) == ["no_bn 0.001"]
 
 
 def test_names_choose_sweeps_by_their_config(runs) -> None:
     """`compare pre_act` takes all that pre_act was swept to, and `--baseline` likewise."""
-    assert labels(tuned(BOTH, names=["pre_act"])) == ["pre_act+learning_rate=0.1"]
-    assert tuned(BOTH, baseline="pre_act").baseline.label == "pre_act+learning_rate=0.1"
+    assert labels(tuned(BOTH, names=["pre_act"])) == ["pre_act 0.1"]
+    assert tuned(BOTH, baseline="pre_act").baseline.label == "pre_act"
     done = bnbench("compare", "pre_act", "--runs-dir", runs(*BOTH))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Results") == 2  # the tuned, and the newest protocol
@@ -182,5 +190,5 @@ def test_json_and_csv() -> None:
         "diverged": 0,
         "val_accuracy": second["val_accuracy"],
     }
-    assert [e["name"] for e in one["experiments"]] == labels(tuned(BOTH))
+    assert [e["name"] for e in one["experiments"]] == ["no_bn", "pre_act"]
     assert len(to_csv(found).splitlines()) == 1 + len(BOTH)

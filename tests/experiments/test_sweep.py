@@ -6,14 +6,14 @@ import pytest
 
 from bnbench.errors import InputError
 from bnbench.experiments.config import dump_yaml, parse_config
-from bnbench.experiments.sweep import label, load_experiments, short_key, swept_values
+from bnbench.experiments.sweep import label, load_experiments, short_key, swept_values, typed_name
 from tests.conftest import CONFIGS
 
 PRE_ACT = CONFIGS / "pre_act.yaml"
 
 
 def labels(*overrides: str, path: Path = PRE_ACT) -> list[str]:
-    return [label(config) for config in load_experiments(path, overrides)]
+    return [typed_name(config) for config in load_experiments(path, overrides)]
 
 
 def test_every_value_is_an_experiment_of_its_own() -> None:
@@ -21,7 +21,7 @@ def test_every_value_is_an_experiment_of_its_own() -> None:
     found = load_experiments(PRE_ACT, ["training.learning_rate=0.001,1e-2, 0.1"])
     assert {config.name for config in found} == {"pre_act"}
     assert {config.swept for config in found} == {("training.learning_rate",)}
-    assert [label(config) for config in found] == [
+    assert [typed_name(config) for config in found] == [
         "pre_act+learning_rate=0.001",
         "pre_act+learning_rate=0.01",
         "pre_act+learning_rate=0.1",
@@ -32,7 +32,7 @@ def test_every_value_is_an_experiment_of_its_own() -> None:
 
 
 def test_several_keys_make_every_combination() -> None:
-    """In the order in which they are given; a value that is not swept stays out of the label."""
+    """In the order in which they are given; a value that is not swept stays out of the name."""
     assert labels(
         "training.batch_size=32,64", "model.batch_norm.input=true,false", "training.epochs=3"
     ) == [
@@ -83,7 +83,7 @@ def test_a_value_of_a_sweep_is_the_run_that_it_is_alone() -> None:
     (alone,) = load_experiments(PRE_ACT)
     of_sweep = load_experiments(PRE_ACT, ["training.learning_rate=0.01,0.1"])[0]
     assert (of_sweep.name, of_sweep.experiment_id) == (alone.name, alone.experiment_id)
-    assert (alone.swept, swept_values(alone), label(alone)) == ((), {}, "pre_act")
+    assert (alone.swept, swept_values(alone), typed_name(alone)) == ((), {}, "pre_act")
 
 
 def test_lists_without_brackets_are_guessed() -> None:
@@ -129,3 +129,18 @@ def test_short_keys_are_unambiguous() -> None:
     assert short_key("training.learning_rate") == "learning_rate"
     assert short_key("model.batch_norm.momentum") == "batch_norm.momentum"
     assert short_key("training.momentum") == "training.momentum"
+
+
+def test_labels_are_made_to_be_read() -> None:
+    """What was swept of the network, words by themselves; a rate stands in a column of its own."""
+    overrides = [
+        "model.batch_norm.placement=none,after_activation",
+        "model.batch_norm.input=false,true",
+        "training.learning_rate=0.01,0.1",
+    ]
+    found = {label(each) for each in load_experiments(PRE_ACT, overrides)}
+    assert found == {
+        f"pre_act · {placement} · input={value}"
+        for placement in ("none", "after_activation")
+        for value in ("false", "true")
+    }

@@ -27,8 +27,8 @@ from tests.conftest import ROOT, compare, record, records
 TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
 WARNING = "runs/pre_act-e86e3dcc/seed-0007.json: skipped: not a run record: it is not whole JSON"
 EVIL = "<script>alert(1)</script>\"'</style><img src=x onerror=alert(1)>&{{ 7 * 7 }}\x1b[31m\u202e"
-LONG = f"{'long_name' * 7}x+learning_rate=0.01"  # what a swept experiment's label may grow to
-UNBROKEN = f"{'W' * 64}+learning_rate=0.01"
+LONG = f"{'long_name' * 7}x · before_activation"  # what a swept experiment's label may grow to
+UNBROKEN = f"{'W' * 64} · after_activation"
 CHROMIUM = shutil.which("chromium")
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -100,7 +100,7 @@ def strange_page() -> str:
                     config,
                     seed,
                     accuracy,
-                    overrides=[f"name={name}", *texts, "swept=[training.learning_rate]"],
+                    overrides=[f"name={name}", *texts, "swept=[model.batch_norm.placement]"],
                     tensorflow=EVIL if seed else "2" * 100,
                     weights_sha256=f"{seed}" * 64,
                     started_at=EVIL,
@@ -108,8 +108,8 @@ def strange_page() -> str:
                 )
                 for config, name in (
                     ("no_bn", "no_bn"),
-                    ("pre_act", LONG.partition("+")[0]),
-                    ("post_act", UNBROKEN.partition("+")[0]),
+                    ("pre_act", LONG.partition(" · ")[0]),
+                    ("post_act", UNBROKEN.partition(" · ")[0]),
                 )
                 for seed, accuracy in enumerate(TEN)
             ],

@@ -187,7 +187,7 @@ def test_the_answer_comes_first(comparison: Comparison) -> None:
         "Better than no_bn: pre_act by 1.00 points [1.00, 1.00], decided at 10 seeds; holds "
         "for new images.",
         "post_act against no_bn is not decided: +0.00 points [-0.41, +0.41]; next look at 15 "
-        "seeds (four times in five it is settled by 25 seeds if it stays as it is, by 35 "
+        "seeds (four times in five it is settled by 30 seeds if it stays as it is, by 40 "
         "seeds if the true difference is the margin).",
     ]
 
