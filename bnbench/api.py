@@ -19,7 +19,7 @@ from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.architecture import Layer, build
-from bnbench.experiments.config import Config, dump_yaml
+from bnbench.experiments.config import LARGEST_SEED, Config, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
 from bnbench.text import count
 from bnbench.training.agenda import Agenda, Trial, agenda, in_turns, interleave
@@ -235,7 +235,7 @@ def run(
         save_models=save_models,
         export=_exporter(tensorboard, runs_dir),
         notice=voice.notice,
-        at_once=None if ray is not None else jobs or cores(),
+        at_once=None if ray is not None or device == "gpu" else jobs or cores(),
     )
 
     def engine(needed: Agenda) -> Engine:
@@ -379,7 +379,12 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         raise InputError("plan: the configs state different plans; expected one for all")
     if len(task.datasets) < 2:
         raise InputError("until settled: expected several experiments, to hold against each other")
-    order = in_order({config.seeds for config in task.datasets}, (), plan.most)
+    stated = {config.seeds for config in task.datasets}
+    if len(stated) > 1 and not all(isinstance(seeds, int) for seeds in stated):
+        raise InputError("seeds: the configs list different ones; expected the same for all")
+    order = in_order(stated, (), plan.most)
+    if order[-1] > LARGEST_SEED:
+        raise InputError(f"seeds: the plan's {plan.most} seeds go beyond {LARGEST_SEED}")
     wanted = dict.fromkeys(task.datasets, plan.first)
     done = dict.fromkeys(task.datasets, 0)
     records: list[RunRecord] = []
@@ -397,7 +402,7 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         done |= wanted
         study = _study(task, records, failures)
         wanted = {} if failures else _coming(task, study)
-        if not wanted:
+        if not any(done[config] < seeds for config, seeds in wanted.items()):
             sought = [c for comparison in _settling(study) for c in _sought(comparison)]
             voice.tell_outcome(plan, sought, len(records), _at_most(study, done))
             return study
@@ -416,7 +421,9 @@ def _sought(comparison: Comparison) -> Sequence[ExperimentContrast]:
 
 
 def _is_open(contrast: ExperimentContrast) -> bool:
-    return contrast.result.next_look is not None and contrast.result.verdict is not None
+    result = contrast.result
+    open_ = result.next_look is not None and result.verdict is not None
+    return open_ and not contrast.failing  # which no number of seeds mends
 
 
 def _coming(task: Task, study: Study) -> dict[Config, int]:

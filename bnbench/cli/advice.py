@@ -1,14 +1,23 @@
 """What to type to do what an answer advises."""
 
-from bnbench.show.advice import Advice
+from bnbench.show.advice import Advice, Sweep
+
+RUN = "bnbench run CONFIG..."
+
+
+def _sweep(sweep: Sweep) -> str:
+    settings = (f"--set {key}={','.join(map(str, values))}" for key, values in sweep.items())
+    return " ".join([RUN, *settings])
+
 
 COMMANDS = Advice(
-    more_seeds="bnbench run CONFIG... --until-settled",
-    all_pairs="--all-pairs",
-    protocol="--protocol ID or all",
-    rates="bnbench run CONFIG... --set training.learning_rate=0.001,0.003,0.01,0.03",
-    standardize="bnbench run CONFIG... --set data.standardize=true",
-    margin="--margin, or more test rows",
-    balanced="--metric test_balanced_accuracy",
-    wider="bnbench run CONFIG... --set {key}={values}",
+    more_seeds=f"{RUN} --until-settled",
+    all_pairs="bnbench compare --all-pairs",
+    protocol="bnbench compare --protocol ID, or all",
+    rates=f"{RUN} --set training.learning_rate=0.001,0.003,0.01,0.03",
+    standardize=f"{RUN} --set data.standardize=true",
+    margin="bnbench compare --margin POINTS, or take more test rows",
+    balanced="bnbench compare --metric test_balanced_accuracy",
+    recalls="bnbench report, which has the recall of every class",
+    sweep=_sweep,
 )

@@ -30,6 +30,7 @@ def check_runs(study: Study) -> None:
 
 def check_comparisons(
     comparisons: Iterable[Comparison],
+    shown: Sequence[Comparison],
     warnings: Iterable[str],
     *,
     fail_under: float | None,
@@ -38,7 +39,8 @@ def check_comparisons(
 ) -> None:
     """Raise `CheckFailed` for means below ``fail_under`` per cent and for what else is to fail.
 
-    With ``strict`` that is what is unclean or unhealthy, and ``warnings`` of the records.
+    With ``strict`` that is what is unclean or unhealthy, and ``warnings`` of the records. What is
+    to fail on answers is asked of those that are shown, of the tuned alone where there are any.
     """
     failed: list[str] = []
     for comparison in comparisons:
@@ -46,12 +48,14 @@ def check_comparisons(
             failed += filter(None, (_shortfall(e, fail_under) for e in comparison.experiments))
         if strict:
             failed += _unclean(comparison)
-        if strict or FailOn.UNHEALTHY in fail_on:
+            failed += map(message, health(comparison))
+    for comparison in [c for c in shown if c.tuning] or shown:
+        if FailOn.UNHEALTHY in fail_on:
             failed += map(message, health(comparison))
         failed += _verdicts(comparison, fail_on)
     failed += warnings if strict else ()
     if failed:
-        raise CheckFailed("\n".join(failed))
+        raise CheckFailed("\n".join(dict.fromkeys(failed)))
 
 
 def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[str]:

@@ -135,7 +135,8 @@ def run(
         ray=ray,
         progress=not quiet,
     )
-    _show(study, None, format, Table.RUNS, None)
+    swept = any(comparison.tuning for comparison in study.comparisons)
+    _show(study, None if swept else checks.ALL, format, Table.RUNS, None)
     checks.check_runs(study)
 
 
@@ -168,6 +169,7 @@ def compare(
     _show(study, protocol, format, table, output)
     checks.check_comparisons(
         checks.chosen(study, protocol or checks.ALL),
+        checks.chosen(study, protocol),
         study.warnings,
         fail_under=fail_under,
         fail_on=fail_on or (),

@@ -14,14 +14,14 @@ from bnbench.evidence.images import NewImages, for_new_images
 from bnbench.evidence.levels import ALPHA, nominal_levels
 from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunRecord
-from bnbench.evidence.tuning import Tuning, sweeps, tune
+from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
 from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
 from bnbench.experiments.config import Config, Placement, PlanConfig
 from bnbench.experiments.sweep import label, order_of_values, typed_name
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
-Family = Literal["placement", "baseline"]
+Family = Literal["placement", "baseline", "other"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 _TIMED = {  # of a run's environment: what bears on epoch times, with its name
     "processor": "processor",
@@ -58,8 +58,8 @@ class ExperimentContrast:
     """One experiment held against another, seed by seed; differences are the first's minus.
 
     ``differs_in`` names the settings in which they differ, but for those that were tuned. Each
-    ``family`` has its own 5 %: that of the placement answers before or after, and the other has all
-    that is held against the baseline, or against whatever else was asked for.
+    ``family`` has its own 5 %: that of the placement answers before or after, that of the baseline
+    has all that is held against it, and a third has what else was asked for.
     """
 
     experiment: Experiment
@@ -178,7 +178,9 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     records = list(records)
     _check_names(question, records)
     wanted = [r for r in records if not question.names or _is_named(r.config, question.wanted)]
-    by_test = replace(question, metric=Question.metric)
+    by_test = question
+    if question.metric == CHOSEN_BY.name:  # which chose already
+        by_test = replace(question, metric=Question.metric)
     alike = _newest_first(_split(wanted, lambda r: (*_made_on(r), r.protocol_id)))
     protocols = [_contrasted(chosen, question) for chosen in alike]
     tuned = [
@@ -283,7 +285,13 @@ def _contrasted(
         plan=plan,
         baseline=base,
         experiments=tuple(experiments),
-        contrasts=_contrasts(_pairs(experiments, base, question, tuning), plan, question, tuning),
+        contrasts=_contrasts(
+            _pairs(experiments, base, question, tuning),
+            order_of_seeds(experiments, plan.most),
+            plan,
+            question,
+            tuning,
+        ),
         ratios={e: _epoch_ratio(e, base) for e in experiments},
         baseline_was_named=named is not None,
         tuning=tuning,
@@ -315,25 +323,27 @@ def _pairs(
     held = [(other, base) for other in others]
     held += ((second, first) for first, second in combinations(others, 2))
     tuned = tuning.keys if tuning else ()
-    families = {pair: _family(*pair, tuned) for pair in held}
+    families = {pair: _family(*pair, base, tuned) for pair in held}
     wanted = {
-        pair: family
-        for pair, family in families.items()
-        if family == "placement" or base in pair or question.all_pairs
+        pair: family for pair, family in families.items() if family != "other" or question.all_pairs
     }
     return dict(sorted(wanted.items(), key=lambda item: FAMILIES.index(item[1])))
 
 
-def _family(experiment: Experiment, baseline: Experiment, tuned: Collection[str]) -> Family:
+def _family(
+    experiment: Experiment, against: Experiment, base: Experiment, tuned: Collection[str]
+) -> Family:
     """Return "placement" for BN before against after the activations and nothing else."""
-    configs = experiment.config, baseline.config
+    configs = experiment.config, against.config
     placements = {config.model.batch_norm.placement for config in configs}
-    alone = differences(*configs, tuned) == (PLACEMENT,)
-    return "placement" if alone and "none" not in placements else "baseline"
+    if differences(*configs, tuned) == (PLACEMENT,) and "none" not in placements:
+        return "placement"
+    return "baseline" if against is base else "other"
 
 
 def _contrasts(
     pairs: Mapping[_Pair, Family],
+    order: tuple[int, ...],
     plan: PlanConfig,
     question: Question,
     tuning: Tuning | None,
@@ -345,7 +355,7 @@ def _contrasts(
     contrasts: dict[_Pair, ExperimentContrast] = {}
     for family in FAMILIES:
         members = [pair for pair in pairs if pairs[pair] == family]
-        gains = {pair: _gains(*pair, plan) for pair in members}
+        gains = {pair: _gains(*pair, order) for pair in members}
         results = judge(list(gains.values()), plan.looks, margin)
         for pair, result in zip(members, results, strict=True):
             if tuning and not tuning.fair:
@@ -360,13 +370,13 @@ def _contrasts(
     return tuple(contrasts[pair] for pair in pairs)
 
 
-def _gains(experiment: Experiment, baseline: Experiment, plan: PlanConfig) -> Pairs:
+def _gains(experiment: Experiment, baseline: Experiment, order: tuple[int, ...]) -> Pairs:
     sign = experiment.metric.direction
     ours, theirs = (
         {seed: None if value is None else sign * value for seed, value in one.outcomes.items()}
         for one in (experiment, baseline)
     )
-    return Pairs(order_of_seeds((experiment, baseline), plan.most), ours, theirs)
+    return Pairs(order, ours, theirs)
 
 
 def _new_images(

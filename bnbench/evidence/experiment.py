@@ -174,8 +174,8 @@ def _labels(wanted: Mapping[Identity, str]) -> list[str]:
 def learned(record: RunRecord) -> bool:
     """Tell whether a run does better than guessing: by its balanced accuracy on the test rows.
 
-    Better is more than three standard errors above a guess at every class alike, and not to say the
-    same class of every row.
+    Better is more than three standard errors above a guess at every class alike, or more than
+    halfway from it to perfect, and not to say the same class of every row.
     """
     right, rows = _by_class(record)
     if not rows or says_one_class(record):
@@ -183,7 +183,8 @@ def learned(record: RunRecord) -> bool:
     balanced = sum(r / n for r, n in zip(right, rows, strict=True)) / len(rows)
     guess = 1 / len(rows)
     error = math.sqrt(sum(guess * (1 - guess) / n for n in rows)) / len(rows)
-    return balanced > guess + _CHANCE * error
+    halfway = (1 + guess) / 2  # with few rows three standard errors would be out of reach
+    return balanced > min(guess + _CHANCE * error, halfway)
 
 
 def says_one_class(record: RunRecord) -> bool:

@@ -1,13 +1,16 @@
 """What makes a comparison unfit to rely on, whatever its verdicts say."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import ValidationError
 
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment, learned, says_one_class
 from bnbench.evidence.records import DataSummary
+from bnbench.experiments.config import Config
 
 _FAR_APART = 100.0  # of feature scales: the largest over the smallest
 _NEARLY_ALL = 0.8  # of the test rows, in one class
@@ -28,6 +31,15 @@ class NotLearned:
     def kind(self) -> str:
         """What it is called in JSON."""
         return "most_frequent_class" if self.one_class else "not_learned"
+
+
+@dataclass(frozen=True)
+class AllDiverged:
+    """No run of an experiment completed, of so many."""
+
+    kind: ClassVar = "all_diverged"
+    experiment: Experiment
+    runs: int
 
 
 @dataclass(frozen=True)
@@ -78,17 +90,29 @@ class OneClassPrevails:
 
 @dataclass(frozen=True)
 class BestAtEnd:
-    """The best of the values that were tried is the smallest or the largest of them."""
+    """The best of the values that were tried is the smallest or the largest of them.
+
+    ``wider`` has what is to be tried, of each key that was swept: the values there were and, of
+    this one, more beyond the end.
+    """
 
     kind: ClassVar = "best_at_end"
     name: str
     key: str
     value: float
     end: Literal["smallest", "largest"]
+    wider: Mapping[str, tuple[Any, ...]]
 
 
 Finding = (
-    NotLearned | SomeLearned | ScalesApart | CoarseRows | NeverRight | OneClassPrevails | BestAtEnd
+    AllDiverged
+    | NotLearned
+    | SomeLearned
+    | ScalesApart
+    | CoarseRows
+    | NeverRight
+    | OneClassPrevails
+    | BestAtEnd
 )
 
 
@@ -106,6 +130,7 @@ def health(comparison: Comparison) -> list[Finding]:
 def _of_experiment(experiment: Experiment) -> Iterator[Finding]:
     completed = experiment.completed
     if not completed:
+        yield AllDiverged(experiment, len(experiment.records))
         return
     did = [learned(record) for record in completed]
     rows = experiment.newest.data.test_rows_by_class
@@ -127,8 +152,10 @@ def _of_experiment(experiment: Experiment) -> Iterator[Finding]:
 
 def _of_data(comparison: Comparison) -> Iterator[Finding]:
     data = comparison.baseline.newest.data
-    unit = comparison.question.measure.scale
-    yield from of_data(data, comparison.config.data.standardize, comparison.margin, unit)
+    metric = comparison.question.measure
+    for found in of_data(data, comparison.config.data.standardize, comparison.margin, metric.scale):
+        if metric.by_row or isinstance(found, ScalesApart):  # the rest is about shares of test rows
+            yield found
 
 
 def of_data(
@@ -148,5 +175,33 @@ def of_data(
 
 def _of_tuning(comparison: Comparison) -> Iterator[Finding]:
     for one in comparison.tuning.candidates if comparison.tuning else ():
+        tried = {key: one.tried(key) for key in one.keys}
         for key, (value, end) in one.ends().items():
-            yield BestAtEnd(one.name, key, value, end)
+            beyond = _beyond(one.best.config, key, value, end)
+            if beyond:
+                wider = {**tried, key: tuple(sorted([*tried[key], *beyond]))}
+                yield BestAtEnd(one.name, key, value, end, wider)
+
+
+def _beyond(config: Config, key: str, value: float, end: str) -> list[float]:
+    """Return a third and a tenth of a value, or three and ten times it, where a config allows."""
+    factors = (1 / 3, 1 / 10) if end == "smallest" else (3, 10)
+    further = {float(f"{value * factor:.1g}") for factor in factors}
+    if isinstance(value, int):
+        further = {round(one) for one in further}
+    return [one for one in further - {value} if _allowed(config, key, one)]
+
+
+def _allowed(config: Config, key: str, value: float) -> bool:
+    section, _, setting = key.partition(".")
+    settings = config.resolved()
+    place = settings[section]
+    *parents, leaf = setting.split(".")
+    for parent in parents:
+        place = place[parent]
+    place[leaf] = value
+    try:
+        Config.model_validate(settings)
+    except ValidationError:
+        return False
+    return True

@@ -81,6 +81,20 @@ def _signs(pairs: int) -> Array:
     return 1.0 - 2.0 * bits.astype(np.float64)
 
 
+def t_test_p_value(differences: ArrayLike) -> Array:
+    """Two-sided p of Student's t test of the mean against zero; ``differences`` (..., n).
+
+    Without any deviation it is 0, of nothing but zeros 1. Raises ValueError for n < 2.
+    """
+    differences = _checked(differences, at_least=2)
+    pairs = differences.shape[-1]
+    mean = np.abs(differences.mean(axis=-1))
+    error = differences.std(axis=-1, ddof=1) / math.sqrt(pairs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_values = 2 * special.stdtr(pairs - 1, -mean / error)
+    return np.where(error > 0, p_values, np.where(mean > 0, 0.0, 1.0))
+
+
 def smallest_p_value(pairs: int) -> float:
     """Return the smallest p that the sign-flip test of so many pairs can have."""
     return float(2.0 ** (1 - pairs)) if pairs <= EXACT_UP_TO else 1 / (1 + _DRAWN_PATTERNS)

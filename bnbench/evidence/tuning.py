@@ -37,6 +37,16 @@ class Candidates:
         settings = candidate.config.settings()
         return {key: settings[key] for key in self.keys}
 
+    def tried(self, key: str) -> tuple[Any, ...]:
+        """Return the values of one setting that were tried, each once, in their order."""
+        return tuple(dict.fromkeys(self.values(e)[key] for e in self.experiments))
+
+    def judged(self, candidate: Experiment) -> Experiment:
+        """Return a candidate with the seeds alone that it was judged by."""
+        seeds = candidate.records.keys() & set(self.seeds)
+        records = {seed: candidate.records[seed] for seed in sorted(seeds)}
+        return Experiment(candidate.label, records or candidate.records, candidate.metric)
+
     @property
     def grid(self) -> tuple[tuple[Any, ...], ...]:
         """The values that were tried, in their order."""

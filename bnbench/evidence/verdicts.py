@@ -93,8 +93,17 @@ class Sample:
 
     @cached_property
     def p_value(self) -> float | None:
-        """Two-sided p of the sign-flip test."""
-        return float(stats.sign_flip_p_value(self.differences)) if self.pairs > 1 else None
+        """Two-sided p of the sign-flip test or, where that is larger, of Student's t test.
+
+        With a few seeds far off the former may find what the interval, made by the latter, denies.
+        """
+        if self.pairs < 2:
+            return None
+        flipped, student = (
+            float(test(self.differences))
+            for test in (stats.sign_flip_p_value, stats.t_test_p_value)
+        )
+        return max(flipped, student)
 
     @property
     def outcomes(self) -> tuple[int, int, int]:
@@ -225,11 +234,12 @@ class _Steps:
         return frozenset(rejected)
 
     def adjusted(self, contrast: int) -> tuple[float, float]:
-        """Return the adjusted p of a contrast, and the p that its step asks for."""
+        """Return the adjusted p of a contrast, and the p that Holm asks of it where he stops."""
         own = self.p_values[contrast]
         before = sorted(p for i, p in self.p_values.items() if p < own)
         steps = [p * (self.left - step) for step, p in enumerate([*before, own])]
-        return min(max(steps), 1.0), self.level(self.left - len(before))
+        passed = min(len(before), len(self.certain))  # Holm stops there, if not before
+        return min(max(steps), 1.0), self.level(self.left - passed)
 
 
 @dataclass(frozen=True)
@@ -257,7 +267,7 @@ class Contrast:
 
     ``verdict`` is None before the first look. ``next_look`` is the coming one of a contrast that is
     not decided, ``missing`` are the seeds it lacks; ``waits`` is True where the verdict hangs on
-    seeds of other contrasts of the family. ``unused`` counts the pairs beyond the plan's end.
+    seeds of other contrasts of the family. ``unused`` counts the pairs after the last look.
     ``below_margin`` marks a better or worse whose interval lies inside the margin, ``opposed`` a
     verdict that the last look, by itself, would not give. Of an undecided contrast ``seeds_needed``
     is the look that decides four times in five if the difference is what was seen, and
@@ -288,6 +298,13 @@ class Contrast:
     opposed: bool
     seeds_needed: int | None
     seeds_needed_at_margin: int | None
+
+    @property
+    def telling(self) -> Look | None:
+        """The look to quote: the last or, where that points elsewhere, the one that decided."""
+        if self.opposed:
+            return next(look for look in self.looks if look.seeds == self.decided_at)
+        return self.looks[-1] if self.looks else None
 
     @property
     def decided(self) -> bool:
@@ -333,8 +350,9 @@ def _contrast(
     tested = None if not samples else samples[-1 if standing.look is None else standing.look]
     decided_at = looks[standing.look or 0] if standing.verdict else None
     coming = () if standing.verdict else looks[len(samples) :]
+    fair = tested is not None and last.diverged[0] == last.diverged[1]
     likely = (
-        _likely(last, looks, coming, standing.left, margin) if tested and coming else (None, None)
+        _likely(last, looks, coming, standing.left, margin) if fair and coming else (None, None)
     )
     wins, ties, losses = last.outcomes
     share, share_interval = stats.probability_of_improvement(wins, ties, losses)
@@ -347,7 +365,9 @@ def _contrast(
         next_look=coming[0] if coming else None,
         missing=tuple(s for s in pairs.order[: sum(coming[:1])] if s not in pairs.both),
         waits=standing.look is not None and standing.verdict is None,
-        unused=len(pairs.both - set(pairs.order)),
+        unused=len(pairs.both) - len(pairs.both & set(pairs.order[: course[-1].seeds]))
+        if course
+        else 0,
         p_value=tested.p_value if tested else None,
         p_holm=standing.p_holm,
         p_required=standing.p_required,
@@ -360,7 +380,9 @@ def _contrast(
         verdict=standing.verdict or ("inconclusive" if samples else None),
         decided_at=decided_at,
         below_margin=standing.verdict in ("better", "worse") and _inside(interval, margin),
-        opposed=_opposed(standing.verdict, last.mean, interval, margin),
+        opposed=standing.verdict is not None
+        and tested is not last
+        and _opposed(standing.verdict, last.mean, interval, margin),
         seeds_needed=likely[0],
         seeds_needed_at_margin=likely[1],
     )

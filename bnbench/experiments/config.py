@@ -94,7 +94,8 @@ Number = Annotated[
     AfterValidator(_check_float32),
 ]
 Units = Annotated[int, Field(ge=1, le=65536)]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+LARGEST_SEED = 2**31 - 1
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 class _Section(BaseModel):

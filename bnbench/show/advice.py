@@ -1,11 +1,20 @@
 """What to do about what an answer lacks, as far as it depends on where one reads it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+Sweep = Mapping[str, tuple[Any, ...]]  # values by dotted key
+
+
+def _in_words(sweep: Sweep) -> str:
+    tried = (f"{key} at {', '.join(map(str, values))}" for key, values in sweep.items())
+    return f"try {', each with '.join(tried)}"
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The cures, in words where nothing can be typed; ``wider`` has a place for key and values."""
+    """The cures, in words where nothing can be typed."""
 
     more_seeds: str = ""
     all_pairs: str = ""
@@ -14,7 +23,8 @@ class Advice:
     standardize: str = "standardise the features"
     margin: str = "take a larger margin, or more test rows"
     balanced: str = "compare the balanced test accuracy, which counts every class alike"
-    wider: str = "try {key} at {values}"
+    recalls: str = "see the recall of every class"
+    sweep: Callable[[Sweep], str] = _in_words
 
 
 IN_WORDS = Advice()

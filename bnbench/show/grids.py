@@ -186,8 +186,8 @@ def candidates(tuning: "Tuning") -> Grid:
             (
                 one.name,
                 *map(_value, one.values(candidate).values()),
-                _seeds(candidate),
-                _mean(candidate),
+                _seeds(one.judged(candidate)),
+                _mean(one.judged(candidate)),
                 "best" if candidate is one.best else "",
             )
             for one in tuning.candidates

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from bnbench.evidence.health import (
+    AllDiverged,
     BestAtEnd,
     CoarseRows,
     Finding,
@@ -20,6 +21,11 @@ from bnbench.text import count, listed, percent
 def message(finding: Finding) -> str:
     """Return what was found, in a sentence without its end."""
     match finding:
+        case AllDiverged(experiment, runs):
+            return (
+                f"{experiment.label} fails to train at these settings: "
+                f"{'its one run' if runs == 1 else f'each of its {runs} runs'} diverged"
+            )
         case NotLearned(experiment, True, share):
             return (
                 f"{experiment.label} fails to train at these settings: every run says one class of "
@@ -27,13 +33,13 @@ def message(finding: Finding) -> str:
             )
         case NotLearned(experiment):
             return (
-                f"{experiment.label} fails to train at these settings: no run does better than "
-                "guessing"
+                f"{experiment.label} fails to train at these settings: no run does clearly "
+                "better than guessing"
             )
         case SomeLearned(experiment, learned, not_learned):
             return (
-                f"{experiment.label}: {count(learned, 'run')} learned and {not_learned} did no "
-                "better than guessing, so its mean stands for neither"
+                f"{experiment.label}: {count(learned, 'run')} learned and {not_learned} did "
+                "not do clearly better than guessing, so its mean stands for neither"
             )
         case ScalesApart(low, high):
             return (
@@ -53,7 +59,7 @@ def message(finding: Finding) -> str:
                 f"{percent(share)} % of the test rows are of one class: accuracy says little of "
                 "the others"
             )
-        case BestAtEnd(name, key, value, end):
+        case BestAtEnd(name, key, value, end, _):
             return (
                 f"{name} does best at the {end} {short_key(key)} that was tried, {value:g}; beyond "
                 "it may be better"
@@ -65,17 +71,17 @@ def message(finding: Finding) -> str:
 def cure(finding: Finding, advice: Advice) -> str:
     """Return what to do about it: what to type where one can type, else in words."""
     match finding:
-        case NotLearned() | SomeLearned():
+        case AllDiverged() | NotLearned() | SomeLearned():
             return advice.rates
         case ScalesApart():
             return advice.standardize
         case CoarseRows():
             return advice.margin
-        case NeverRight() | OneClassPrevails():
+        case NeverRight():
+            return advice.recalls
+        case OneClassPrevails():
             return advice.balanced
-        case BestAtEnd(_, key, value, end):
-            further = (value / 10, value / 3) if end == "smallest" else (value * 3, value * 10)
-            values = [round(v) if isinstance(value, int) else float(f"{v:.1g}") for v in further]
-            return advice.wider.format(key=key, values=",".join(f"{v:g}" for v in values))
+        case BestAtEnd():
+            return advice.sweep(finding.wider)
         case _:
             assert_never(finding)

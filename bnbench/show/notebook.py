@@ -16,7 +16,8 @@ CALLS = Advice(
     standardize='bnbench.run(…, settings={"data.standardize": True})',
     margin="margin=…, or more test rows",
     balanced='metric="test_balanced_accuracy"',
-    wider='bnbench.run(…, settings={{"{key}": ({values})}})',
+    recalls="study.report(), which has the recall of every class",
+    sweep=lambda sweep: f"bnbench.run(…, settings={dict(sweep)})",
 )
 
 

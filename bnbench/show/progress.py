@@ -68,7 +68,7 @@ class Voice:
         self, plan: PlanConfig, sought: Sequence[ExperimentContrast], runs: int, most: int
     ) -> None:
         """Tell what came of adding seeds until it is settled: so many runs of ``most``."""
-        undecided = [contrast for contrast in sought if not contrast.result.decided]
+        undecided = [c for c in sought if c.failing or not c.result.decided]
         looks = [contrast.result.decided_at or plan.most for contrast in sought]
         if not sought:
             self.notice("Nothing to settle: no two of the experiments share a protocol.")

@@ -50,15 +50,23 @@ def confound(contrast: ExperimentContrast) -> str:
 def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     """Return why a contrast has no verdict, or none but inconclusive; None where it has one."""
     result = contrast.result
-    if result.decided:
-        return None
     if comparison.tuning and not comparison.tuning.fair:
         return "not all experiments had the same values and seeds to choose from"
+    if contrast.failing and result.looks:
+        return f"{fails(contrast)} to train at these settings"
+    if result.decided:
+        return None
     if not result.looks:
         first = comparison.plan.first
         return f"{count(result.pairs, 'pair')}; verdicts begin at {first} seeds{_lacking(contrast)}"
     reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
+
+
+def fails(contrast: ExperimentContrast) -> str:
+    """Return which sides fail, with the verb."""
+    failing = [e.label for e in contrast.failing]
+    return f"{listed(failing)} {'fails' if len(failing) == 1 else 'fail'}"
 
 
 def _diverged_more(contrast: ExperimentContrast) -> str:
@@ -67,8 +75,8 @@ def _diverged_more(contrast: ExperimentContrast) -> str:
         return ""
     more = contrast.experiment if ours > theirs else contrast.baseline
     return (
-        f"{more.label} diverged more often ({ours} and {theirs} runs): its mean is over survivors, "
-        "so it is never better, nor equivalent"
+        f"{more.label} diverged more often ({max(ours, theirs)} runs, the other "
+        f"{min(ours, theirs)}): its mean is over survivors, so it is never better, nor equivalent"
     )
 
 
@@ -131,32 +139,51 @@ def _plan(comparison: Comparison) -> Iterator[str]:
             f"stated before the runs has ±{plan.margin:g}"
         )
     if comparison.plans - {plan}:
+        each = [{r.config.plan for r in e.records.values()} for e in comparison.experiments]
+        changed = any(len(plans) > 1 for plans in each) or comparison.question.plan
+        what = "the plan was changed after the first run" if changed else "the plans differ"
         yield (
-            f"the plan was changed after the first run ({_looks(plan)} now): the promise of one "
-            "false verdict in twenty is for a plan that was fixed before"
+            f"{what}; what counts is: {_looks(plan)}. The promise of one false verdict in twenty "
+            "is for one plan, fixed before the first run"
         )
-    unused = max((c.result.unused for c in comparison.contrasts), default=0)
-    if unused:
+    for seeds, pairs in _after_the_last_look(comparison).items():
         yield (
-            f"the plan ends at {plan.most} seeds; {count(unused, 'later pair')} are shown in the "
-            "experiments' means, not used in the contrasts"
+            f"the {count(pairs, 'pair')} of seeds after the look at {seeds} {_are(pairs)} in the "
+            "means of the experiments, not in the contrasts"
         )
     for contrast in comparison.contrasts:
         if contrast.result.opposed:
             result = contrast.result
             yield (
                 f"{named(contrast)}: {result.verdict} was decided at {result.decided_at} seeds and "
-                f"stays; the {result.looks[-1].seeds} seeds there are now point elsewhere"
+                f"stays; the {result.looks[-1].seeds} seeds looked at now point elsewhere"
             )
 
 
 def _looks(plan: PlanConfig) -> str:
-    return f"first look at {plan.first} seeds, then every {plan.step} to {plan.most}"
+    return (
+        f"first look at {plan.first} seeds, then every {plan.step} to {plan.most}, margin "
+        f"±{plan.margin:g}"
+    )
+
+
+def _after_the_last_look(comparison: Comparison) -> dict[int, int]:
+    """Return how many pairs no contrast has looked at yet, by the look that was the last."""
+    found: dict[int, int] = {}
+    for result in (contrast.result for contrast in comparison.contrasts):
+        if result.unused:
+            seeds = result.looks[-1].seeds
+            found[seeds] = max(found.get(seeds, 0), result.unused)
+    return found
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _diverged(comparison: Comparison) -> Iterator[str]:
     for e in comparison.experiments:
-        if e.diverged:
+        if e.diverged and e.values:
             yield (
                 f"{e.label}: {e.diverged} of {len(e.records)} runs diverged; its mean is over "
                 "survivors"

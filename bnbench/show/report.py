@@ -9,7 +9,7 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import Environment, RunRecord
 from bnbench.experiments.config import Config, dump_yaml
-from bnbench.experiments.sweep import typed_name
+from bnbench.experiments.sweep import label, typed_name
 from bnbench.show import grids, pages, plots, sentences
 from bnbench.show.grids import NOTHING, Column, Grid
 from bnbench.show.remarks import remarks
@@ -155,7 +155,10 @@ def _command(experiments: Sequence[Experiment]) -> str:
 
 
 def _file(experiment: Experiment) -> str:
-    return f"{typed_name(experiment.config)}.yaml"
+    name = typed_name(experiment.config)
+    if experiment.label != label(experiment.config):  # as another network is called so too
+        name += f"-{experiment.identity[1]}"
+    return f"{name}.yaml"
 
 
 def _experiment(experiment: Experiment, environments: Sequence[Environment]) -> dict[str, Any]:

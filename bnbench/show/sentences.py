@@ -1,28 +1,33 @@
 """What a comparison says, in plain words, and what it cannot say."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import ceil
 
 from bnbench.evidence import health
 from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
-from bnbench.evidence.experiment import Experiment
-from bnbench.evidence.tuning import Tuning
+from bnbench.evidence.tuning import CHOSEN_BY, Tuning
 from bnbench.experiments.sweep import short_key
 from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.health import cure, message
-from bnbench.show.remarks import named, reason
+from bnbench.show.remarks import fails, named, reason
 from bnbench.text import count, fixed, listed, signed
 
 _WHERE = {"after_activation": "after the activations", "before_activation": "before them"}
 
 
 def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
-    """Return the answer: before or after the activations, and what BN brings over the baseline."""
+    """Return the answer: before or after the activations, what BN brings, and what spoils it."""
     if len(comparison.experiments) == 1:
-        label = comparison.baseline.label
-        return [f"{label} is alone under this protocol: there is nothing to hold it against."]
+        alone = f"{comparison.baseline.label} is alone here: there is nothing to hold it against."
+        return [alone, *_health(comparison, advice)]
     placements = [c for c in comparison.contrasts if c.family == "placement"]
     said = [_placement(comparison, c, advice, len(placements) > 1) for c in placements]
-    return [*said, *_against_baseline(comparison, advice), *_health(comparison, advice)]
+    return [
+        *said,
+        *_against_baseline(comparison, advice),
+        *_floor(comparison),
+        *_health(comparison, advice),
+    ]
 
 
 def closing(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
@@ -42,22 +47,22 @@ def _placement(
     }
     after, before = sides["after_activation"], sides["before_activation"]
     of = f" ({after.label} against {before.label})" if several else ""
-    if contrast.failing and not comparison.smoke:
+    if contrast.failing and result.looks:
         return (
-            f"Before or after the activations is not answered{of}: "
-            f"{listed([e.label for e in contrast.failing])} "
-            f"{'fails' if len(contrast.failing) == 1 else 'fail'} to train at these settings."
+            f"Before or after the activations is not answered{of}: {fails(contrast)} to train at "
+            "these settings."
         )
     if result.verdict in ("better", "worse"):
         after_wins = (result.verdict == "better") == (contrast.experiment is after)
         first, second = ("After", "before") if after_wins else ("Before", "after")
-        size = _size(comparison, contrast, absolute=True)
-        return f"{first} the activations beats {second} them{of} by {size}{_ending(contrast)}."
+        lead = f"{first} the activations beats {second} them{of} by {_lead(comparison, contrast)}"
+        return f"{lead}{_ending(comparison, contrast)}."
     difference = _size(comparison, contrast, minus=contrast.experiment is before)
     if result.verdict == "equivalent":
         return (
             f"Before or after the activations makes no difference that matters{of}: after minus "
-            f"before is {difference}, within ±{comparison.margin:g}{_ending(contrast)}."
+            f"before is {difference}, within ±{comparison.margin:g}"
+            f"{_ending(comparison, contrast)}."
         )
     return (
         f"Before or after the activations is not decided{of}: after minus before is "
@@ -75,6 +80,7 @@ def describe_protocol(comparison: Comparison) -> str:
         "training.learning_rate": f"learning rate {training.learning_rate:g}",
         "training.momentum": f"momentum {training.momentum:g}" if training.momentum else "",
         "training.batch_size": f"batch size {training.batch_size}",
+        "data.standardize": "standardized" if data.standardize else "",
     }
     return ", ".join(text for key, text in shown.items() if text and key not in comparison.tuned)
 
@@ -102,31 +108,16 @@ def _best(comparison: Comparison) -> Iterator[str]:
     if not finished:
         yield "No run completed."
         return
-    best = max(finished, key=lambda e: e.mean or 0.0)
-    base = comparison.baseline.label
     metric = comparison.question.measure
+    best = max(finished, key=lambda e: metric.direction * (e.mean or 0.0))
+    base = comparison.baseline.label
     mean = f"{fixed(metric.scale * (best.mean or 0.0))} {metric.unit}"
     seeds = count(len(best.values), "seed")
-    if best is comparison.baseline:
-        yield f"{base}, the baseline, has the highest mean accuracy: {mean} over {seeds}."
-        return
-    contrast = comparison.against_baseline(best)
-    lead = (_lead(contrast) if contrast else "") + _cost(comparison, best)
-    yield f"{best.label} has the highest mean accuracy: {mean} over {seeds}{lead}."
-
-
-def _lead(contrast: ExperimentContrast) -> str:
-    base = contrast.baseline.label
-    if contrast.result.mean_difference is None:
-        return f", with no seed in common with {base}"
-    return ""
-
-
-def _cost(comparison: Comparison, experiment: Experiment) -> str:
-    ratio = comparison.ratios[experiment]
-    if ratio.ratio is None:
-        return ""
-    return f", at {ratio.ratio:.2f} times its epoch time"
+    survivors = f" (of {len(best.records)}; the others diverged)" if best.diverged else ""
+    who = f"{base}, the baseline," if best is comparison.baseline else best.label
+    ratio = comparison.ratios[best].ratio
+    cost = f", at {ratio:.2f} times the epoch time of {base}" if ratio else ""
+    yield f"{who} has the best mean {metric.heading}: {mean} over {seeds}{survivors}{cost}."
 
 
 def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
@@ -134,8 +125,7 @@ def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
     against = [
         c
         for c in comparison.contrasts
-        if c.baseline is comparison.baseline and c.family == "baseline"
-        if comparison.smoke or not c.failing  # which is said with the health
+        if c.family == "baseline" and not (c.failing and c.result.looks)  # said with the health
     ]
     base = comparison.baseline.label
     words = {
@@ -147,7 +137,8 @@ def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
         alike: dict[str, list[str]] = {}
         for contrast in against:
             if contrast.result.verdict == verdict:
-                alike.setdefault(_ending(contrast), []).append(_by(comparison, contrast))
+                ending = _ending(comparison, contrast)
+                alike.setdefault(ending, []).append(_by(comparison, contrast))
         for ending, said in alike.items():
             yield f"{start}: {listed(said)}{ending}."
     for contrast in against:
@@ -164,11 +155,18 @@ def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
 
 
 def _by(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    label, result = contrast.experiment.label, contrast.result
-    if result.verdict == "equivalent":
+    label = contrast.experiment.label
+    if contrast.result.verdict == "equivalent":
         return f"{label} with {_size(comparison, contrast)}"
-    below = " (less than the margin)" if result.below_margin else ""
-    return f"{label} by {_size(comparison, contrast, absolute=True)}{below}"
+    return f"{label} by {_lead(comparison, contrast)}"
+
+
+def _lead(comparison: Comparison, contrast: ExperimentContrast) -> str:
+    """Return by how much the better side leads."""
+    metric = comparison.question.measure
+    ours_leads = (contrast.result.verdict == "better") == (metric.direction == 1)
+    below = " (less than the margin)" if contrast.result.below_margin else ""
+    return _size(comparison, contrast, minus=not ours_leads, shown=fixed) + below
 
 
 def _size(
@@ -176,66 +174,92 @@ def _size(
     contrast: ExperimentContrast,
     *,
     minus: bool = False,
-    absolute: bool = False,
+    shown: Callable[[float], str] = signed,
 ) -> str:
     """Return the difference with its interval, from the other side with ``minus``."""
     result, metric = contrast.result, comparison.question.measure
-    if result.mean_difference is None:
+    mean, interval = result.mean_difference, result.interval
+    if result.telling:
+        mean, interval = result.telling.mean, result.telling.interval
+    if mean is None:
         return "unknown"
-    minus = minus or (absolute and result.mean_difference < 0)
     scale = -metric.scale if minus else metric.scale
-    shown = fixed if absolute else signed
-    ends = sorted(scale * end for end in result.interval or ())
-    interval = f" [{', '.join(map(shown, ends))}]" if ends else ""
+    ends = sorted(scale * end for end in interval or ())
+    within = f" [{', '.join(map(shown, ends))}]" if ends else ""
     unit = "points" if metric.difference_unit == "pp" else metric.difference_unit
-    return f"{shown(scale * result.mean_difference)} {unit}{interval}"
+    return f"{shown(scale * mean)} {unit}{within}"
 
 
-def _ending(contrast: ExperimentContrast) -> str:
-    """Return when it was decided, and whether it holds for new images."""
-    decided = f", decided at {contrast.result.decided_at} seeds"
+def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
+    """Return when it was decided, and whether it holds for later seeds and for new images."""
+    result = contrast.result
+    said = f", decided at {result.decided_at} seeds"
+    if result.opposed:
+        return f"{said}, though the {result.looks[-1].seeds} seeds looked at now point elsewhere"
     match contrast.new_images.holds if contrast.new_images else None:
         case True:
-            return f"{decided}; holds for new images"
+            return f"{said}; holds for new images"
         case False:
-            return f"{decided}; open for new images{_rows(contrast)}"
+            return f"{said}; open for new images{_hopeless(comparison, contrast)}"
         case _:
-            return decided
+            return said
 
 
-def _rows(contrast: ExperimentContrast) -> str:
-    images = contrast.new_images
-    if images is None or images.rows_needed is None:
+def _hopeless(comparison: Comparison, contrast: ExperimentContrast) -> str:
+    """Say where no number of seeds would make it hold on these test rows."""
+    images, mean = contrast.new_images, abs(contrast.result.mean_difference or 0.0)
+    if images is None or not mean:
         return ""
+    room = mean
+    if contrast.result.verdict == "equivalent":
+        room = comparison.margin / comparison.question.measure.scale - mean
+    if not 0 < room < images.floor:
+        return ""
+    needed = ceil(images.rows * (images.floor / room) ** 2)
     return (
-        f", which no number of seeds settles on {images.rows:,} test rows; about "
-        f"{images.rows_needed:,} would"
+        f", which no number of seeds changes on {images.rows:,} test rows; more than {needed:,} "
+        "would, if it stays as it is"
+    )
+
+
+def _floor(comparison: Comparison) -> Iterator[str]:
+    """Say where the test rows are too few for the margin, however many seeds there are."""
+    images = [c.new_images for c in comparison.contrasts if c.new_images]
+    coarse = [found for found in images if found.rows_needed]
+    if not coarse or comparison.smoke:
+        return
+    widest = max(coarse, key=lambda found: found.floor)
+    floor = fixed(comparison.question.measure.scale * widest.floor)
+    yield (
+        f"For new images no number of seeds gets below ±{floor} points on these {widest.rows:,} "
+        f"test rows; ±{comparison.margin:g} takes about {widest.rows_needed:,}."
     )
 
 
 def _open(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
     """Return why it is open and what would settle it."""
-    said = reason(comparison, contrast) or ""
-    result = contrast.result
-    if result.looks and result.next_look and result.verdict:
-        said += _likely(comparison, contrast)
-    if result.next_look and advice.more_seeds:
+    said = (reason(comparison, contrast) or "") + _likely(comparison, contrast)
+    if contrast.result.next_look and advice.more_seeds and not contrast.failing:
         said += f": {advice.more_seeds}"
-    return said + _rows(contrast)
+    return said
 
 
 def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
     """Return how many seeds settle it four times in five."""
     result, most = contrast.result, comparison.plan.most
-    observed, at_margin = (
-        f"by {seeds} seeds" if seeds else f"not by {most} seeds"
-        for seeds in (result.seeds_needed, result.seeds_needed_at_margin)
-    )
+    if not result.next_look or not result.looks or result.diverged[0] != result.diverged[1]:
+        return ""
+    if not result.std_difference or not result.verdict:
+        return ""
+    observed, at_margin = result.seeds_needed, result.seeds_needed_at_margin
+    if observed is None and at_margin is None:
+        return f" (no look up to {most} seeds settles it four times in five)"
     if observed == at_margin:
-        return f" (four times in five it is settled {observed})"
+        return f" (four times in five {observed} seeds settle it)"
+    texts = [f"{n} seeds" if n else f"no look up to {most} seeds" for n in (observed, at_margin)]
     return (
-        f" (four times in five it is settled {observed} if it stays as it is, {at_margin} if the "
-        "true difference is the margin)"
+        f" (four times in five {texts[0]} settle it if it stays as it is, {texts[1]} if the true "
+        "difference is the margin)"
     )
 
 
@@ -279,17 +303,30 @@ def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
     if len(comparison.contrasts) < pairs:
         how = f" ({advice.all_pairs})" if advice.all_pairs else ""
         yield f"The other pairs are not tested here; contrasting all pairs does{how}."
-    rows = comparison.baseline.newest.data.rows[2]
-    yield (
-        f"Intervals and verdicts are for new seeds on these {rows:,} test rows and stay right as "
-        "seeds are added by the plan; it is said where they hold for new images too."
-    )
+    yield _scope(comparison)
     yield "All of it is for this network, data set and training budget, and says nothing of others."
 
 
 def _seeds_of_choice(tuning: Tuning) -> str:
     if not all(one.paired for one in tuning.candidates):
         return ""  # a remark says so
+    seeds = {len(one.judged(e).records) for one in tuning.candidates for e in one.experiments}
+    first = f"the first {seeds.pop()} seeds" if len(seeds) == 1 else "the first seeds"
     if any(e.diverged for one in tuning.candidates for e in one.experiments):
-        return ", over the seeds that all its values with the smallest share of diverged runs have"
-    return ", over the seeds that all its values have"
+        return (
+            f", over those of {first} that its values with the smallest share of diverged runs have"
+        )
+    return f", over {first}"
+
+
+def _scope(comparison: Comparison) -> str:
+    """Return what the intervals and verdicts are for."""
+    metric, rows = comparison.question.measure, comparison.baseline.newest.data.rows
+    validation = metric is CHOSEN_BY
+    of = f"these {rows[1]:,} validation rows" if validation else f"these {rows[2]:,} test rows"
+    start = (
+        f"Intervals and verdicts are for new seeds on {of} and stay right as seeds are added by "
+    )
+    if metric.by_row:
+        return f"{start}the plan; it is said where they hold for new images too."
+    return f"{start}the plan; for new images they are not worked out with this metric."

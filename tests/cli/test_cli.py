@@ -253,7 +253,7 @@ def test_plot_draws_the_protocol_that_is_asked_for(runs, tmp_path: Path) -> None
     assert (unknown.returncode, unknown.stderr) == (
         2,
         "bnbench: --protocol: none named 00000000; there are: "
-        f"{newer.protocol_id}, {record().protocol_id}\n",
+        f"{newer.protocol_id}, {record().protocol_id}, all\n",
     )
     assert plot("picture.jpg").returncode == 2
     assert {path.name for path in tmp_path.glob("*.*")} == {"newest.svg", "older.svg"}

@@ -72,7 +72,9 @@ def studied(
         p_equivalence[..., place] = stats.equivalence_p_value(seen, margin)
         far = np.abs(seen.sum(axis=-1)) >= np.sqrt(np.sum(seen**2, axis=-1))
         wanted = far & ~settled
-        p_difference[wanted, place] = stats.sign_flip_p_value(seen[wanted])
+        p_difference[wanted, place] = np.maximum(
+            stats.sign_flip_p_value(seen[wanted]), stats.t_test_p_value(seen[wanted])
+        )
         p_difference[settled, place] = np.nan
         settled |= p_difference[..., place] <= levels[0][place]
         settled |= p_equivalence[..., place] <= levels[1][place]

@@ -147,9 +147,9 @@ def test_a_best_value_at_the_end_and_uneven_grids_are_told() -> None:
     said = [line for line in answer(uneven) if "does best at" in line]
     assert said == [
         "no_bn does best at the smallest learning_rate that was tried, 0.01; beyond it may be "
-        "better: try training.learning_rate at 0.001,0.003.",
+        "better: try training.learning_rate at 0.001, 0.003, 0.01, 0.1.",
         "pre_act does best at the largest learning_rate that was tried, 0.1; beyond it may be "
-        "better: try training.learning_rate at 0.3,1.",
+        "better: try training.learning_rate at 0.001, 0.01, 0.1, 0.3, 1.0.",
     ]
     assert not any("no_bn does best" in line for line in answer(tuned(BOTH)))
 

@@ -104,7 +104,7 @@ def test_between_looks_the_last_look_counts():
     """Seeds 15 and 16, far off as they are, wait for the look at 20."""
     fifteen, more = judged(OPEN[:15]), judged([*OPEN[:15], 50.0, 50.0])
     assert fifteen.missing == (15, 16, 17, 18, 19)
-    assert more == dataclasses.replace(fifteen, missing=(17, 18, 19))
+    assert more == dataclasses.replace(fifteen, missing=(17, 18, 19), unused=2)
     assert (more.pairs, more.next_look, more.wins) == (15, 20, fifteen.wins)
 
 
@@ -428,7 +428,17 @@ def test_of_a_metric_of_which_less_is_better_the_differences_are_turned_round():
     assert negated(judged([])) == judged([])
 
 
-def test_p_of_a_look_is_that_of_the_sign_flip_test():
+def test_p_of_a_look_is_the_larger_of_two_tests():
     """It is of the look that decided, else of the last that took place."""
-    assert judged(OPEN[:17]).p_value == stats.sign_flip_p_value(OPEN[:15])
-    assert judged(CLEAR[:20]).p_value == stats.sign_flip_p_value(CLEAR[:10])
+    for gains, seeds in ((OPEN[:17], 15), (CLEAR[:20], 10)):
+        tests = stats.sign_flip_p_value, stats.t_test_p_value
+        assert judged(gains).p_value == max(float(test(gains[:seeds])) for test in tests)
+
+
+def test_a_few_far_seeds_decide_nothing():
+    """What the sign-flip test alone would find is not found while the interval holds zero."""
+    gains = [0.1] * 9 + [5.0]
+    assert stats.sign_flip_p_value(gains) < 0.0125
+    contrast = judged(gains)
+    assert contrast.interval[0] < 0 < contrast.interval[1]
+    assert contrast.verdict == "inconclusive"

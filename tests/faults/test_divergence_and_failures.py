@@ -43,7 +43,7 @@ def test_a_learning_rate_that_explodes(
     assert_comparable(folder, experiments=2)
     again = forge.run("run", bad, good, "--runs-dir", folder)
     assert again.returncode == 1
-    assert ": 4 recorded, 0 to make." in again.stderr
+    assert ", 4 recorded, 0 to make." in again.stderr
     under = bnbench("compare", "--runs-dir", folder, "--fail-under", 0)
     assert (under.returncode, under.stderr) == (1, "bnbench: bad: no run completed\n")
 

@@ -27,7 +27,7 @@ from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
 from bnbench.show import formats, plots
 from bnbench.training import TRAINING_VERSION
-from bnbench.training.agenda import plan
+from bnbench.training.agenda import agenda, interleave
 from tests.faults.stores import STORES
 from tests.faults.stores.driving import Done, drive
 from tests.faults.stores.shelf import Content, Shelf, home_of, runs_of, shifted
@@ -452,7 +452,7 @@ def parsed(content: Content) -> RunRecord:
 
 
 def test_what_a_run_would_make(shelf: Shelf) -> None:
-    """Of each config that is asked for, it takes what counts and plans what is missing."""
+    """Of each config that is asked for, it takes what counts and makes what is missing."""
     contents = [*shelf.counted, *runs_of("post_act", [0.9]), *runs_of("pre_act", shifted(0.9)[:1])]
     for config in {home_of(content): parsed(content).config for content in contents}.values():
         recorded = {
@@ -466,12 +466,12 @@ def test_what_a_run_would_make(shelf: Shelf) -> None:
         store = RecordStore(shelf.folder)
         if len(states) > 1:
             with pytest.raises(InputError, match="made on other data"):
-                plan(datasets, store)
+                agenda(interleave(datasets), datasets, store)
         elif config.name == shelf.blocked:
             with pytest.raises(EnvironmentFault, match="cannot be written"):
-                plan(datasets, store)
+                agenda(interleave(datasets), datasets, store)
         else:
-            assert_planned(config, recorded, datasets, store)
+            assert_sorted_out(config, recorded, datasets, store)
 
 
 def with_checksum(sha256: str) -> Dataset:
@@ -479,16 +479,16 @@ def with_checksum(sha256: str) -> Dataset:
     return Dataset(rows, rows, rows, rows, rows, rows, 10, (28, 28), 1.0, sha256)
 
 
-def assert_planned(
+def assert_sorted_out(
     config: Config,
     recorded: dict[int, Content],
     datasets: dict[Config, Dataset],
     store: RecordStore,
 ) -> None:
-    planned = plan(datasets, store)
-    assert_harmless("".join(planned.warnings))
+    found = agenda(interleave(datasets), datasets, store)
+    assert_harmless("".join(found.warnings))
     current = {s for s, c in recorded.items() if c["training_version"] == TRAINING_VERSION}
-    assert {record.seed for record in planned.recorded} == current
-    assert {trial.seed for trial in planned.missing} == set(config.seed_list) - current
-    for record in planned.recorded:
+    assert {record.seed for record in found.recorded} == current
+    assert {trial.seed for trial in found.missing} == set(config.seed_list) - current
+    for record in found.recorded:
         assert record.test_accuracy == recorded[record.seed]["test_accuracy"]

@@ -187,16 +187,16 @@ def test_the_answer_comes_first(comparison: Comparison) -> None:
         "Better than no_bn: pre_act by 1.00 points [1.00, 1.00], decided at 10 seeds; holds "
         "for new images.",
         "post_act against no_bn is not decided: +0.00 points [-0.41, +0.41]; next look at 15 "
-        "seeds (four times in five it is settled by 30 seeds if it stays as it is, by 40 "
-        "seeds if the true difference is the margin).",
+        "seeds (four times in five 30 seeds settle it if it stays as it is, 40 seeds if the "
+        "true difference is the margin).",
     ]
 
 
 def test_the_closing_sentences(comparison: Comparison) -> None:
     """The best and its cost, and what the data cannot say."""
     assert closing(comparison, Advice(all_pairs="--all-pairs")) == [
-        "pre_act has the highest mean accuracy: 89.10 % over 10 seeds, at 1.30 times its epoch "
-        "time.",
+        "pre_act has the best mean test accuracy: 89.10 % over 10 seeds, at 1.30 times the epoch "
+        "time of no_bn.",
         "post_act and pre_act differ from no_bn in the input BN too: that gain is not the hidden "
         "layers' alone; an experiment with input BN and no other would tell how much is.",
         "Intervals and verdicts are for new seeds on these 10,000 test rows and stay right as "
