@@ -162,12 +162,17 @@ def _listing(folder: str | Path) -> list[os.DirEntry[str]]:
 
 
 def _is_no_record(entry: os.DirEntry[str], of_runs: bool) -> bool:
-    """Whether the entry may lie among records: notes, what belongs to a run, event files."""
+    """Whether the entry may lie among records: notes, what belongs to a run, event files.
+
+    A folder that holds no runs may hold packed records: it is a folder of records of its own.
+    """
     if entry.name.endswith(".json"):
         return False
     if entry.is_dir(follow_symlinks=False):
         return _holds_events_alone(entry.path)
-    return entry.name == "README.md" or (of_runs and _SIDECAR.fullmatch(entry.name) is not None)
+    if of_runs:
+        return entry.name == "README.md" or _SIDECAR.fullmatch(entry.name) is not None
+    return entry.name == "README.md" or packed.is_packed(entry)
 
 
 def _holds_events_alone(folder: str) -> bool:

@@ -84,7 +84,10 @@ def test_the_plan_is_that_of_the_newest_run() -> None:
     (found,) = compare(made)
     assert (found.plan.first, found.margin) == (9, 0.3)
     assert found.contrasts[0].result.decided_at == 9
-    assert any(line.startswith("the plans differ; what counts is: first look at 9") for line in remarks(found))
+    assert any(
+        line.startswith("the plans differ; what counts is: first look at 9")
+        for line in remarks(found)
+    )
     (found,) = compare(records(no_bn=TEN, pre_act=TEN), margin=0.5)
     assert found.margin == 0.5
     assert any("margin of ±0.5 was given" in line for line in remarks(found))
@@ -105,7 +108,9 @@ def test_why_there_is_no_verdict_is_said() -> None:
     )
     (found,) = compare(records(no_bn=TEN, pre_act=[None, None, *shifted(0.01)[2:]]))
     assert found.contrasts[0].result.verdict == "inconclusive"
-    assert "pre_act diverged more often (2 runs, the other 0)" in (reason(found, found.contrasts[0]) or "")
+    assert "pre_act diverged more often (2 runs, the other 0)" in (
+        reason(found, found.contrasts[0]) or ""
+    )
 
 
 def test_new_images_are_told_apart() -> None:

@@ -7,12 +7,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bnbench.evidence import packed
+from bnbench.evidence.images import crossed
 from bnbench.evidence.packed import pack
+from bnbench.evidence.records import RunRecord
+from bnbench.evidence.stats import mean_interval
 from bnbench.evidence.store import RecordStore
-from tests.conftest import record, records
+from tests.conftest import ROOT, record, records
 
 Write = Callable[..., Path]
 MADE = records(no_bn=[0.88, None, 0.87], pre_act=[0.89, 0.9])
@@ -137,3 +141,44 @@ def test_only_files_directly_in_the_folder_are_packed_records(runs: Write) -> No
     (folder / "folder.jsonl.gz").mkdir()
     found, warnings = RecordStore(folder).read_all()
     assert (found, warnings) == ([record(), record(seed=1)], [])
+
+
+def test_a_folder_of_packed_records_among_others_is_one_of_its_own(tmp_path: Path) -> None:
+    """It neither counts in `runs` nor is odd there; asked for by itself, it has its records."""
+    store = RecordStore(tmp_path)
+    store.prepare()
+    store.keep(record())
+    (tmp_path / "reference").mkdir()
+    pack([record("pre_act")], tmp_path / "reference" / "study.jsonl.gz")
+    assert store.read_all() == ([record()], [])
+    assert RecordStore(tmp_path / "reference").read_all() == ([record("pre_act")], [])
+
+
+def test_the_reference_records_say_what_the_readme_says() -> None:
+    """Seeds only and seeds with images, at 95 %, for the contrasts of the seven networks."""
+    found, warnings = RecordStore(ROOT / "runs" / "reference").read_all()
+    runs: dict[str, dict[int, RunRecord]] = {}
+    for each in found:
+        runs.setdefault(each.experiment, {})[each.seed] = each
+    assert (warnings, len(runs), {len(seeds) for seeds in runs.values()}) == ([], 7, {10})
+    for first, second, mean, seeds_only, images_too, floor in (
+        ("input_bn", "no_bn", 1.95, 0.31, 0.39, None),
+        ("post_act", "no_bn", 1.81, 0.32, 0.39, 0.25),
+        ("pre_act", "no_bn", 1.32, 0.36, 0.41, None),
+        ("post_act", "input_bn", -0.14, 0.18, 0.19, None),
+        ("pre_act", "input_bn", -0.63, 0.16, 0.18, None),
+        ("pre_act", "post_act", -0.49, 0.10, 0.12, 0.07),
+    ):
+        rows = np.stack(
+            [
+                runs[first][s].correct().astype(np.int8) - runs[second][s].correct()
+                for s in range(10)
+            ]
+        )
+        layout = crossed(rows)
+        assert layout is not None
+        low, high = mean_interval(rows.mean(axis=1))
+        wide = layout.interval(0.05)
+        told = [100 * layout.mean, 50 * float(high - low), 50 * (wide[1] - wide[0])]
+        assert told == pytest.approx([mean, seeds_only, images_too], abs=0.011)
+        assert floor is None or 100 * layout.floor == pytest.approx(floor, abs=0.01)

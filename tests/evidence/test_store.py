@@ -105,7 +105,6 @@ def test_what_belongs_to_runs_is_no_damage(runs: Write) -> None:
         "tb/no_bn-44136fa3/seed-0000/seed-0000.json",
         "tb/no_bn-44136fa3/events.out.tfevents.0.bnbench",
         "elsewhere/seed-0000.keras",
-        "elsewhere/records.jsonl.gz",
         "model.keras",
     ],
 )
