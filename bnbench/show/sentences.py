@@ -18,7 +18,8 @@ _WHERE = {"after_activation": "after the activations", "before_activation": "bef
 def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
     """Return the answer: before or after the activations, what BN brings, and what spoils it."""
     if len(comparison.experiments) == 1:
-        alone = f"{comparison.baseline.label} is alone here: there is nothing to hold it against."
+        label = comparison.baseline.label
+        alone = f"{label} is alone under this protocol: there is nothing to hold it against."
         return [alone, *_health(comparison, advice)]
     placements = [c for c in comparison.contrasts if c.family == "placement"]
     said = [_placement(comparison, c, advice, len(placements) > 1) for c in placements]

@@ -160,7 +160,8 @@ def a_packed_file_of_empty_lines(shelf: Shelf) -> None:
 def packed_records_where_no_one_looks(shelf: Shelf) -> None:
     shelf.put_two()
     line = json.dumps(raw("no_bn", 0, 0.99)).encode() + b"\n"
-    for place in ("deeper/study.jsonl.gz", "study.jsonl.GZ", "study.json.gz"):
+    shelf.write("deeper/study.jsonl.gz", gzip.compress(line))  # which is a folder of its own
+    for place in ("study.jsonl.GZ", "study.json.gz"):
         shelf.write(place, gzip.compress(line))
         shelf.warned.append(f"{shelf.folder / place}: skipped: not a run record")
     shelf.spoil("study.jsonl", line, "a copy of no_bn seed 0")
