@@ -2,7 +2,7 @@
 
 from bnbench.show.advice import Advice, Sweep
 
-RUN = "bnbench run CONFIG..."
+RUN = "the same run with"  # its other options too: what was set makes the networks
 
 
 def _sweep(sweep: Sweep) -> str:
@@ -16,7 +16,6 @@ COMMANDS = Advice(
     protocol="bnbench compare --protocol ID, or all",
     rates=f"{RUN} --set training.learning_rate=0.001,0.003,0.01,0.03",
     standardize=f"{RUN} --set data.standardize=true",
-    margin="bnbench compare --margin POINTS, or take more test rows",
     balanced="bnbench compare --metric test_balanced_accuracy",
     recalls="bnbench report, which has the recall of every class",
     sweep=_sweep,

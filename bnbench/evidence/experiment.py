@@ -15,6 +15,8 @@ from bnbench.experiments.config import Config
 from bnbench.experiments.sweep import label
 
 Identity = tuple[str, str]  # name and experiment id
+_UNLIKELY = 0.01
+_FEW = 1000  # rows
 _CHANCE = 3.0  # standard errors over guessing, from which on a network has learned something
 
 
@@ -175,16 +177,30 @@ def learned(record: RunRecord) -> bool:
     """Tell whether a run does better than guessing: by its balanced accuracy on the test rows.
 
     Better is more than three standard errors above a guess at every class alike, or more than
-    halfway from it to perfect, and not to say the same class of every row.
+    halfway from it to perfect, and not to say the same class of every row. Of two classes on few
+    rows it is also what Fisher's exact test takes for no guess at 1 %.
     """
     right, rows = _by_class(record)
     if not rows or says_one_class(record):
         return False
+    if len(rows) == 2 and sum(rows) <= _FEW and _fisher(right, rows) < _UNLIKELY:
+        return True
     balanced = sum(r / n for r, n in zip(right, rows, strict=True)) / len(rows)
     guess = 1 / len(rows)
     error = math.sqrt(sum(guess * (1 - guess) / n for n in rows)) / len(rows)
     halfway = (1 + guess) / 2  # with few rows three standard errors would be out of reach
     return balanced > min(guess + _CHANCE * error, halfway)
+
+
+def _fisher(right: list[int], rows: list[int]) -> float:
+    """Return how likely a guess with as many rows called the second class has as many right."""
+    called = right[1] + rows[0] - right[0]
+    total = math.comb(sum(rows), called)
+    most = min(called, rows[1])
+    return sum(
+        math.comb(rows[1], k) * math.comb(rows[0], called - k) / total
+        for k in range(right[1], most + 1)
+    )
 
 
 def says_one_class(record: RunRecord) -> bool:

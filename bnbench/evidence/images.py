@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bnbench.evidence.levels import ALPHA
 from bnbench.evidence.stats import Interval
 from bnbench.evidence.verdicts import Verdict
 
@@ -100,7 +101,9 @@ def for_new_images(
 ) -> NewImages | None:
     """Return what `crossed` makes of a verdict; ``levels`` are the last look's, two- and one-sided.
 
-    ``margin`` is a share of 1. None where the differences are too few to tell.
+    ``margin`` is a share of 1. None where the differences are too few to tell. Equivalence holds
+    only where there are so many rows that a share of the margin would hardly have gone unseen
+    among them: all rows alike is no proof on a few.
     """
     layout = crossed(differences)
     if layout is None:
@@ -111,8 +114,8 @@ def for_new_images(
     bears_out = {
         "better": low > 0,
         "worse": high < 0,
-        "equivalent": layout.variance == layout.mean == 0
-        or (-margin < inner_low and inner_high < margin),
+        "equivalent": 1 - ALPHA ** (1 / layout.rows) < margin
+        and (layout.variance == 0 or (-margin < inner_low and inner_high < margin)),
     }
     return NewImages(
         interval=(low, high),

@@ -21,7 +21,7 @@ class Advice:
     protocol: str = "asking for the protocol"
     rates: str = "try other learning rates"
     standardize: str = "standardise the features"
-    margin: str = "take a larger margin, or more test rows"
+    margin: str = "take more test rows, or state a larger margin before the first run"
     balanced: str = "compare the balanced test accuracy, which counts every class alike"
     recalls: str = "see the recall of every class"
     sweep: Callable[[Sweep], str] = _in_words

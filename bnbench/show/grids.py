@@ -416,7 +416,8 @@ def verdict(contrast: "ExperimentContrast") -> str:
     """Return the verdict with the look that it fell at or the one that comes."""
     result = contrast.result
     if contrast.failing and result.looks:
-        return f"{' and '.join(e.label for e in contrast.failing)} fails to train"
+        alone = contrast.failing == (contrast.baseline,)
+        return "baseline fails" if alone else "fails to train"
     if result.decided:
         below = ", below the margin" * result.below_margin
         return f"{result.verdict} at {result.decided_at}{below}"
@@ -441,7 +442,8 @@ def _because(contrast: "ExperimentContrast") -> str:
 
 def on_new_images(contrast: "ExperimentContrast") -> str:
     """Return whether the verdict holds for new images."""
-    holds = contrast.new_images.holds if contrast.new_images else None
+    images = None if contrast.failing else contrast.new_images
+    holds = images.holds if images else None
     return NOTHING if holds is None else "holds" if holds else "open"
 
 

@@ -34,7 +34,7 @@ def message(finding: Finding) -> str:
         case NotLearned(experiment):
             return (
                 f"{experiment.label} fails to train at these settings: no run does clearly "
-                "better than guessing"
+                "better than guessing, or there is nothing to learn in these features"
             )
         case SomeLearned(experiment, learned, not_learned):
             return (
@@ -53,7 +53,8 @@ def message(finding: Finding) -> str:
                 f"margin of {margin:g}: that takes {needed:,} rows at least"
             )
         case NeverRight(experiment, classes):
-            return f"{experiment.label} has no test row right of {listed(classes)}"
+            which = "class" if len(classes) == 1 else "classes"
+            return f"{experiment.label} has no test row right of {which} {listed(classes)}"
         case OneClassPrevails(share):
             return (
                 f"{percent(share)} % of the test rows are of one class: accuracy says little of "

@@ -14,7 +14,6 @@ CALLS = Advice(
     all_pairs="all_pairs=True",
     rates='bnbench.run(…, settings={"training.learning_rate": (0.001, 0.003, 0.01, 0.03)})',
     standardize='bnbench.run(…, settings={"data.standardize": True})',
-    margin="margin=…, or more test rows",
     balanced='metric="test_balanced_accuracy"',
     recalls="study.report(), which has the recall of every class",
     sweep=lambda sweep: f"bnbench.run(…, settings={dict(sweep)})",

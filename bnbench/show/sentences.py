@@ -24,6 +24,7 @@ def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
     placements = [c for c in comparison.contrasts if c.family == "placement"]
     said = [_placement(comparison, c, advice, len(placements) > 1) for c in placements]
     return [
+        *_smoke(comparison),
         *said,
         *_against_baseline(comparison, advice),
         *_floor(comparison),
@@ -115,6 +116,10 @@ def _best(comparison: Comparison) -> Iterator[str]:
     mean = f"{fixed(metric.scale * (best.mean or 0.0))} {metric.unit}"
     seeds = count(len(best.values), "seed")
     survivors = f" (of {len(best.records)}; the others diverged)" if best.diverged else ""
+    equal = [e.label for e in finished if e.mean == best.mean]
+    if len(equal) > 1:
+        yield f"{listed(equal)} share the best mean {metric.heading}: {mean}."
+        return
     who = f"{base}, the baseline," if best is comparison.baseline else best.label
     ratio = comparison.ratios[best].ratio
     cost = f", at {ratio:.2f} times the epoch time of {base}" if ratio else ""
@@ -288,12 +293,16 @@ def _input_share(comparison: Comparison) -> str:
     return "; an experiment with input BN and no other would tell how much is"
 
 
-def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
+def _smoke(comparison: Comparison) -> Iterator[str]:
     if comparison.smoke:
         yield (
             "This is a smoke run on the shipped sample: it shows that the program works, not which "
             "placement is better."
         )
+
+
+def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
+    if comparison.smoke:
         return
     if comparison.tuning:
         yield (

@@ -218,7 +218,7 @@ def test_a_smoke_run_is_labelled() -> None:
     sample = ["data.dataset=fashion_mnist_sample", "data.validation_size=500"]
     (found,) = compare([record(overrides=sample), record("pre_act", overrides=sample)])
     assert found.smoke
-    assert "This is a smoke run on the shipped sample" in closing(found)[-1]
+    assert "This is a smoke run on the shipped sample" in answer(found)[0]
 
 
 def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Comparison) -> None:

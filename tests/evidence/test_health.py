@@ -1,0 +1,125 @@
+"""What makes a comparison unfit to rely on, found in records made by hand; words and cures."""
+
+import numpy as np
+import pytest
+
+from bnbench.cli.advice import COMMANDS
+from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.health import health
+from bnbench.evidence.records import RunRecord, pack_bits
+from bnbench.evidence.store import RecordStore
+from bnbench.show.health import cure, message
+from bnbench.show.sentences import answer
+from tests.conftest import ROOT, compare, record, records
+
+TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
+
+
+def by_class(config: str, seed: int, right: list[int], rows: list[int], **changes) -> RunRecord:
+    """Make a record with so many right test rows of each class."""
+    bits = np.concatenate([np.arange(n) < r for r, n in zip(right, rows, strict=True)])
+    return record(
+        config,
+        seed,
+        sum(right) / sum(rows),
+        test_accuracy=sum(right) / sum(rows),
+        test_correct=pack_bits(bits),
+        classes=len(rows),
+        rows=(1000, 100, sum(rows)),
+        test_rows_by_class=tuple(rows),
+        test_correct_by_class=tuple(right),
+        **changes,
+    )
+
+
+def kinds(comparison: Comparison) -> list[str]:
+    return [found.kind for found in health(comparison)]
+
+
+def test_the_reference_records_are_healthy() -> None:
+    """The shipped configs on Fashion-MNIST raise no false alarm."""
+    found, _ = RecordStore(ROOT / "runs" / "reference").read_all()
+    (comparison,) = compare(found)
+    assert kinds(comparison) == []
+
+
+def test_a_network_that_says_one_class_fails_to_train() -> None:
+    """It is told with the share of that class, its cure, and no verdict in words."""
+    rows = [60, 40]
+    made = [by_class("no_bn", seed, [60, 0], rows) for seed in range(10)]
+    made += [by_class("controls/input_bn", s, [55, 35], rows) for s in range(10)]
+    (comparison,) = compare(made)
+    assert kinds(comparison)[0] == "most_frequent_class"
+    (first, *_) = health(comparison)
+    assert "the most frequent one is 60.00 % of them" in message(first)
+    assert cure(first, COMMANDS).startswith("the same run with --set training.learning_rate=")
+    said = answer(comparison, COMMANDS)
+    assert not any(
+        "better" in line.lower().split("than")[0] for line in said if "input_bn by" in line
+    )
+
+
+def test_some_learned_and_some_did_not() -> None:
+    """A mean over both stands for neither."""
+    made = [by_class("no_bn", seed, [55, 35 if seed else 0], [60, 40]) for seed in range(3)]
+    made[0] = by_class("no_bn", 0, [60, 0], [60, 40])
+    assert "some_learned" in kinds(compare(made)[0])
+
+
+@pytest.mark.parametrize("right", [[71, 2], [200, 2]])
+def test_a_rare_class_that_is_found_is_learned(right: list[int]) -> None:
+    """Few rows of it are enough where they are found without false alarms."""
+    rows = [right[0], 4 if right[0] == 71 else 2]
+    (comparison,) = compare([by_class("no_bn", seed, right, rows) for seed in range(10)])
+    assert not {"not_learned", "most_frequent_class"} & set(kinds(comparison))
+
+
+def test_what_the_data_lack() -> None:
+    """Scales far apart, rows too coarse for the margin, one class nearly alone; not if mended."""
+    apart = {"feature_scales": (0.01, 100.0)}
+    made = [by_class("no_bn", seed, [34, 2], [36, 4], **apart) for seed in range(2)]
+    found = kinds(compare(made)[0])
+    assert {"feature_scales", "coarse_test_rows", "one_class_prevails"} <= set(found)
+    standardized = [
+        by_class("no_bn", 0, [34, 2], [36, 4], overrides=["data.standardize=true"], **apart)
+    ]
+    assert "feature_scales" not in kinds(compare(standardized)[0])
+    balanced = kinds(compare(made, metric="test_balanced_accuracy")[0])
+    assert "one_class_prevails" not in balanced
+
+
+def test_a_class_that_is_never_right_is_named() -> None:
+    """By its name, where it has one."""
+    names = ("cat", "dog", "owl")
+    made = [
+        by_class("no_bn", seed, [90, 90, 0], [100, 100, 100], class_names=names)
+        for seed in range(2)
+    ]
+    (found,) = [f for f in health(compare(made)[0]) if f.kind == "class_never_right"]
+    assert message(found) == "no_bn has no test row right of class owl"
+
+
+def test_what_diverged_always_fails_and_is_said() -> None:
+    """With the baseline gone there is an answer all the same."""
+    (comparison,) = compare(records(no_bn=[None] * 10, post_act=TEN))
+    assert kinds(comparison) == ["all_diverged"]
+    assert answer(comparison, COMMANDS) == [
+        "no_bn fails to train at these settings: each of its 10 runs diverged: the same run with "
+        "--set training.learning_rate=0.001,0.003,0.01,0.03."
+    ]
+
+
+def test_equivalence_on_few_rows_is_open_for_new_images() -> None:
+    """That no row differs among 36 proves nothing for others; among 10,000 it does."""
+    few = [
+        by_class(config, seed, [20, 16], [20, 16])
+        for config in ("no_bn", "post_act")
+        for seed in range(10)
+    ]
+    (contrast,) = compare(few)[0].contrasts
+    assert contrast.result.verdict == "equivalent"
+    assert contrast.new_images is not None
+    assert contrast.new_images.holds is False
+    (contrast,) = compare(records(no_bn=TEN, post_act=TEN))[0].contrasts
+    assert contrast.new_images is not None
+    assert contrast.new_images.holds is True
