@@ -115,7 +115,7 @@ def for_new_images(
         "better": low > 0,
         "worse": high < 0,
         "equivalent": 1 - ALPHA ** (1 / layout.rows) < margin
-        and (layout.variance == 0 or (-margin < inner_low and inner_high < margin)),
+        and (-margin < inner_low and inner_high < margin),
     }
     return NewImages(
         interval=(low, high),
