@@ -156,8 +156,12 @@ def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
 
 
 def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
+    """Yield what spoils the answer; findings that have one cure stand together."""
+    by_cure: dict[str, list[str]] = {}
     for finding in health.health(comparison):
-        yield f"{message(finding)}: {cure(finding, advice)}."
+        by_cure.setdefault(cure(finding, advice), []).append(message(finding))
+    for remedy, found in by_cure.items():
+        yield f"{'; '.join(found)}: {remedy}."
 
 
 def _by(comparison: Comparison, contrast: ExperimentContrast) -> str:
