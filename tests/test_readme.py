@@ -46,7 +46,7 @@ def test_the_gate_runs_what_the_readme_says(command: str) -> None:
 
 def test_documented_options_exist() -> None:
     """Every option that the README names is in a help page."""
-    commands = ((), ("run",), ("compare",), ("plot",), ("pack",), ("init",))
+    commands = ((), ("run",), ("compare",), ("plot",), ("pack",), ("init",), ("data",))
     pages = "".join(bnbench(*command, "--help").stdout for command in commands)
     # Of the lines of other programs, such as Ray's and SLURM's, what follows ours counts.
     lines = (line[line.find("bnbench") :] for line in README.splitlines() if "bnbench" in line)
