@@ -81,11 +81,12 @@ def _summary(scalars: Mapping[str, float]) -> Any:
 
 
 def _hyperparameters(record: RunRecord) -> dict[str, Any]:
-    """Return every setting by its dotted key, lists as text, and what else tells runs apart."""
+    """Return every setting that has a value by its dotted key, and what else tells runs apart."""
     run = {"experiment": record.experiment, "seed": record.seed, "status": record.status}
     return run | {
         key: ", ".join(map(str, value)) if isinstance(value, list) else value
         for key, value in record.config.settings().items()
+        if value is not None
     }
 
 

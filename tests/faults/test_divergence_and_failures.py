@@ -31,7 +31,7 @@ def test_a_learning_rate_that_explodes(
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1] == "bnbench: 0 runs failed, 2 diverged"
     assert "bad seed 0: diverged in epoch 1" in done.stderr
-    assert "bad: 2 of 2 runs diverged" in done.stdout
+    assert "bad fails to train at these settings: each of its 2 runs diverged" in done.stdout
     assert "0/2" in done.stdout
     for seed in (0, 1):
         (path,) = folder.glob(f"bad-*/seed-000{seed}.json")

@@ -106,6 +106,8 @@ def test_hyperparameters_are_seed_status_and_settings(tmp_path: Path) -> None:
         "status": "completed",
         "data.dataset": "fashion_mnist",
         "data.validation_size": 5000,
+        "data.standardize": False,
+        "data.test_size": 0.2,
         "model.hidden_units": "300, 100",
         "model.activation": "elu, relu",
         "model.kernel_initializer": "he_normal",

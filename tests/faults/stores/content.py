@@ -198,6 +198,7 @@ def a_value_of_a_sweep_that_always_diverged(shelf: Shelf) -> None:
     shelf.put(*runs_of("pre_act", [None] * 7, *settings))
     chosen(shelf, 0.1)
     shelf.remarked.append("was chosen though its values do not have the same seeds")
+    shelf.unclean = True
 
 
 @store
