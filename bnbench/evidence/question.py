@@ -1,10 +1,13 @@
 """What is asked of the records: one object, with one default for each part, passed whole."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bnbench.errors import InputError
 from bnbench.evidence.metrics import METRICS, Metric
-from bnbench.experiments.config import PlanConfig
+
+if TYPE_CHECKING:
+    from bnbench.experiments.config import PlanConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,7 @@ class Question:
     metric: str = "test_accuracy"
     margin: float | None = None
     all_pairs: bool = False
-    plan: PlanConfig | None = None
+    plan: "PlanConfig | None" = None
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
