@@ -336,9 +336,10 @@ def carry_out(task: Task, engine: EngineFor, voice: "Voice") -> Study:
     """Make the missing runs of all seeds, and compare all that were asked for."""
     agenda = task.agenda(interleave(task.datasets))
     voice.announce(agenda, len(task.datasets), seconds=_expected_seconds(task, agenda))
-    known = compare_records(agenda.recorded, task.question)
-    for number, difference in _resolvable(task, known) if agenda.missing else ():
-        voice.announce_resolution(number, difference)
+    if agenda.missing:
+        known = compare_records(agenda.recorded, task.question)
+        for number, difference in _resolvable(task, known):
+            voice.announce_resolution(number, difference)
     if len(task.datasets) > 1:
         voice.announce_plan([(len(config.seed_list), config.plan) for config in task.datasets])
     records, failures = _make(task, agenda, engine, voice)

@@ -132,6 +132,11 @@ class Comparison:
         return self.plan.margin if self.question.margin is None else self.question.margin
 
     @property
+    def margin_in_metric(self) -> float:
+        """The same in the metric's own unit: a share of 1 for accuracies."""
+        return self.margin / self.question.measure.scale
+
+    @property
     def plans(self) -> set[PlanConfig]:
         """The plans that were stated when the runs were made."""
         return {r.config.plan for e in self.experiments for r in e.records.values()}

@@ -222,7 +222,7 @@ def _hopeless(comparison: Comparison, contrast: ExperimentContrast) -> str:
         return ""
     room = mean
     if contrast.result.verdict == "equivalent":
-        room = comparison.margin / comparison.question.measure.scale - mean
+        room = comparison.margin_in_metric - mean
     if not 0 < room < images.floor:
         return ""
     needed = ceil(images.rows * (images.floor / room) ** 2)
