@@ -18,6 +18,7 @@ from bnbench.evidence.experiment import in_order
 from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
+from bnbench.evidence.tuning import swept_keys
 from bnbench.experiments.architecture import Layer, build
 from bnbench.experiments.config import LARGEST_SEED, Config, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
@@ -341,7 +342,10 @@ def carry_out(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         for number, difference in _resolvable(task, known):
             voice.announce_resolution(number, difference)
     if len(task.datasets) > 1:
-        voice.announce_plan([(len(config.seed_list), config.plan) for config in task.datasets])
+        voice.announce_plan(
+            (len(config.seed_list), _choosing_apart(config), config.plan.first)
+            for config in task.datasets
+        )
     records, failures = _make(task, agenda, engine, voice)
     return _study(task, records, failures)
 
@@ -383,10 +387,11 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
     stated = {config.seeds for config in task.datasets}
     if len(stated) > 1 and not all(isinstance(seeds, int) for seeds in stated):
         raise InputError("seeds: the configs list different ones; expected the same for all")
-    order = in_order(stated, (), plan.most)
+    apart = max(map(_choosing_apart, task.datasets))
+    order = in_order(stated, (), apart + plan.most)
     if order[-1] > LARGEST_SEED:
         raise InputError(f"seeds: the plan's {plan.most} seeds go beyond {LARGEST_SEED}")
-    wanted = dict.fromkeys(task.datasets, plan.first)
+    wanted = dict.fromkeys(task.datasets, apart or plan.first)
     done = dict.fromkeys(task.datasets, 0)
     records: list[RunRecord] = []
     while True:
@@ -395,7 +400,7 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         voice.announce(
             agenda,
             len(wanted),
-            look=max(wanted.values()),
+            stage=_stage(max(wanted.values()), apart),
             seconds=_expected_seconds(task, agenda, records),
         )
         made, failures = _make(task, agenda, engine, voice)
@@ -407,6 +412,15 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
             sought = [c for comparison in _settling(study) for c in _sought(comparison)]
             voice.tell_outcome(plan, sought, len(records), _at_most(study, done))
             return study
+
+
+def _choosing_apart(config: Config) -> int:
+    """Return how many seeds choose among swept values and have no part in the contrasts."""
+    return config.plan.tuning if swept_keys(config) else 0
+
+
+def _stage(seeds: int, apart: int) -> str:
+    return f"Look at {seeds - apart} seeds" if seeds > apart else f"Tuning with {seeds} seeds"
 
 
 def _settling(study: Study) -> list[Comparison]:
@@ -423,8 +437,7 @@ def _sought(comparison: Comparison) -> Sequence[ExperimentContrast]:
 
 def _is_open(contrast: ExperimentContrast) -> bool:
     result = contrast.result
-    open_ = result.next_look is not None and result.verdict is not None
-    return open_ and not contrast.failing  # which no number of seeds mends
+    return result.next_look is not None and not contrast.failing  # which no number of seeds mends
 
 
 def _coming(task: Task, study: Study) -> dict[Config, int]:
@@ -435,17 +448,25 @@ def _coming(task: Task, study: Study) -> dict[Config, int]:
     configs = {(config.name, config.experiment_id): config for config in task.datasets}
     wanted: dict[Config, int] = {}
     for comparison in _settling(study):
+        tuning = comparison.tuning
+        if tuning and not tuning.fair:  # no number of seeds mends it
+            continue
         if any(map(_is_open, _sought(comparison))):
             for contrast in filter(_is_open, comparison.contrasts):
                 for side in (contrast.experiment, contrast.baseline):
-                    config, seeds = configs[side.identity], contrast.result.next_look or 0
+                    config, look = configs[side.identity], contrast.result.next_look or 0
+                    seeds = look + _choosing_apart(config)
                     wanted[config] = max(wanted.get(config, 0), seeds)
     return wanted
 
 
 def _at_most(study: Study, done: Mapping[Config, int]) -> int:
     """Return how many runs there would be at the plan's end."""
-    whole = {e.identity: c.plan.most for c in _settling(study) for e in c.experiments}
+    whole = {
+        e.identity: _choosing_apart(e.config) + c.plan.most
+        for c in _settling(study)
+        for e in c.experiments
+    }
     return sum(
         whole.get((config.name, config.experiment_id), seeds) for config, seeds in done.items()
     )

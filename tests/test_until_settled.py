@@ -14,6 +14,7 @@ from bnbench.errors import InputError
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
 from bnbench.show.progress import Voice
+from bnbench.show.sentences import closing
 from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from tests.conftest import CONFIGS, bnbench, record
@@ -155,6 +156,27 @@ def test_only_chosen_values_get_further_seeds(settle) -> None:
     assert len(counts) == 4
     assert {key for key, seeds in counts.items() if seeds > 10} == chosen
     assert tuned.contrasts[0].result.decided
+
+
+def test_seeds_that_tune_may_have_no_part_in_the_verdict(settle, capsys) -> None:
+    """Two of every value choose; what follows is of the chosen alone, and is what counts."""
+    engine = Made(gains(0.001, post_act=0.25, pre_act=-0.5))
+    study = settle(
+        *(engine, "post_act", "pre_act"),
+        settings=["training.learning_rate=0.01,0.03", "plan.tuning=2"],
+    )
+    counts = Counter((t.config.name, t.config.training.learning_rate) for t in engine.trials)
+    assert sorted(counts.values()) == [2, 2, 12, 12]
+    tuned = study.comparisons[0]
+    (contrast,) = tuned.contrasts
+    assert (contrast.result.decided_at, contrast.result.pairs) == (10, 10)
+    assert [list(e.records) for e in tuned.experiments] == [list(range(2, 12))] * 2
+    assert tuned.tuning is not None
+    assert [one.seeds for one in tuned.tuning.candidates] == [(0, 1)] * 2
+    told = capsys.readouterr().err
+    assert "Tuning with 2 seeds: 8 runs" in told
+    assert "Settled at 10 of at most 40 seeds: 28 runs instead of 88" in told
+    assert "nor these seeds in the comparison" in " ".join(closing(tuned))
 
 
 def test_what_cannot_be_settled_is_refused(settle) -> None:

@@ -1,6 +1,7 @@
 """The scales of features: how far apart they lie, and how they become one."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,19 +12,30 @@ from bnbench.errors import EnvironmentFault, InputError
 _BLOCK = 1 << 20  # numbers that are looked at at once
 
 
-def feature_scales(x_train: Array, scale: float) -> tuple[float, float]:
-    """Return the low and the high end of the ranges of (rows, features) times ``scale``.
+class Scales(NamedTuple):
+    """The low and the high end of the features' ranges, and the value that is farthest from 0.
 
     The range of a feature is its largest minus its smallest value; constant ones do not count. The
     high end is the largest range, the low end the 5th percentile, rounded down to one that occurs,
-    as images have a few pixels that are hardly ever lit. Both are 0 where all are constant.
+    as images have a few pixels that are hardly ever lit. Both are 0 where all are constant. The
+    ``reach`` is without its sign, and constant features count.
     """
-    ranges = x_train.max(axis=0).astype(np.float64) - x_train.min(axis=0)
+
+    low: float
+    high: float
+    reach: float
+
+
+def feature_scales(x_train: Array, scale: float) -> Scales:
+    """Return the scales of features, (rows, features), times ``scale``."""
+    most, least = x_train.max(axis=0).astype(np.float64), x_train.min(axis=0).astype(np.float64)
+    reach = scale * float(max(np.abs(most).max(), np.abs(least).max()))
+    ranges = most - least
     varying = ranges[ranges > 0] * scale
     if not len(varying):
-        return 0.0, 0.0
+        return Scales(0.0, 0.0, reach)
     low, high = np.quantile(varying, [0.05, 1.0], method="lower").tolist()
-    return low, high
+    return Scales(low, high, reach)
 
 
 def standardize(parts: Sequence[Array], scale: float, where: str) -> list[Array]:

@@ -192,7 +192,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
         _contrasted(tuning.records, by_test, tuning)
         for chosen in _newest_first(_split(wanted, _made_on))
         for keys, members in sweeps(chosen)
-        if (tuning := tune(keys, members, _plan(members, question).first))
+        if (tuning := tune(keys, members, _plan(members, question)))
     ]
     return _referenced([*tuned, *protocols])
 
@@ -285,6 +285,7 @@ def _contrasted(
     named = _baseline(experiments, question.baseline)
     base = named or min(experiments, key=lambda e: _position(e.config, ()))
     plan = _plan(records, question)
+    choosing = plan.tuning if tuning else 0
     return Comparison(
         question=question,
         plan=plan,
@@ -292,7 +293,7 @@ def _contrasted(
         experiments=tuple(experiments),
         contrasts=_contrasts(
             _pairs(experiments, base, question, tuning),
-            order_of_seeds(experiments, plan.most),
+            order_of_seeds(experiments, choosing + plan.most)[choosing:],
             plan,
             question,
             tuning,

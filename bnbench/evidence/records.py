@@ -75,7 +75,8 @@ class DataSummary(_Part):
     is its largest minus its smallest value over the training rows, ``uint8`` divided by 255.
     Constant features do not count; the high end is the largest range, the low end the 5th
     percentile, rounded down to one that occurs, as images have a few pixels that are hardly ever
-    lit. Both are 0 where all features are constant.
+    lit. Both are 0 where all features are constant. ``feature_reach`` is the value that is farthest
+    from 0, without its sign, over all features; None in records from before it was noted.
     """
 
     sha256: str
@@ -84,6 +85,7 @@ class DataSummary(_Part):
     test_rows_by_class: tuple[Count, ...]
     test_correct_by_class: tuple[Count, ...] | None
     feature_scales: tuple[Scale, Scale]
+    feature_reach: Scale | None = None
     class_names: tuple[str, ...] = ()
 
 

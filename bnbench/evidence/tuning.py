@@ -11,7 +11,7 @@ import numpy as np
 from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunKey, RunRecord
-from bnbench.experiments.config import Config
+from bnbench.experiments.config import Config, PlanConfig
 from bnbench.experiments.sweep import is_number, label, order_of_values
 
 CHOSEN_BY = METRICS["val_accuracy"]
@@ -22,8 +22,8 @@ Keys = tuple[str, ...]  # of the settings that were swept, dotted
 class Candidates:
     """What one config was swept to, in the order of the values, and the one that did best.
 
-    It was chosen by the ``seeds`` that a plan's first look has, as far as they are recorded; seeds
-    that are added later change nothing.
+    It was chosen by the ``seeds`` that a plan has for it, as far as they are recorded; seeds that
+    are added later change nothing.
     """
 
     name: str
@@ -74,15 +74,24 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How the experiments of a comparison were chosen, for each config of the sweep."""
+    """How the experiments of a comparison were chosen, for each config of the sweep.
+
+    With ``apart`` the seeds that chose have no part in the comparison.
+    """
 
     keys: Keys
     candidates: tuple[Candidates, ...]
+    apart: bool = False
 
     @property
     def records(self) -> list[RunRecord]:
-        """The records of the chosen experiments."""
-        return [r for one in self.candidates for r in one.best.records.values()]
+        """The records of the chosen experiments; of those that chose where there are no others."""
+        return [r for one in self.candidates for r in self._counted(one)]
+
+    def _counted(self, one: Candidates) -> Iterable[RunRecord]:
+        records = one.best.records
+        later = [r for seed, r in records.items() if seed not in one.seeds]
+        return later if self.apart and later else records.values()
 
     @property
     def tried(self) -> list[RunKey]:
@@ -147,10 +156,10 @@ def _origin(config: Config, keys: Keys) -> str:
     return config.name + json.dumps(rest)
 
 
-def tune(keys: Keys, records: Iterable[RunRecord], first: int) -> Tuning | None:
+def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning | None:
     """Choose, for each network of one sweep, the values with the best validation accuracy.
 
-    Only the ``first`` seeds count. In the running are the values with the smallest share of
+    Only the plan's first seeds count. In the running are the values with the smallest share of
     diverged runs; the mean after the last epoch decides, over the seeds that all of these
     completed, over all that each has where there are none. None where no network has two values to
     choose from.
@@ -161,14 +170,15 @@ def tune(keys: Keys, records: Iterable[RunRecord], first: int) -> Tuning | None:
     if max(map(len, by_network.values())) < 2:
         return None
     chosen = tuple(
-        _candidates(keys, experiments, first) for _, experiments in sorted(by_network.items())
+        _candidates(keys, experiments, plan.choosing)
+        for _, experiments in sorted(by_network.items())
     )
-    return Tuning(keys, chosen)
+    return Tuning(keys, chosen, apart=plan.tuning > 0)
 
 
-def _candidates(keys: Keys, experiments: Iterable[Experiment], first: int) -> Candidates:
+def _candidates(keys: Keys, experiments: Iterable[Experiment], choosing: int) -> Candidates:
     experiments = tuple(sorted(experiments, key=lambda e: order_of_values(e.config, keys)))
-    seeds = order_of_seeds(experiments, first)
+    seeds = order_of_seeds(experiments, choosing)
     return Candidates(
         label(experiments[0].config), keys, experiments, _best(experiments, seeds), seeds
     )

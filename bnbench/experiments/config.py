@@ -297,11 +297,21 @@ class PlanConfig(_Section):
     margin: Number = Field(
         default=0.3, ge=0, le=100, description="Percentage points that do not matter"
     )
+    tuning: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0,
+        description="Seeds that come first, choose among swept values and have no part in "
+        "verdicts; with 0 those of the first look choose",
+    )
 
     @property
     def looks(self) -> tuple[int, ...]:
         """The numbers of seeds at which there is a look, the last at the plan's end."""
         return (*range(self.first, self.most, self.step), self.most)
+
+    @property
+    def choosing(self) -> int:
+        """The number of seeds that choose among swept values."""
+        return self.tuning or self.first
 
 
 class Config(_Section):

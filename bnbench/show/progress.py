@@ -36,13 +36,13 @@ class Voice:
         agenda: Agenda,
         experiments: int,
         *,
-        look: int | None = None,
+        stage: str = "",
         seconds: float | None = None,
     ) -> None:
-        """Tell what is there, what is to be made, of which look and how long, and what was odd."""
+        """Tell what is there, what is to be made, at which stage, how long, and what was odd."""
         terminal.warn(agenda.warnings)
         missing, recorded = len(agenda.missing), len(agenda.recorded)
-        head = f"Look at {look} seeds: " if look else ""
+        head = f"{stage}: " if stage else ""
         self.notice(
             f"{head}{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}, "
             f"{recorded} recorded, {missing} to make"
@@ -56,13 +56,15 @@ class Voice:
             "four times in five, judging by the paired deviation recorded so far."
         )
 
-    def announce_plan(self, stated: Iterable[tuple[int, PlanConfig]]) -> None:
-        """Tell which numbers of seeds reach no look of their plan, so that nothing is decided."""
-        for seeds, first in dict.fromkeys((n, plan.first) for n, plan in stated if n < plan.first):
-            self.notice(
-                f"{count(seeds, 'seed')} will not reach a verdict: the plan's first look is at "
-                f"{first} seeds."
-            )
+    def announce_plan(self, stated: Iterable[tuple[int, int, int]]) -> None:
+        """Tell which numbers of seeds, some to tune, reach no first look: nothing is decided."""
+        for seeds, tuning, first in dict.fromkeys(stated):
+            if seeds < tuning + first:
+                those = f", after the {tuning} that tune" if tuning else ""
+                self.notice(
+                    f"{count(seeds, 'seed')} will not reach a verdict: the plan's first look is at "
+                    f"{first} seeds{those}."
+                )
 
     def tell_outcome(
         self, plan: PlanConfig, sought: Sequence[ExperimentContrast], runs: int, most: int
@@ -73,10 +75,8 @@ class Voice:
         if not sought:
             self.notice("Nothing to settle: no two of the experiments share a protocol.")
         elif not undecided:
-            self.notice(
-                f"Settled at {max(looks)} of at most {plan.most} seeds: {count(runs, 'run')} "
-                f"instead of {most}."
-            )
+            made = count(runs, "run") + (f" instead of {most}" if runs < most else "")
+            self.notice(f"Settled at {max(looks)} of at most {plan.most} seeds: {made}.")
         else:
             self.notice(f"Not settled: {count(len(undecided), 'contrast')} of {len(sought)} open.")
 

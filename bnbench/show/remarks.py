@@ -163,7 +163,7 @@ def _plan(comparison: Comparison) -> Iterator[str]:
 def _looks(plan: PlanConfig) -> str:
     return (
         f"first look at {plan.first} seeds, then every {plan.step} to {plan.most}, margin "
-        f"±{plan.margin:g}"
+        f"±{plan.margin:g}" + (f", after {plan.tuning} seeds that tune" if plan.tuning else "")
     )
 
 

@@ -311,7 +311,8 @@ def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
     if comparison.tuning:
         yield (
             "Every experiment stands here with the values that did best on the validation data"
-            f"{_seeds_of_choice(comparison.tuning)}; the test data had no part in that choice."
+            f"{_seeds_of_choice(comparison.tuning)}; the test data had no part in that choice"
+            f"{', nor these seeds in the comparison' if comparison.tuning.apart else ''}."
         )
     pairs = len(comparison.experiments) * (len(comparison.experiments) - 1) // 2
     if len(comparison.contrasts) < pairs:

@@ -8,7 +8,7 @@ from bnbench.evidence.records import Array, DataSummary
 
 
 def summarize(
-    dataset: Dataset, feature_scales: tuple[float, float], correct: Array | None
+    dataset: Dataset, feature_scales: scales.Scales, correct: Array | None
 ) -> DataSummary:
     """Return the summary; ``correct`` is bool (test rows,), None where the run diverged."""
 
@@ -22,10 +22,11 @@ def summarize(
         class_names=dataset.class_names,
         test_rows_by_class=count(dataset.y_test),
         test_correct_by_class=None if correct is None else count(dataset.y_test[correct]),
-        feature_scales=feature_scales,
+        feature_scales=(feature_scales.low, feature_scales.high),
+        feature_reach=feature_scales.reach,
     )
 
 
-def feature_scales(dataset: Dataset) -> tuple[float, float]:
-    """Return the low and the high end of the features' ranges; see `DataSummary`."""
+def feature_scales(dataset: Dataset) -> scales.Scales:
+    """Return the scales of the features over the training rows; see `DataSummary`."""
     return scales.feature_scales(dataset.x_train, dataset.scale)

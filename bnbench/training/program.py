@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from bnbench.datasets.dataset import Dataset
+from bnbench.datasets.scales import Scales
 from bnbench.evidence.records import Environment, History, Parameters, RunRecord, pack_bits
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config, TrainingConfig
@@ -56,8 +57,8 @@ class DeviceData:
     device: str
 
     @cached_property
-    def feature_scales(self) -> tuple[float, float]:
-        """Low and high end of the features' ranges; see `DataSummary`."""
+    def feature_scales(self) -> Scales:
+        """The scales of the features; see `DataSummary`."""
         return feature_scales(self.dataset)
 
     @classmethod

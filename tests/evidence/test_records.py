@@ -29,7 +29,7 @@ def test_a_record_is_one_strict_json_file_at_its_place(runs) -> None:
     ]
     assert list(content["data"]) == [
         *("sha256", "rows", "classes", "test_rows_by_class", "test_correct_by_class"),
-        *("feature_scales", "class_names"),
+        *("feature_scales", "feature_reach", "class_names"),
     ]
     assert list(content["environment"]) == [
         *("bnbench", "tensorflow", "keras", "python", "platform", "processor", "instruction_set"),

@@ -57,6 +57,7 @@ plan:
   step: 5
   most: 40
   margin: 0.3
+  tuning: 0
 """
 
 
