@@ -156,7 +156,7 @@ def test_a_folder_of_packed_records_among_others_is_one_of_its_own(tmp_path: Pat
 
 def test_the_reference_records_say_what_the_readme_says() -> None:
     """Seeds only and seeds with images, at 95 %, for the contrasts of the seven networks."""
-    found, warnings = RecordStore(ROOT / "runs" / "reference").read_all()
+    found, warnings = RecordStore(ROOT / "runs" / "reference" / "fixed_rate").read_all()
     runs: dict[str, dict[int, RunRecord]] = {}
     for each in found:
         runs.setdefault(each.experiment, {})[each.seed] = each

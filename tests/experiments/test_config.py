@@ -115,6 +115,20 @@ GOLDEN_IDS = {
     "post_act": ("ef2eab54", "44136fa3"),
     "pre_act": ("46211196", "44136fa3"),
     "smoke": ("f18de620", "0af68902"),
+    "study/deep_elu": ("2c95248c", "44136fa3"),
+    "study/deep_relu": ("9ae0cd73", "44136fa3"),
+    "study/deep_tanh": ("c05b34eb", "44136fa3"),
+    "study/depth_05_elu": ("7cc1ba42", "44136fa3"),
+    "study/depth_05_sigmoid": ("9a830f85", "44136fa3"),
+    "study/depth_10_elu": ("40a006be", "44136fa3"),
+    "study/depth_10_sigmoid": ("6b685e6f", "44136fa3"),
+    "study/depth_20_elu": ("2c95248c", "44136fa3"),
+    "study/depth_20_sigmoid": ("9ad4ece6", "44136fa3"),
+    "study/depth_40_elu": ("4f05e96a", "44136fa3"),
+    "study/depth_40_sigmoid": ("e0c6fda1", "44136fa3"),
+    "study/shallow_elu": ("44136fa3", "44136fa3"),
+    "study/shallow_relu": ("22b8cf65", "44136fa3"),
+    "study/shallow_tanh": ("975ff446", "44136fa3"),
     "tanh/no_bn": ("975ff446", "44136fa3"),
     "tanh/post_act": ("24cdbc17", "44136fa3"),
     "tanh/pre_act": ("969454d0", "44136fa3"),
@@ -438,12 +452,13 @@ def test_shipped_config(path: Path) -> None:
 
 
 def test_shipped_names() -> None:
-    """Shipped names are unique and carry their folder's, except those of the controls."""
+    """Shipped names are unique and carry their folder's, but for the controls and the study."""
     names = {path.relative_to(CONFIGS): load_config(path).name for path in SHIPPED}
-    assert len(names) == 16
+    assert len(names) == 16 + 14
     assert len(set(names.values())) == len(names)
     for path, name in names.items():
-        folder = "" if path.parent.name in ("", "controls") else f"{path.parent.name}_"
+        bare = path.parent.name in ("", "controls", "study")
+        folder = "" if bare else f"{path.parent.name}_"
         assert name == folder + path.stem
 
 
@@ -451,6 +466,8 @@ def test_shipped_experiments() -> None:
     """Configs that share an id are one network: the notebook's pre_act is the clean set's."""
     by_id: dict[str, list[str]] = {}
     for path in SHIPPED:
+        if path.parent.name == "study":  # which is swept, from networks that others have too
+            continue
         config = load_config(path)
         by_id.setdefault(config.experiment_id, []).append(config.name)
     shared = [names for names in by_id.values() if len(names) > 1]
