@@ -181,6 +181,7 @@ def record(
         "test_rows_by_class": (TEST_ROWS // 10,) * 10,
         "test_correct_by_class": results.pop("test_correct_by_class"),
         "feature_scales": (0.95, 1.0),
+        "feature_reach": 1.0,
         "class_names": (),
     }
     data |= {key: changes.pop(key) for key in list(changes) if key in data}

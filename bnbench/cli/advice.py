@@ -19,4 +19,5 @@ COMMANDS = Advice(
     balanced="bnbench compare --metric test_balanced_accuracy",
     recalls="bnbench report, which has the recall of every class",
     sweep=_sweep,
+    set=lambda key, value: f"{RUN} --set {key}={value}",
 )

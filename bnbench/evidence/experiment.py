@@ -63,9 +63,19 @@ class Experiment:
         return [record for record in self.records.values() if record.completed]
 
     @cached_property
+    def learned(self) -> list[RunRecord]:
+        """The records of the runs that did better than guessing."""
+        return list(filter(learned, self.completed))
+
+    @property
     def fails_to_train(self) -> bool:
         """Whether no run did better than guessing, or none completed."""
-        return not any(map(learned, self.completed))
+        return not self.learned
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some runs did better than guessing and some that completed did not."""
+        return 0 < len(self.learned) < len(self.completed)
 
     @cached_property
     def recalls(self) -> dict[int, np.ndarray]:
@@ -177,13 +187,13 @@ def learned(record: RunRecord) -> bool:
     """Tell whether a run does better than guessing: by its balanced accuracy on the test rows.
 
     Better is more than three standard errors above a guess at every class alike, or more than
-    halfway from it to perfect, and not to say the same class of every row. Of two classes on few
-    rows it is also what Fisher's exact test takes for no guess at 1 %.
+    halfway from it to perfect, and not to say the same class of every row. On few rows it is also
+    what Fisher's exact test takes for no guess at 1 %, for any class.
     """
     right, rows = _by_class(record)
     if not rows or says_one_class(record):
         return False
-    if len(rows) == 2 and sum(rows) <= _FEW and _fisher(right, rows) < _UNLIKELY:
+    if sum(rows) <= _FEW and _least_likely(right, rows) < _UNLIKELY:
         return True
     balanced = sum(r / n for r, n in zip(right, rows, strict=True)) / len(rows)
     guess = 1 / len(rows)
@@ -192,14 +202,26 @@ def learned(record: RunRecord) -> bool:
     return balanced > min(guess + _CHANCE * error, halfway)
 
 
-def _fisher(right: list[int], rows: list[int]) -> float:
-    """Return how likely a guess with as many rows called the second class has as many right."""
-    called = right[1] + rows[0] - right[0]
-    total = math.comb(sum(rows), called)
-    most = min(called, rows[1])
+def _least_likely(right: list[int], rows: list[int]) -> float:
+    """Return the smallest p over the classes, times one less than there are classes.
+
+    How many rows were called a class is known of two classes; of more it is taken for as many as it
+    may have been, all that were wrong in other classes, so that p is never too small.
+    """
+    wrong = sum(rows) - sum(right)
+    smallest = min(
+        _fisher(r, n, sum(rows), called=r + wrong - (n - r))
+        for r, n in zip(right, rows, strict=True)
+    )
+    return smallest * (len(rows) - 1)
+
+
+def _fisher(right: int, of_class: int, rows: int, called: int) -> float:
+    """Return how likely a guess that calls so many rows a class has as many of them right."""
+    total, others = math.comb(rows, called), rows - of_class
     return sum(
-        math.comb(rows[1], k) * math.comb(rows[0], called - k) / total
-        for k in range(right[1], most + 1)
+        math.comb(of_class, k) * math.comb(others, called - k) / total
+        for k in range(max(right, called - others), min(called, of_class) + 1)
     )
 
 

@@ -8,11 +8,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import ValidationError
 
 from bnbench.evidence.comparison import Comparison
-from bnbench.evidence.experiment import Experiment, learned, says_one_class
+from bnbench.evidence.experiment import Experiment, says_one_class
 from bnbench.evidence.records import DataSummary
 from bnbench.experiments.config import Config
 
 _FAR_APART = 100.0  # of feature scales: the largest over the smallest
+_USUAL = (0.1, 100.0)  # largest range of features that the usual learning rates suit
+_OFFSET = (10.0, 5.0)  # how far from 0 features are too far: in itself, and in largest ranges
+_START_LEFT = 0.01  # share of the start values that moving statistics may still hold
 _NEARLY_ALL = 0.8  # of the test rows, in one class
 
 
@@ -62,6 +65,29 @@ class ScalesApart:
 
 
 @dataclass(frozen=True)
+class FeatureValues:
+    """The features are far smaller or larger than 1, or far from 0 for how much they vary."""
+
+    kind: ClassVar = "feature_values"
+    largest_range: float
+    reach: float
+    far: bool
+
+
+@dataclass(frozen=True)
+class FewSteps:
+    """BN's moving statistics still hold a good share of their start values after the last step.
+
+    They are what Batch Normalization uses on test rows; ``needed`` epochs leave less than 1 %.
+    """
+
+    kind: ClassVar = "few_steps"
+    steps: int
+    share: float
+    needed: int
+
+
+@dataclass(frozen=True)
 class CoarseRows:
     """One test row moves the metric by more than the margin; ``needed`` rows would not."""
 
@@ -104,16 +130,8 @@ class BestAtEnd:
     wider: Mapping[str, tuple[Any, ...]]
 
 
-Finding = (
-    AllDiverged
-    | NotLearned
-    | SomeLearned
-    | ScalesApart
-    | CoarseRows
-    | NeverRight
-    | OneClassPrevails
-    | BestAtEnd
-)
+OfData = ScalesApart | FeatureValues | CoarseRows | OneClassPrevails
+Finding = OfData | AllDiverged | NotLearned | SomeLearned | FewSteps | NeverRight | BestAtEnd
 
 
 def health(comparison: Comparison) -> list[Finding]:
@@ -123,6 +141,7 @@ def health(comparison: Comparison) -> list[Finding]:
     return [
         *(found for e in comparison.experiments for found in _of_experiment(e)),
         *_of_data(comparison),
+        *_of_steps(comparison),
         *_of_tuning(comparison),
     ]
 
@@ -132,13 +151,13 @@ def _of_experiment(experiment: Experiment) -> Iterator[Finding]:
     if not completed:
         yield AllDiverged(experiment, len(experiment.records))
         return
-    did = [learned(record) for record in completed]
     rows = experiment.newest.data.test_rows_by_class
-    if not any(did):
+    if experiment.fails_to_train:
         yield NotLearned(experiment, all(map(says_one_class, completed)), max(rows) / sum(rows))
         return
-    if not all(did):
-        yield SomeLearned(experiment, did.count(True), did.count(False))
+    if experiment.mixed:
+        did = len(experiment.learned)
+        yield SomeLearned(experiment, did, len(completed) - did)
     names = experiment.newest.data.class_names or tuple(map(str, range(len(rows))))
     never = [
         name
@@ -154,23 +173,43 @@ def _of_data(comparison: Comparison) -> Iterator[Finding]:
     data = comparison.baseline.newest.data
     metric = comparison.question.measure
     for found in of_data(data, comparison.config.data.standardize, comparison.margin, metric.scale):
-        if metric.by_row or isinstance(found, ScalesApart):  # the rest is about shares of test rows
-            yield found
+        if metric.by_row or not isinstance(found, CoarseRows | OneClassPrevails):
+            yield found  # those two are about shares of test rows
 
 
 def of_data(
     data: DataSummary, standardized: bool, margin: float, scale: float = 100.0
-) -> Iterator[ScalesApart | CoarseRows | OneClassPrevails]:
+) -> Iterator[OfData]:
     """Yield what can be seen before anything is trained; the margin is ``scale`` times a share."""
-    low, high = data.feature_scales
-    if not standardized and low > 0 and high >= _FAR_APART * low:
-        yield ScalesApart(low, high)
+    if not standardized:
+        yield from _of_features(*data.feature_scales, data.feature_reach or 0.0)
     rows = data.rows[2]
     if scale / rows > margin > 0:
         yield CoarseRows(rows, margin, math.ceil(scale / margin))
     share = max(data.test_rows_by_class) / rows
     if share > _NEARLY_ALL:
         yield OneClassPrevails(share)
+
+
+def _of_features(low: float, high: float, reach: float) -> Iterator[ScalesApart | FeatureValues]:
+    far = reach > _OFFSET[0] and reach > _OFFSET[1] * high
+    if low > 0 and high >= _FAR_APART * low:
+        yield ScalesApart(low, high)
+    elif high > 0 and (far or not _USUAL[0] <= high <= _USUAL[1]):
+        yield FeatureValues(high, reach, far)
+
+
+def _of_steps(comparison: Comparison) -> Iterator[FewSteps]:
+    for training_rows, config in dict.fromkeys(
+        (e.newest.data.rows[0], e.config) for e in comparison.experiments if e.completed
+    ):
+        per_epoch = math.ceil(training_rows / config.training.batch_size)
+        steps, momentum = per_epoch * config.training.epochs, config.model.batch_norm.momentum
+        share = momentum**steps
+        if config.model.uses_batch_norm and share > _START_LEFT:
+            enough = math.log(_START_LEFT) / math.log(momentum)
+            yield FewSteps(steps, share, math.ceil(enough / per_epoch))
+            return  # the others have as many steps, and mostly the same momentum
 
 
 def _of_tuning(comparison: Comparison) -> Iterator[Finding]:

@@ -12,6 +12,10 @@ def _in_words(sweep: Sweep) -> str:
     return f"try {', each with '.join(tried)}"
 
 
+def _set_in_words(key: str, value: Any) -> str:
+    return f"set {key} to {value}"
+
+
 @dataclass(frozen=True)
 class Advice:
     """The cures, in words where nothing can be typed."""
@@ -25,6 +29,7 @@ class Advice:
     balanced: str = "compare the balanced test accuracy, which counts every class alike"
     recalls: str = "see the recall of every class"
     sweep: Callable[[Sweep], str] = _in_words
+    set: Callable[[str, Any], str] = _set_in_words
 
 
 IN_WORDS = Advice()

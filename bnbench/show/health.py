@@ -6,9 +6,12 @@ from bnbench.evidence.health import (
     AllDiverged,
     BestAtEnd,
     CoarseRows,
+    FeatureValues,
+    FewSteps,
     Finding,
     NeverRight,
     NotLearned,
+    OfData,
     OneClassPrevails,
     ScalesApart,
     SomeLearned,
@@ -41,29 +44,53 @@ def message(finding: Finding) -> str:
                 f"{experiment.label}: {count(learned, 'run')} learned and {not_learned} did "
                 "not do clearly better than guessing, so its mean stands for neither"
             )
+        case ScalesApart() | FeatureValues() | CoarseRows() | OneClassPrevails():
+            return _about_data(finding)
+        case FewSteps(steps, share, needed):
+            return (
+                f"after {count(steps, 'step')} the moving statistics, which Batch Normalization "
+                f"uses on test rows, still hold {percent(share)} % of their start values; "
+                f"{count(needed, 'epoch')} leave less than 1 %"
+            )
+        case NeverRight(experiment, classes):
+            which = "class" if len(classes) == 1 else "classes"
+            return f"{experiment.label} has no test row right of {which} {listed(classes)}"
+        case BestAtEnd(name, key, value, end, _):
+            return (
+                f"{name} does best at the {end} {short_key(key)} that was tried, {value:g}; beyond "
+                "it may be better"
+            )
+        case _:
+            assert_never(finding)
+
+
+def _about_data(finding: OfData) -> str:
+    match finding:
         case ScalesApart(low, high):
             return (
-                f"the features' ranges lie {high / low:,.0f}-fold apart ({low:.3g} to {high:.3g}): "
-                "the network hardly sees the small ones, and Batch Normalization on the input "
-                "repairs just that"
+                f"the features' ranges lie {high / low:,.0f}-fold apart ({low:.3g} to {high:.3g}), "
+                "or single values lie far out: the network hardly sees the small ones, and Batch "
+                "Normalization on the input repairs just that"
+            )
+        case FeatureValues(largest_range, reach, far):
+            what = (
+                f"the features reach {reach:,.4g} with ranges of {largest_range:,.4g} at most"
+                if far
+                else f"the features have ranges of {largest_range:,.4g} at most"
+            )
+            return (
+                f"{what}, not about 1 around 0: the usual learning rates do not suit that, and "
+                "Batch Normalization on the input repairs just that"
             )
         case CoarseRows(rows, margin, needed):
             return (
                 f"one of the {rows:,} test rows is worth {100 / rows:.2g} points, more than the "
                 f"margin of {margin:g}: that takes {needed:,} rows at least"
             )
-        case NeverRight(experiment, classes):
-            which = "class" if len(classes) == 1 else "classes"
-            return f"{experiment.label} has no test row right of {which} {listed(classes)}"
         case OneClassPrevails(share):
             return (
                 f"{percent(share)} % of the test rows are of one class: accuracy says little of "
                 "the others"
-            )
-        case BestAtEnd(name, key, value, end, _):
-            return (
-                f"{name} does best at the {end} {short_key(key)} that was tried, {value:g}; beyond "
-                "it may be better"
             )
         case _:
             assert_never(finding)
@@ -74,8 +101,10 @@ def cure(finding: Finding, advice: Advice) -> str:
     match finding:
         case AllDiverged() | NotLearned() | SomeLearned():
             return advice.rates
-        case ScalesApart():
+        case ScalesApart() | FeatureValues():
             return advice.standardize
+        case FewSteps():
+            return advice.set("training.epochs", finding.needed)
         case CoarseRows():
             return advice.margin
         case NeverRight():

@@ -17,6 +17,7 @@ CALLS = Advice(
     balanced='metric="test_balanced_accuracy"',
     recalls="study.report(), which has the recall of every class",
     sweep=lambda sweep: f"bnbench.run(…, settings={dict(sweep)})",
+    set=lambda key, value: f"bnbench.run(…, settings={{'{key}': {value}}})",
 )
 
 

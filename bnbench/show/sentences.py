@@ -204,6 +204,8 @@ def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
     """Return when it was decided, and whether it holds for later seeds and for new images."""
     result = contrast.result
     said = f", decided at {result.decided_at} seeds"
+    if mixed := [e.label for e in (contrast.experiment, contrast.baseline) if e.mixed]:
+        return f"{said}, on means over runs of which some did not learn ({listed(mixed)})"
     if result.opposed:
         return f"{said}, though the {result.looks[-1].seeds} seeds looked at now point elsewhere"
     match contrast.new_images.holds if contrast.new_images else None:

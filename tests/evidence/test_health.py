@@ -66,6 +66,14 @@ def test_some_learned_and_some_did_not() -> None:
     assert "some_learned" in kinds(compare(made)[0])
 
 
+def test_a_rare_class_among_several_that_is_found_is_learned() -> None:
+    """Six of six rows with few other faults are no guess; with many they may be one."""
+    rows = [60, 60, 6]
+    assert "not_learned" not in kinds(compare([by_class("no_bn", 0, [60, 55, 6], rows)])[0])
+    guessed = [by_class("no_bn", seed, [30, 20, 2], rows) for seed in range(3)]
+    assert "not_learned" in kinds(compare(guessed)[0])
+
+
 @pytest.mark.parametrize("right", [[71, 2], [200, 2]])
 def test_a_rare_class_that_is_found_is_learned(right: list[int]) -> None:
     """Few rows of it are enough where they are found without false alarms."""
@@ -86,6 +94,56 @@ def test_what_the_data_lack() -> None:
     assert "feature_scales" not in kinds(compare(standardized)[0])
     balanced = kinds(compare(made, metric="test_balanced_accuracy")[0])
     assert "one_class_prevails" not in balanced
+
+
+@pytest.mark.parametrize(
+    ("scales", "reach", "said"),
+    [
+        ((1.0, 3.0), 1003.0, "the features reach 1,003 with ranges of 3 at most"),
+        ((0.01, 0.06), 0.06, "the features have ranges of 0.06 at most"),
+        ((200.0, 255.0), 255.0, "the features have ranges of 255 at most"),
+        ((1.0, 1.0), 1.0, None),
+        ((1.0, 16.0), 16.0, None),
+        ((4.0, 9.0), 12.0, None),
+    ],
+)
+def test_features_far_from_one_or_from_zero(scales, reach, said) -> None:
+    """Tiny, huge or far off: they are to be standardised; digits from 0 to 16 are not."""
+    values = {"feature_scales": scales, "feature_reach": reach}
+    (comparison,) = compare([by_class("no_bn", 0, [500, 500], [600, 600], **values)])
+    found = [f for f in health(comparison) if f.kind == "feature_values"]
+    assert [message(f).partition(", not")[0] for f in found] == [said] * bool(said)
+    assert all(cure(f, COMMANDS).endswith("--set data.standardize=true") for f in found)
+
+
+def test_too_few_steps_for_the_moving_statistics() -> None:
+    """Counted with the batches of the run's own rows, and told where BN is used alone."""
+    overrides = ["training.epochs=3"]  # 32 batches of 1,000 rows in each
+    made = [
+        by_class(config, seed, [500, 500], [600, 600], overrides=overrides)
+        for config in ("no_bn", "post_act")
+        for seed in range(2)
+    ]
+    (found,) = [f for f in health(compare(made)[0]) if f.kind == "few_steps"]
+    assert message(found) == (
+        "after 96 steps the moving statistics, which Batch Normalization uses on test rows, still "
+        "hold 38.10 % of their start values; 15 epochs leave less than 1 %"
+    )
+    assert cure(found, COMMANDS) == "the same run with --set training.epochs=15"
+    assert "few_steps" not in kinds(compare(made[:2])[0])
+
+
+def test_a_verdict_on_a_mean_of_runs_that_did_not_all_learn_says_so() -> None:
+    """In the sentence that has the verdict, not only below."""
+    made = [by_class("no_bn", s, [300 + s, 310], [400, 400]) for s in range(10)]
+    made += [
+        by_class("post_act", s, [400, 0] if s < 1 else [395 + s % 2, 390], [400, 400])
+        for s in range(10)
+    ]
+    made += [by_class("pre_act", s, [250 + s, 310], [400, 400]) for s in range(10)]
+    (first, *_) = answer(compare(made)[0], COMMANDS)
+    assert first.startswith("After the activations beats before them by")
+    assert first.endswith("on means over runs of which some did not learn (post_act).")
 
 
 def test_a_class_that_is_never_right_is_named() -> None:
