@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 from bnbench.datasets import dataset
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
-from bnbench.evidence.comparison import Comparison, ExperimentContrast, resolvable_difference
+from bnbench.evidence.comparison import (
+    Comparison,
+    ExperimentContrast,
+    resolvable_difference,
+    sought,
+)
 from bnbench.evidence.comparison import compare as compare_records
 from bnbench.evidence.experiment import in_order
 from bnbench.evidence.question import Question
@@ -409,8 +414,8 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         study = _study(task, records, failures)
         wanted = {} if failures else _coming(task, study)
         if not any(done[config] < seeds for config, seeds in wanted.items()):
-            sought = [c for comparison in _settling(study) for c in _sought(comparison)]
-            voice.tell_outcome(plan, sought, len(records), _at_most(study, done))
+            asked = [c for comparison in _settling(study) for c in sought(comparison)]
+            voice.tell_outcome(plan, asked, len(records), _at_most(study, done))
             return study
 
 
@@ -429,12 +434,6 @@ def _settling(study: Study) -> list[Comparison]:
     return tuned or list(study.comparisons)
 
 
-def _sought(comparison: Comparison) -> Sequence[ExperimentContrast]:
-    """Return what settles a comparison: before or after, else all against the baseline."""
-    placements = [c for c in comparison.contrasts if c.family == "placement"]
-    return placements or comparison.contrasts
-
-
 def _is_open(contrast: ExperimentContrast) -> bool:
     result = contrast.result
     return result.next_look is not None and not contrast.failing  # which no number of seeds mends
@@ -451,7 +450,7 @@ def _coming(task: Task, study: Study) -> dict[Config, int]:
         tuning = comparison.tuning
         if tuning and not tuning.fair:  # no number of seeds mends it
             continue
-        if any(map(_is_open, _sought(comparison))):
+        if any(map(_is_open, sought(comparison))):
             for contrast in filter(_is_open, comparison.contrasts):
                 for side in (contrast.experiment, contrast.baseline):
                     config, look = configs[side.identity], contrast.result.next_look or 0

@@ -12,6 +12,7 @@ def _sweep(sweep: Sweep) -> str:
 
 COMMANDS = Advice(
     more_seeds=f"{RUN} --until-settled",
+    seeds=lambda seeds: f"{RUN} --seeds {seeds}",
     all_pairs="bnbench compare --all-pairs",
     protocol="bnbench compare --protocol ID, or all",
     rates=f"{RUN} --set training.learning_rate=0.001,0.003,0.01,0.03",

@@ -197,6 +197,12 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     return _referenced([*tuned, *protocols])
 
 
+def sought(comparison: Comparison) -> list[ExperimentContrast]:
+    """Return what settles a comparison: before or after, else all against the baseline."""
+    placements = [c for c in comparison.contrasts if c.family == "placement"]
+    return placements or list(comparison.contrasts)
+
+
 def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparison of the newest protocol, behind those tuned ones that it is part of."""
     latest = next((c for c in comparisons if not c.tuning), None)

@@ -21,6 +21,7 @@ class Advice:
     """The cures, in words where nothing can be typed."""
 
     more_seeds: str = ""
+    seeds: Callable[[int], str] = lambda seeds: ""
     all_pairs: str = ""
     protocol: str = "asking for the protocol"
     rates: str = "try other learning rates"

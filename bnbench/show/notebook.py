@@ -11,6 +11,7 @@ from bnbench.show.remarks import remarks
 
 CALLS = Advice(
     more_seeds="bnbench.run(…, until_settled=True)",
+    seeds=lambda seeds: f"bnbench.run(…, seeds={seeds})",
     all_pairs="all_pairs=True",
     rates='bnbench.run(…, settings={"training.learning_rate": (0.001, 0.003, 0.01, 0.03)})',
     standardize='bnbench.run(…, settings={"data.standardize": True})',

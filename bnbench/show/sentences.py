@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from math import ceil
 
 from bnbench.evidence import health
-from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
+from bnbench.evidence.comparison import (
+    INPUT_BN,
+    PLACEMENT,
+    Comparison,
+    ExperimentContrast,
+    sought,
+)
+from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
 from bnbench.experiments.sweep import short_key
 from bnbench.show.advice import IN_WORDS, Advice
@@ -12,6 +19,7 @@ from bnbench.show.health import cure, message
 from bnbench.show.remarks import fails, named, reason
 from bnbench.text import count, fixed, listed, signed
 
+_FEW = 2  # undecided contrasts that have a sentence each
 _WHERE = {"after_activation": "after the activations", "before_activation": "before them"}
 
 
@@ -48,7 +56,7 @@ def _placement(
         e.config.model.batch_norm.placement: e for e in (contrast.experiment, contrast.baseline)
     }
     after, before = sides["after_activation"], sides["before_activation"]
-    of = f" ({after.label} against {before.label})" if several else ""
+    of = f" ({_pair(after, before)})" if several else ""
     if contrast.failing and result.looks:
         return (
             f"Before or after the activations is not answered{of}: {fails(contrast)} to train at "
@@ -70,6 +78,15 @@ def _placement(
         f"Before or after the activations is not decided{of}: after minus before is "
         f"{difference}; {_open(comparison, contrast, advice)}."
     )
+
+
+def _pair(after: Experiment, before: Experiment) -> str:
+    """Return what tells this pair from others: what both labels have beside the placement."""
+    one, other = (
+        [part for part in e.label.split(" · ") if part != e.config.model.batch_norm.placement]
+        for e in (after, before)
+    )
+    return " · ".join(one) if one == other else f"{after.label} against {before.label}"
 
 
 def describe_protocol(comparison: Comparison) -> str:
@@ -147,12 +164,18 @@ def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
                 alike.setdefault(ending, []).append(_by(comparison, contrast))
         for ending, said in alike.items():
             yield f"{start}: {listed(said)}{ending}."
-    for contrast in against:
-        if not contrast.result.decided:
-            yield (
-                f"{named(contrast)} is not decided: {_size(comparison, contrast)}; "
-                f"{_open(comparison, contrast, advice)}."
-            )
+    undecided = [contrast for contrast in against if not contrast.result.decided]
+    if len(undecided) > _FEW:
+        sizes = [f"{c.experiment.label} with {_size(comparison, c)}" for c in undecided]
+        coming = [c for c in undecided if c.result.next_look]
+        more = _more(comparison, coming[0], advice) if coming else ""
+        yield f"Not decided against {base}: {listed(sizes)}{more}."
+        return
+    for contrast in undecided:
+        yield (
+            f"{named(contrast)} is not decided: {_size(comparison, contrast)}; "
+            f"{_open(comparison, contrast, advice)}."
+        )
 
 
 def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
@@ -251,9 +274,21 @@ def _floor(comparison: Comparison) -> Iterator[str]:
 def _open(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
     """Return why it is open and what would settle it."""
     said = (reason(comparison, contrast) or "") + _likely(comparison, contrast)
-    if contrast.result.next_look and advice.more_seeds and not contrast.failing:
-        said += f": {advice.more_seeds}"
+    if contrast.result.next_look and not contrast.failing:
+        said += _more(comparison, contrast, advice)
     return said
+
+
+def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
+    """Return how to get the seeds of the next look, where one can type it.
+
+    What is settled gets no more seeds by itself, whatever else is open.
+    """
+    settled = all(c.result.decided for c in sought(comparison))
+    tuning = comparison.plan.tuning if comparison.tuning else 0
+    seeds = tuning + (contrast.result.next_look or 0)
+    how = advice.seeds(seeds) if settled else advice.more_seeds
+    return f": {how}" if how else ""
 
 
 def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
