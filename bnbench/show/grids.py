@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bnbench.evidence.comparison import Comparison, EpochRatio, ExperimentContrast
     from bnbench.evidence.experiment import Experiment
     from bnbench.evidence.tuning import Tuning
+    from bnbench.evidence.verdicts import Contrast
     from bnbench.training.survey import Survey
 
 NOTHING = "–"
@@ -413,18 +414,27 @@ def _with_interval(
 
 
 def verdict(contrast: "ExperimentContrast") -> str:
-    """Return the verdict with the look that it fell at or the one that comes."""
+    """Return the verdict with the look that it fell at, or what it waits for."""
     result = contrast.result
-    if contrast.failing and result.looks:
+    if not contrast.experiment.records.keys() & contrast.baseline.records.keys():
+        return "no common seed"
+    if not result.looks:
+        return f"first look at {result.next_look}"
+    if contrast.failing:
         alone = contrast.failing == (contrast.baseline,)
         return "baseline fails" if alone else "fails to train"
     if result.decided:
         below = ", below the margin" * result.below_margin
-        return f"{result.verdict} at {result.decided_at}{below}"
-    if result.verdict:
-        coming = f"next {result.next_look}" if result.next_look else "plan ended"
-        return f"{result.verdict}, {coming}"
-    return "no verdict" if result.looks else f"first look at {result.next_look}"
+        opposed = f", not at {result.looks[-1].seeds}" * result.opposed
+        return f"{result.verdict} at {result.decided_at}{below}{opposed}"
+    return f"{result.verdict}, {_coming(result)}" if result.verdict else "no verdict"
+
+
+def _coming(result: "Contrast") -> str:
+    """Return what may decide it yet."""
+    if result.waits:
+        return "waits for others"
+    return f"next {result.next_look}" if result.next_look else "plan ended"
 
 
 def _because(contrast: "ExperimentContrast") -> str:

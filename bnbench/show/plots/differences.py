@@ -75,7 +75,7 @@ def _draw_contrast(
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
     """Return the cells beside each row; the first row is a heading, which has the columns'."""
     held = [row.contrast for row in rows if row.contrast]
-    of_images = any(_on_new_images(contrast) for contrast in held)
+    of_images = any(_holds(contrast) for contrast in held)
     heads = ("difference", "won-tied-lost", "verdict", "new images" if of_images else "")
     return [heads, *(_cells(row.contrast) for row in rows[1:])]
 
@@ -87,8 +87,8 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     return (
         grids.difference(contrast),
         f"{result.wins}-{result.ties}-{result.losses}",
-        verdict(contrast).replace(", ", ",\n") + ("" if contrast.clean else " *"),
-        _on_new_images(contrast),
+        grids.verdict(contrast).replace(", ", ",\n") + ("" if contrast.clean else " *"),
+        _holds(contrast),
     )
 
 
@@ -169,7 +169,7 @@ def words(comparison: Comparison) -> str:
     ]
     for contrast in comparison.contrasts:
         remark = "" if contrast.clean else f"; {confound(contrast)}"
-        difference = f"{grids.difference(contrast)}, {verdict(contrast)}"
+        difference = f"{grids.difference(contrast)}, {grids.verdict(contrast)}"
         said.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")
     return " ".join(said)
 
@@ -177,37 +177,15 @@ def words(comparison: Comparison) -> str:
 def _images_in_words(contrast: ExperimentContrast) -> str:
     if contrast.new_images is None:
         return ""
-    scale, answer = contrast.experiment.metric.scale, _on_new_images(contrast)
+    scale, answer = contrast.experiment.metric.scale, _holds(contrast)
     low, high = (signed(scale * end) for end in contrast.new_images.interval)
     return f"; for new images from {low} to {high}" + (answer and f", {answer}")
 
 
-def _on_new_images(contrast: ExperimentContrast) -> str:
+def _holds(contrast: ExperimentContrast) -> str:
     """Return whether the verdict holds for new images, or nothing where there is none to hold."""
-    if contrast.new_images is None or contrast.new_images.holds is None:
-        return ""
-    return "holds" if contrast.new_images.holds else "open"
+    return grids.on_new_images(contrast).strip(grids.NOTHING)
 
 
 def _measured(comparison: Comparison) -> str:
     return comparison.question.measure.heading
-
-
-def verdict(contrast: ExperimentContrast) -> str:
-    """Return the verdict with the look that it is of, or when the first or the next look is."""
-    result = contrast.result
-    if not contrast.experiment.records.keys() & contrast.baseline.records.keys():
-        return "no common seed"
-    if not result.looks:
-        return f"first look at {result.next_look} seeds"
-    if result.verdict is None:
-        return "no verdict"
-    seen = result.looks[-1].seeds
-    if result.decided:
-        below = ["below margin"] * result.below_margin
-        doubts = ", ".join([*below, *[f"not at {seen}"] * result.opposed])
-        return f"{result.verdict} at {result.decided_at}" + (doubts and f" ({doubts})")
-    if result.waits:
-        return f"inconclusive at {seen}, waits for others"
-    coming = f", next look {result.next_look}" if result.next_look else ""
-    return f"inconclusive at {seen}{coming}"

@@ -9,9 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.verdicts import Look
 from bnbench.experiments.config import PlanConfig
-from bnbench.show.grids import NOTHING
+from bnbench.show.grids import NOTHING, verdict
 from bnbench.show.plots import layout
-from bnbench.show.plots.differences import verdict
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, Style, style_of
 from bnbench.show.remarks import named
 from bnbench.text import count, fixed, signed
