@@ -86,7 +86,7 @@ def results(comparison: "Comparison") -> Grid:
     name = comparison.baseline.label
     base = name if len(name) <= _LONGEST_HEADING else "baseline"
     return Grid(
-        "Results (mean ± half the 95 % interval)",
+        "Results (± half the 95 % interval, for differences over all looks)",
         (
             Column("experiment", numeric=False),
             Column("placement", dispensable=2, numeric=False, beneath=True),
