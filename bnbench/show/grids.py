@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
 from bnbench.experiments.sweep import label, short_key
+from bnbench.show.examples import examples
 from bnbench.text import fixed, percent, seconds, signed
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def results(comparison: "Comparison") -> Grid:
             Column("seeds", dispensable=4, beneath=True),
             Column(f"vs {base}", metric.difference_unit, dispensable=1),
             Column("verdict", dispensable=3, numeric=False, beneath=True),
-            Column("new images", dispensable=6, numeric=False),
+            Column(f"new {examples(comparison.config.data)}", dispensable=6, numeric=False),
             Column("epoch time", "s", dispensable=5),
             Column("ratio", "95 % CI", dispensable=5, beneath=True),
         ),
@@ -125,6 +126,7 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
 def contrasts(comparison: "Comparison") -> Grid:
     """Return one row for each contrast with its test, its wins and what makes it unclean."""
     unit = comparison.question.measure.difference_unit
+    new = f"new {examples(comparison.config.data)}"
     return Grid(
         f"Contrasts (first minus second, margin ±{comparison.margin:g} {unit})",
         (
@@ -132,12 +134,12 @@ def contrasts(comparison: "Comparison") -> Grid:
             Column("against", numeric=False, beneath=True),
             Column("seeds", dispensable=3),
             Column("difference", unit),
-            Column("new images", unit, dispensable=5, beneath=True),
+            Column(new, unit, dispensable=5, beneath=True),
             Column("p", "Holm", dispensable=4),
             Column("won-tied-lost", dispensable=4, beneath=True),
             Column("P(improvement)", "95 % CI", dispensable=8),
             Column("verdict", numeric=False),
-            Column("on new images", dispensable=2, numeric=False, beneath=True),
+            Column(f"on {new}", dispensable=2, numeric=False, beneath=True),
             Column("also differs in", dispensable=7, numeric=False),
         ),
         tuple(_contrast_row(contrast) for contrast in comparison.contrasts),

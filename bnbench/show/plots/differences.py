@@ -11,6 +11,7 @@ from matplotlib.figure import SubFigure
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.stats import Array
 from bnbench.show import grids
+from bnbench.show.examples import examples
 from bnbench.show.plots import layout
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
 from bnbench.show.remarks import confound, named
@@ -75,8 +76,8 @@ def _draw_contrast(
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
     """Return the cells beside each row; the first row is a heading, which has the columns'."""
     held = [row.contrast for row in rows if row.contrast]
-    of_images = any(_holds(contrast) for contrast in held)
-    heads = ("difference", "won-tied-lost", "verdict", "new images" if of_images else "")
+    told = [examples(contrast.experiment.config.data) for contrast in held if _holds(contrast)]
+    heads = ("difference", "won-tied-lost", "verdict", f"new {told[0]}" if told else "")
     return [heads, *(_cells(row.contrast) for row in rows[1:])]
 
 
@@ -113,12 +114,12 @@ def _write_beside(axes: Axes, at: Array, table: Sequence[Sequence[str]]) -> floa
 
 def _notes(comparison: Comparison) -> list[str]:
     """Return what the reader must know of the marks that are drawn."""
-    held = comparison.contrasts
+    held, shown = comparison.contrasts, examples(comparison.config.data)
     marks = [f"grey: margin of ±{comparison.margin:g}"]
     if any(contrast.result.interval for contrast in held):
-        marks.append("thick: for new seeds on these images")
+        marks.append(f"thick: for new seeds on these {shown}")
     if any(contrast.new_images for contrast in held):
-        marks.append("thin: for new images too")
+        marks.append(f"thin: for new {shown} too")
     if any(not contrast.result.interval for contrast in held):
         marks.append("open: no interval yet")
     unclean = any(not contrast.clean for contrast in held)
@@ -179,7 +180,9 @@ def _images_in_words(contrast: ExperimentContrast) -> str:
         return ""
     scale, answer = contrast.experiment.metric.scale, _holds(contrast)
     low, high = (signed(scale * end) for end in contrast.new_images.interval)
-    return f"; for new images from {low} to {high}" + (answer and f", {answer}")
+    return f"; for new {examples(contrast.experiment.config.data)} from {low} to {high}" + (
+        answer and f", {answer}"
+    )
 
 
 def _holds(contrast: ExperimentContrast) -> str:
