@@ -115,9 +115,14 @@ def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
     kinds = [k for k in plots.KINDS if k not in _OF_CONTRASTS or comparison.contrasts]
     for kind in kinds:
         yield {
-            "svg": pages.Markup(plots.to_svg(plots.figure(comparison, (kind,)))),
+            "wide": _svg(comparison, kind, plots.WIDE),
+            "narrow": _svg(comparison, kind, plots.NARROW),
             "caption": _CAPTIONS[kind].format(examples=examples(comparison.config.data)),
         }
+
+
+def _svg(comparison: Comparison, kind: str, width: float) -> pages.Markup:
+    return pages.Markup(plots.to_svg(plots.figure(comparison, (kind,), width)))
 
 
 def _environments(runs: Counter[Environment]) -> Grid:

@@ -122,7 +122,7 @@ def said(figure: Figure) -> list[str]:
 
 def test_curves_are_the_means_over_seeds_by_epoch_and_by_time(seven: Comparison) -> None:
     """Accuracy in % and loss in nats against epochs and the mean time that they took."""
-    accuracy, accuracy_by_time, loss, loss_by_time = axes_of(plots.figure(seven, ["curves"]))
+    accuracy, loss, accuracy_by_time, loss_by_time = axes_of(plots.figure(seven, ["curves"]))
     for experiment in seven.experiments:
         histories = [r.history for r in experiment.records.values()]
         elapsed = np.mean([np.cumsum(h.epoch_seconds) for h in histories], axis=0)
@@ -138,7 +138,7 @@ def test_curves_are_the_means_over_seeds_by_epoch_and_by_time(seven: Comparison)
 
 def test_the_band_is_the_interval_of_the_mean(seven: Comparison) -> None:
     """Its corners are the 95 % t intervals over the seeds, epoch by epoch."""
-    axes = axes_of(plots.figure(seven, ["curves"]))[2]
+    axes = axes_of(plots.figure(seven, ["curves"]))[1]
     histories = [r.history for r in seven.experiments[0].records.values()]
     low, high = mean_interval(np.transpose([h.loss for h in histories]))
     drawn = axes.collections[0].get_paths()[0].vertices[:, 1]
@@ -147,7 +147,7 @@ def test_the_band_is_the_interval_of_the_mean(seven: Comparison) -> None:
 
 def test_every_seed_is_drawn(seven: Comparison) -> None:
     """One line holds the seeds of an experiment, with gaps between them."""
-    axes = axes_of(plots.figure(seven, ["curves"]))[2]
+    axes = axes_of(plots.figure(seven, ["curves"]))[1]
     seeds = np.array(axes.lines[0].get_ydata())
     expected = [v for r in seven.experiments[0].records.values() for v in r.history.loss]
     np.testing.assert_allclose(seeds[~np.isnan(seeds)], expected)
@@ -169,7 +169,7 @@ def test_a_diverged_run_is_not_in_the_mean_and_does_not_set_the_scale() -> None:
         run("pre_act", 7, diverged=True, epochs=0),
     ]
     drawn = plots.figure(compare([*pre_act, *broken, *of("no_bn")])[0], ["curves"])
-    axes = axes_of(drawn)[2]
+    axes = axes_of(drawn)[1]
     (mean,) = lines(axes, "pre_act")
     np.testing.assert_allclose(mean[1], np.mean([r.history.loss for r in pre_act], axis=0))
     _, high = axes.get_ylim()
@@ -335,17 +335,18 @@ def test_experiments_differ_in_more_than_colour() -> None:
 @pytest.mark.parametrize(
     "name", ["{}", f"{LONG[:-2]}{{:02}}+learning_rate=0.01", "W" * 62 + "{:02}"]
 )
+@pytest.mark.parametrize("width", [plots.WIDE, plots.NARROW])
 @pytest.mark.parametrize("all_pairs", [False, True])
 def test_no_text_overlaps_another_or_leaves_the_figure(
-    seven: Comparison, name: str, all_pairs: bool
+    seven: Comparison, name: str, all_pairs: bool, width: float
 ) -> None:
-    """With seven experiments, be their names short, long or wide."""
+    """With seven experiments, be their names short, long or wide, on a screen and on a phone."""
     held = [r for e in seven.experiments for r in e.records.values()]
     if "{:02}" in name:
         labels = [e.label for e in seven.experiments]
         names = {label: name.format(number) for number, label in enumerate(labels)}
         held = renamed(held, **names)
-    drawn = plots.figure(compare(held, all_pairs=all_pairs)[0])
+    drawn = plots.figure(compare(held, all_pairs=all_pairs)[0], width=width)
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts(drawn)]
     assert len(boxes) > 80
     for (one, box), (other, its) in combinations(boxes, 2):
@@ -390,8 +391,11 @@ def cases() -> dict[str, list[RunRecord]]:
 
 @pytest.mark.parametrize("case", cases())
 def test_little_data_is_drawn_without_a_warning(case: str) -> None:
-    """All four plots; warnings are errors here."""
-    assert plots.to_svg(plots.figure(compare(cases()[case])[0])).startswith("<svg ")
+    """All four plots, wide and narrow; warnings are errors here."""
+    for width in (plots.WIDE, plots.NARROW):
+        assert plots.to_svg(plots.figure(compare(cases()[case])[0], width=width)).startswith(
+            "<svg "
+        )
 
 
 def test_no_margin_is_no_band() -> None:
