@@ -91,6 +91,7 @@ class Comparison:
 
     With ``tuning`` they are of protocols that differ in what was tuned. ``reference`` is what the
     comparison is called by: its protocol's id or ``tuned``, with more where that is not enough.
+    ``baseline_may_be`` has the labels of all that the name of the baseline means here, if several.
     """
 
     question: Question
@@ -100,6 +101,7 @@ class Comparison:
     contrasts: tuple[ExperimentContrast, ...]
     ratios: Mapping[Experiment, EpochRatio]
     baseline_was_named: bool
+    baseline_may_be: tuple[str, ...] = ()
     tuning: Tuning | None = None
     reference: str = ""
 
@@ -178,7 +180,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     The newest come first. Runs on other data, and of another training version, are compared apart.
     In the comparison of a sweep each network stands with the values that `tune` chooses, and they
     are compared by their test accuracy, whatever the metric. Raises `InputError` for a name that
-    has no record and for a baseline that may be several.
+    has no record and for a baseline that may be several wherever it has records.
     """
     records = list(records)
     _check_names(question, records)
@@ -194,6 +196,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
         for keys, members in sweeps(chosen)
         if (tuning := tune(keys, members, _plan(members, question)))
     ]
+    _check_baseline([*tuned, *protocols])
     return _referenced([*tuned, *protocols])
 
 
@@ -267,19 +270,22 @@ def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
             raise InputError(f"no experiment named {name}; there are: {listed}")
 
 
-def _baseline(experiments: Sequence[Experiment], reference: str | None) -> Experiment | None:
-    """Return the experiment that is called so; one whose label it is comes before all others."""
-    if reference is None:
-        return None
+def _check_baseline(comparisons: Sequence[Comparison]) -> None:
+    doubtful = [c for c in comparisons if c.baseline_may_be]
+    if doubtful and not any(c.baseline_was_named for c in comparisons):
+        name, candidates = doubtful[0].question.baseline, ", ".join(doubtful[0].baseline_may_be)
+        raise InputError(f"baseline {name} may be any of {candidates}: name one of them")
+
+
+def _called(experiments: Sequence[Experiment], name: str | None) -> list[Experiment]:
+    """Return the experiments that are called so; one whose label it is comes before all others."""
+    if name is None:
+        return []
     for place in range(len(_names_of(experiments[0].config))):
-        called = [e for e in experiments if reference in (e.label, _names_of(e.config)[place])]
-        exact = [e for e in called if e.label == reference]
-        if len(exact or called) > 1:
-            candidates = ", ".join(e.label for e in called)
-            raise InputError(f"baseline {reference} may be any of {candidates}: name one of them")
+        called = [e for e in experiments if name in (e.label, _names_of(e.config)[place])]
         if called:
-            return (exact or called)[0]
-    return None
+            return [e for e in called if e.label == name] or called
+    return []
 
 
 def _contrasted(
@@ -288,8 +294,9 @@ def _contrasted(
     """Return the comparison of these records, taken to be of one protocol."""
     experiments = group(records, question.measure)
     experiments.sort(key=lambda e: _position(e.config, question.names))
-    named = _baseline(experiments, question.baseline)
-    base = named or min(experiments, key=lambda e: _position(e.config, ()))
+    called = _called(experiments, question.baseline)
+    named = len(called) == 1
+    base = called[0] if named else min(experiments, key=lambda e: _position(e.config, ()))
     plan = _plan(records, question)
     choosing = plan.tuning if tuning else 0
     return Comparison(
@@ -305,7 +312,8 @@ def _contrasted(
             tuning,
         ),
         ratios={e: _epoch_ratio(e, base) for e in experiments},
-        baseline_was_named=named is not None,
+        baseline_was_named=named,
+        baseline_may_be=() if named else tuple(e.label for e in called),
         tuning=tuning,
     )
 

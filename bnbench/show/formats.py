@@ -273,14 +273,13 @@ def to_markdown(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) ->
 
     It begins with the first answer alone, in a line that fits a pull request.
     """
-    comparisons = list(comparisons)
-    first = [f"**{_md(answer(c, advice)[0])}**\n\n" for c in comparisons[:1]]
-    return "".join(first) + _document(
+    return _document(
         comparisons,
         advice,
         lambda c: f"## {_md(title(c))}",
         _markdown_grid,
         lambda s: f"- {_md(s)}",
+        opening=lambda s: f"**{_md(s)}**",
     )
 
 
@@ -362,11 +361,15 @@ def _document(
     heading: Callable[[Comparison], str],
     table: Callable[[Grid], str],
     sentence: Callable[[str], str],
+    opening: Callable[[str], str] = lambda first: "",
 ) -> str:
-    blocks = []
+    blocks: list[str] = []
     for comparison, tables in grids.grids(comparisons):
+        said = answer(comparison, advice)
+        if not blocks:
+            blocks.append(opening(said[0]))
         blocks.append(heading(comparison))
-        blocks.append("\n".join(map(sentence, answer(comparison, advice))))
+        blocks.append("\n".join(map(sentence, said)))
         blocks.extend(map(table, tables))
         blocks.append("\n".join(map(sentence, remarks(comparison))))
         blocks.append("\n".join(map(sentence, closing(comparison, advice))))

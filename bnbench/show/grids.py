@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
 from bnbench.experiments.sweep import label, short_key
+from bnbench.show.examples import examples
 from bnbench.text import fixed, percent, seconds, signed
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bnbench.evidence.comparison import Comparison, EpochRatio, ExperimentContrast
     from bnbench.evidence.experiment import Experiment
     from bnbench.evidence.tuning import Tuning
+    from bnbench.evidence.verdicts import Contrast
     from bnbench.training.survey import Survey
 
 NOTHING = "–"
@@ -85,7 +87,7 @@ def results(comparison: "Comparison") -> Grid:
     name = comparison.baseline.label
     base = name if len(name) <= _LONGEST_HEADING else "baseline"
     return Grid(
-        "Results (mean ± half the 95 % interval)",
+        "Results (± half the 95 % interval, for differences over all looks)",
         (
             Column("experiment", numeric=False),
             Column("placement", dispensable=2, numeric=False, beneath=True),
@@ -94,7 +96,7 @@ def results(comparison: "Comparison") -> Grid:
             Column("seeds", dispensable=4, beneath=True),
             Column(f"vs {base}", metric.difference_unit, dispensable=1),
             Column("verdict", dispensable=3, numeric=False, beneath=True),
-            Column("new images", dispensable=6, numeric=False),
+            Column(f"new {examples(comparison.config.data)}", dispensable=6, numeric=False),
             Column("epoch time", "s", dispensable=5),
             Column("ratio", "95 % CI", dispensable=5, beneath=True),
         ),
@@ -124,6 +126,7 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
 def contrasts(comparison: "Comparison") -> Grid:
     """Return one row for each contrast with its test, its wins and what makes it unclean."""
     unit = comparison.question.measure.difference_unit
+    new = f"new {examples(comparison.config.data)}"
     return Grid(
         f"Contrasts (first minus second, margin ±{comparison.margin:g} {unit})",
         (
@@ -131,12 +134,12 @@ def contrasts(comparison: "Comparison") -> Grid:
             Column("against", numeric=False, beneath=True),
             Column("seeds", dispensable=3),
             Column("difference", unit),
-            Column("new images", unit, dispensable=5, beneath=True),
+            Column(new, unit, dispensable=5, beneath=True),
             Column("p", "Holm", dispensable=4),
             Column("won-tied-lost", dispensable=4, beneath=True),
             Column("P(improvement)", "95 % CI", dispensable=8),
             Column("verdict", numeric=False),
-            Column("on new images", dispensable=2, numeric=False, beneath=True),
+            Column(f"on {new}", dispensable=2, numeric=False, beneath=True),
             Column("also differs in", dispensable=7, numeric=False),
         ),
         tuple(_contrast_row(contrast) for contrast in comparison.contrasts),
@@ -413,18 +416,27 @@ def _with_interval(
 
 
 def verdict(contrast: "ExperimentContrast") -> str:
-    """Return the verdict with the look that it fell at or the one that comes."""
+    """Return the verdict with the look that it fell at, or what it waits for."""
     result = contrast.result
-    if contrast.failing and result.looks:
+    if not contrast.experiment.records.keys() & contrast.baseline.records.keys():
+        return "no common seed"
+    if not result.looks:
+        return f"first look at {result.next_look}"
+    if contrast.failing:
         alone = contrast.failing == (contrast.baseline,)
         return "baseline fails" if alone else "fails to train"
     if result.decided:
         below = ", below the margin" * result.below_margin
-        return f"{result.verdict} at {result.decided_at}{below}"
-    if result.verdict:
-        coming = f"next {result.next_look}" if result.next_look else "plan ended"
-        return f"{result.verdict}, {coming}"
-    return "no verdict" if result.looks else f"first look at {result.next_look}"
+        opposed = f", not at {result.looks[-1].seeds}" * result.opposed
+        return f"{result.verdict} at {result.decided_at}{below}{opposed}"
+    return f"{result.verdict}, {_coming(result)}" if result.verdict else "no verdict"
+
+
+def _coming(result: "Contrast") -> str:
+    """Return what may decide it yet."""
+    if result.waits:
+        return "waits for others"
+    return f"next {result.next_look}" if result.next_look else "plan ended"
 
 
 def _because(contrast: "ExperimentContrast") -> str:

@@ -126,9 +126,15 @@ def incomparable(ratio: EpochRatio) -> str | None:
 
 
 def _baseline(comparison: Comparison) -> Iterator[str]:
-    wanted = comparison.question.baseline
-    if wanted and not comparison.baseline_was_named:
-        yield f"{wanted} has no record here; {comparison.baseline.label} is the baseline"
+    wanted, base = comparison.question.baseline, comparison.baseline.label
+    if comparison.baseline_may_be:
+        candidates = ", ".join(comparison.baseline_may_be)
+        yield (
+            f"baseline {wanted} may be any of {candidates}: name one of them; {base} is the "
+            "baseline here"
+        )
+    elif wanted and not comparison.baseline_was_named:
+        yield f"{wanted} has no record here; {base} is the baseline"
 
 
 def _plan(comparison: Comparison) -> Iterator[str]:

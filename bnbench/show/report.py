@@ -11,6 +11,7 @@ from bnbench.evidence.records import Environment, RunRecord
 from bnbench.experiments.config import Config, dump_yaml
 from bnbench.experiments.sweep import label, typed_name
 from bnbench.show import grids, pages, plots, sentences
+from bnbench.show.examples import examples
 from bnbench.show.grids import NOTHING, Column, Grid
 from bnbench.show.remarks import remarks
 from bnbench.text import count, fixed
@@ -20,7 +21,7 @@ _CAPTIONS = {
     "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
     "epochs and over training time.",
     "differences": "Paired differences: means over the seeds, with their intervals for new seeds "
-    "(thick) and for new images too (thin), and the margin in grey.",
+    "(thick) and for new {examples} too (thin), and the margin in grey.",
     "looks": "The estimate as seeds were added: at each look the mean difference with an interval "
     "that is right over all looks.",
     "parameters": "Parameters by role: all of them, and without the kernels.",
@@ -37,8 +38,15 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
         version=__version__,
         summary=_summary(comparisons),
         warnings=warnings,
+        examples=_examples(comparisons),
         protocols=[_protocol(*shown) for shown in grids.grids(comparisons)],
     )
+
+
+def _examples(comparisons: Sequence[Comparison]) -> str:
+    """Return what the examples of all data sets are called."""
+    called = {examples(comparison.config.data) for comparison in comparisons}
+    return called.pop() if len(called) == 1 else "data"
 
 
 def _summary(comparisons: Sequence[Comparison]) -> str:
@@ -107,9 +115,14 @@ def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
     kinds = [k for k in plots.KINDS if k not in _OF_CONTRASTS or comparison.contrasts]
     for kind in kinds:
         yield {
-            "svg": pages.Markup(plots.to_svg(plots.figure(comparison, (kind,)))),
-            "caption": _CAPTIONS[kind],
+            "wide": _svg(comparison, kind, plots.WIDE),
+            "narrow": _svg(comparison, kind, plots.NARROW),
+            "caption": _CAPTIONS[kind].format(examples=examples(comparison.config.data)),
         }
+
+
+def _svg(comparison: Comparison, kind: str, width: float) -> pages.Markup:
+    return pages.Markup(plots.to_svg(plots.figure(comparison, (kind,), width)))
 
 
 def _environments(runs: Counter[Environment]) -> Grid:

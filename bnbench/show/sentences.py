@@ -15,6 +15,7 @@ from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
 from bnbench.experiments.sweep import short_key
 from bnbench.show.advice import IN_WORDS, Advice
+from bnbench.show.examples import examples
 from bnbench.show.health import cure, message
 from bnbench.show.remarks import fails, named, reason
 from bnbench.text import count, fixed, listed, signed
@@ -231,11 +232,12 @@ def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
         return f"{said}, on means over runs of which some did not learn ({listed(mixed)})"
     if result.opposed:
         return f"{said}, though the {result.looks[-1].seeds} seeds looked at now point elsewhere"
+    new = f"new {examples(comparison.config.data)}"
     match contrast.new_images.holds if contrast.new_images else None:
         case True:
-            return f"{said}; holds for new images"
+            return f"{said}; holds for {new}"
         case False:
-            return f"{said}; open for new images{_hopeless(comparison, contrast)}"
+            return f"{said}; open for {new}{_hopeless(comparison, contrast)}"
         case _:
             return said
 
@@ -266,8 +268,9 @@ def _floor(comparison: Comparison) -> Iterator[str]:
     widest = max(coarse, key=lambda found: found.floor)
     floor = fixed(comparison.question.measure.scale * widest.floor)
     yield (
-        f"For new images no number of seeds gets below ±{floor} points on these {widest.rows:,} "
-        f"test rows; ±{comparison.margin:g} takes about {widest.rows_needed:,}."
+        f"For new {examples(comparison.config.data)} no number of seeds gets below ±{floor} points "
+        f"on these {widest.rows:,} test rows; ±{comparison.margin:g} takes about "
+        f"{widest.rows_needed:,}."
     )
 
 
@@ -379,6 +382,7 @@ def _scope(comparison: Comparison) -> str:
     start = (
         f"Intervals and verdicts are for new seeds on {of} and stay right as seeds are added by "
     )
+    new = f"new {examples(comparison.config.data)}"
     if metric.by_row:
-        return f"{start}the plan; it is said where they hold for new images too."
-    return f"{start}the plan; for new images they are not worked out with this metric."
+        return f"{start}the plan; it is said where they hold for {new} too."
+    return f"{start}the plan; for {new} they are not worked out with this metric."

@@ -84,6 +84,24 @@ def test_a_baseline_is_the_one_that_is_called_so() -> None:
         compare(records[:14], baseline="pre_act")
 
 
+def test_a_baseline_that_may_be_several_in_one_protocol_serves_the_others() -> None:
+    """There its default stays and a remark names those it may be; elsewhere it is taken."""
+    swept = load_experiments(CONFIGS / "pre_act.yaml", ["model.batch_norm.momentum=0.9,0.95"])
+    plain = config_of(file="no_bn")
+    longer = load_experiments(CONFIGS / "pre_act.yaml", ["training.epochs=11"])[0]
+    plainer = load_experiments(CONFIGS / "no_bn.yaml", ["training.epochs=11"])[0]
+    records = [r for config in (*swept, plain, longer, plainer) for r in made(config, SEVEN)]
+    found = {c.config.training.epochs: c for c in compare(records, baseline="pre_act")}
+    assert found[11].baseline.config == longer
+    assert not any("is the baseline" in said for said in remarks(found[11]))
+    assert found[10].baseline.config == plain
+    first, second = (e.label for e in found[10].experiments[1:])
+    assert (
+        f"baseline pre_act may be any of {first}, {second}: name one of them; no_bn is the "
+        "baseline here"
+    ) in remarks(found[10])
+
+
 def test_seeds_that_are_not_paired_are_told() -> None:
     """Each has its own in the row, the contrast has the pairs, and a remark names the rest."""
     plain, before = config_of(file="no_bn"), config_of()

@@ -154,13 +154,14 @@ def test_tables_say_what_they_are(any_page: str) -> None:
 
 
 def test_figures_have_an_alternative(page: str) -> None:
-    """Each plot has a caption, and a name that tells its numbers."""
+    """Each plot has a caption and, wide as well as narrow, a name that tells its numbers."""
     figures = list(read(page).iter("figure"))
     assert len(figures) == 6  # a single experiment has neither differences nor looks
     for figure in figures:
-        (svg,) = figure.iter("svg")
-        assert svg.get("role") == "img"
-        assert re.search(r"\d", svg.get("aria-label") or text(svg.find("title")))
+        wide, narrow = figure.iter("svg")
+        assert wide.get("role") == narrow.get("role") == "img"
+        assert re.search(r"\d", wide.get("aria-label", ""))
+        assert wide.get("aria-label") == narrow.get("aria-label")
         assert text(figure.find("figcaption")).strip()
 
 
@@ -396,6 +397,14 @@ const measure = (frame) => {
     if (e.tagName != "svg") [...e.children].forEach(check);
   };
   page.querySelectorAll("details").forEach((e) => { e.open = true; });
+  page.querySelectorAll("figure").forEach((figure) => {
+    const drawn = [...figure.querySelectorAll("svg")].filter((e) => e.clientWidth);
+    if (drawn.length != 1) note(figure, "is drawn " + drawn.length + " times");
+    const small = [...drawn[0].querySelectorAll("text")].some((e) => {
+      return parseFloat(view.getComputedStyle(e).fontSize) * drawn[0].getScreenCTM().a < 9;
+    });
+    if (small) note(figure, "too small to read");
+  });
   check(page.body);
   if (page.documentElement.scrollWidth > view.innerWidth) note(page.body, "scrolls sideways");
   return found;

@@ -48,7 +48,7 @@ def test_the_results_table_at_full_width(comparison: Comparison) -> None:
     assert (
         shown(grids.results(comparison), 160)
         == """\
-Results (mean ± half the 95 % interval)
+Results (± half the 95 % interval, for differences over all looks)
                                   test accuracy               vs no_bn                                        epoch time               ratio
  experiment   placement                     [%]   seeds           [pp]   verdict                 new images          [s]           [95 % CI]
  ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -63,7 +63,7 @@ def test_a_narrow_terminal_folds_before_it_loses(comparison: Comparison) -> None
     assert (
         shown(grids.results(comparison), 80)
         == """\
-Results (mean ± half the 95 % interval)
+Results (± half the 95 % interval, for differences over all looks)
                      test accuracy
  experiment                    [%]           vs no_bn [pp]      epoch time [s]
  placement                   seeds                 verdict     ratio [95 % CI]
@@ -83,7 +83,8 @@ def test_at_60_columns_the_difference_and_the_placement_stay(comparison: Compari
     assert (
         shown(grids.results(comparison), 60)
         == """\
-Results (mean ± half the 95 % interval)
+Results (± half the 95 % interval, for differences over all
+looks)
                      test accuracy
  experiment                    [%]           vs no_bn [pp]
  placement                   seeds                 verdict

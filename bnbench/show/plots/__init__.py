@@ -20,18 +20,29 @@ try:
 
     from bnbench.show.plots import curves, differences, layout, looks, parameters
     from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
+    from bnbench.show.plots.layout import NARROW, WIDE
     from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
     raise EnvironmentFault("plots need matplotlib: pip install 'bnbench[plot]'") from error
 
-__all__ = ["ENDINGS", "KINDS", "alternative_text", "check_ending", "figure", "to_svg", "write"]
+__all__ = [
+    "ENDINGS",
+    "KINDS",
+    "NARROW",
+    "WIDE",
+    "alternative_text",
+    "check_ending",
+    "figure",
+    "to_svg",
+    "write",
+]
 
 
 class _Plot(Protocol):
     HEADING: str
 
     def draw(self, part: SubFigure, comparison: Comparison) -> None: ...
-    def height(self, comparison: Comparison) -> float: ...
+    def height(self, comparison: Comparison, width: float) -> float: ...
     def words(self, comparison: Comparison) -> str: ...
 
 
@@ -44,8 +55,10 @@ _PLOTS: dict[str, _Plot] = {
 KINDS = tuple(_PLOTS)
 
 
-def figure(comparison: Comparison, kinds: Sequence[str] = KINDS) -> Figure:
-    """Return the plots of these kinds one below the other, ten inches wide.
+def figure(
+    comparison: Comparison, kinds: Sequence[str] = KINDS, width: float = layout.WIDE
+) -> Figure:
+    """Return the plots of these kinds one below the other, as wide as told in inches.
 
     Its label is their alternative text. Raises `InputError` for a kind that is not in ``KINDS``.
     """
@@ -53,15 +66,16 @@ def figure(comparison: Comparison, kinds: Sequence[str] = KINDS) -> Figure:
         if kind not in KINDS:
             raise InputError(f"no plot named {visible(kind)}; there are: {', '.join(KINDS)}")
     with matplotlib.style.context(STYLE):
-        protocol = layout.wrapped(title(comparison), layout.WIDTH - 0.4)
+        protocol = layout.wrapped(title(comparison), width - 0.4)
         heights = [0.1 + layout.LINE * layout.line_count(protocol)]
-        heights += (_PLOTS[kind].height(comparison) for kind in kinds)
-        whole = Figure((layout.WIDTH, sum(heights)))
+        for plot in map(_PLOTS.__getitem__, kinds):
+            heights += layout.heading_height(plot.HEADING, width), plot.height(comparison, width)
+        whole = Figure((width, sum(heights)))
         stack = whole.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
         head, *parts = stack.flat
-        head.text(layout.EDGE / layout.WIDTH, 0.5, protocol, va="center")
-        for part, kind in zip(parts, kinds, strict=True):
-            layout.write_head(part, _PLOTS[kind].HEADING)
+        head.text(layout.EDGE / width, 0.5, protocol, va="center")
+        for heading, part, kind in zip(parts[::2], parts[1::2], kinds, strict=True):
+            layout.write_heading(heading, _PLOTS[kind].HEADING)
             _PLOTS[kind].draw(part, comparison)
         whole.set_label("\n".join(alternative_text(comparison, kind) for kind in kinds))
     return whole

@@ -16,34 +16,66 @@ from bnbench.show.plots import layout
 from bnbench.show.plots.style import Style, style_of
 from bnbench.text import seconds
 
+_NOTHING = "No run got through an epoch, so there are no curves."
+_MEASURED = {"val_accuracy": "validation accuracy [%]", "loss": "training loss [nats]"}
+_LEFT, _RIGHT, _BESIDE = 0.75, 0.3, 0.25  # inches around the panels
+_BETWEEN, _BELOW = 0.14, 0.5
 HEADING = "Learning curves: means over seeds with 95 % bands, single seeds thin"
 _SEED: Style = {"linewidth": 0.6, "alpha": 0.3, "marker": "", "label": "", "zorder": 1}
 _BROKEN_OFF: Style = {"color": "black", "linestyle": "", "marker": "x", "clip_on": False}
 
 
 def draw(part: SubFigure, comparison: Comparison) -> None:
-    """Draw accuracy and loss in a row each, by epoch and by time, above the keys."""
+    """Draw accuracy above loss, by epoch and by time, above the keys."""
     epochs = _longest(comparison)
     if not epochs:
-        part.text(0.01, 0.2, "No run got through an epoch, so there are no curves.")
+        layout.write_notes(part, [_NOTHING])
         return
-    grid = part.subplots(2, 2, sharex="col", sharey="row")
-    for row, name in zip(grid, ("val_accuracy", "loss"), strict=True):
-        for axes, time in zip(row, ("epoch", "seconds"), strict=True):
-            _draw_panel(axes, comparison, time, name)
-    grid[0, 0].set_ylabel("validation accuracy [%]")
-    grid[1, 0].set_ylabel("training loss [nats]")
-    grid[1, 0].set_xlabel("epoch")
-    grid[1, 0].xaxis.set_major_locator(
-        MaxNLocator(integer=True) if epochs > 1 else FixedLocator([1])
-    )
-    unlike = any(ratio.unlike for ratio in comparison.ratios.values())
-    grid[1, 1].set_xlabel("training time [s]" + " (measured under unlike conditions)" * unlike)
-    grid[1, 1].set_xlim(left=0)
-    keys = _keys(comparison)
-    columns, room = _key_layout(keys)
+    panels = _panels(part)
+    for (time, name), axes in panels.items():
+        _draw_panel(axes, comparison, time, name)
+    by_epoch, by_time = panels["epoch", "loss"], panels["seconds", "loss"]
+    by_epoch.set_xlabel("epoch")
+    by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True) if epochs > 1 else FixedLocator([1]))
+    by_time.set_xlabel(_time_label(comparison, layout.width_of(part)))
+    by_time.set_xlim(left=0)
+    keys = _keys(comparison, layout.width_of(part))
+    columns, _ = _key_layout(keys, layout.width_of(part))
     part.legend(handles=keys, loc="lower left", ncols=columns)
-    layout.set_margins(part, 0.75, 0.3, 0.5 + room, gap=0.25)
+
+
+def _panels(part: SubFigure) -> dict[tuple[str, str], Axes]:
+    """Return the panels by time and name: those of seconds beside or, in a narrow plot, below."""
+    width = layout.width_of(part)
+    height = _panel_height(width)
+    across, places = layout.two_panels(
+        width, left=_LEFT, right=_RIGHT, between=_BESIDE, height=_pair_height(width)
+    )
+    panels: dict[tuple[str, str], Axes] = {}
+    for time, (left, top) in zip(("epoch", "seconds"), places, strict=True):
+        above, leftmost = None, left == _LEFT
+        for place, (name, measured) in enumerate(_MEASURED.items()):
+            y, like = top + place * (height + _BETWEEN), panels.get(("epoch", name))
+            axes = layout.add_axes(part, left, y, across, height, sharex=above, sharey=like)
+            axes.tick_params(labelbottom=place == 1, labelleft=leftmost)
+            if leftmost:
+                axes.set_ylabel(measured)
+            panels[time, name] = above = axes
+    return panels
+
+
+def _panel_height(width: float) -> float:
+    return 1.7 if layout.narrow(width) else 2.38
+
+
+def _pair_height(width: float) -> float:
+    return 2 * _panel_height(width) + _BETWEEN + _BELOW
+
+
+def _time_label(comparison: Comparison, width: float) -> str:
+    unlike = any(ratio.unlike for ratio in comparison.ratios.values())
+    label = "training time [s]" + " (measured under unlike conditions)" * unlike
+    return layout.wrapped(label, width - _LEFT - _RIGHT)
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> None:
@@ -88,27 +120,30 @@ def _draw_broken_off(axes: Axes, at: Array, values: Array, style: Style) -> None
     axes.plot(at[-1], end, **_BROKEN_OFF | {"color": style["color"]})
 
 
-def height(comparison: Comparison) -> float:
+def height(comparison: Comparison, width: float) -> float:
     """Return the height of the plot with its keys, in inches."""
     if not _longest(comparison):
-        return layout.BARE
-    return 5.8 + _key_layout(_keys(comparison))[1]
+        return layout.bare_height(_NOTHING, width)
+    _, keys = _key_layout(_keys(comparison, width), width)
+    pairs = 2 if layout.narrow(width) else 1
+    more = layout.line_count(_time_label(comparison, width)) - 1
+    return pairs * _pair_height(width) + layout.LINE * more + keys
 
 
-def _keys(comparison: Comparison) -> list[Line2D]:
+def _keys(comparison: Comparison, width: float) -> list[Line2D]:
     keys = []
     for experiment in comparison.experiments:
-        label = layout.wrapped(_counted(experiment), layout.WIDTH - 1.2)
+        label = layout.wrapped(_counted(experiment), width - 1.2)
         keys.append(Line2D([], [], **style_of(comparison, experiment) | {"label": label}))
     if any(map(_broken_off, comparison.experiments)):
         keys.append(Line2D([], [], label="diverged after this epoch", **_BROKEN_OFF))
     return keys
 
 
-def _key_layout(keys: Sequence[Line2D]) -> tuple[int, float]:
+def _key_layout(keys: Sequence[Line2D], width: float) -> tuple[int, float]:
     """Return in how many columns the keys fit, and the height that takes."""
     labels = [str(key.get_label()) for key in keys]
-    columns = int((layout.WIDTH - 2 * layout.EDGE) / (max(map(layout.text_width, labels)) + 1.0))
+    columns = int((width - 2 * layout.EDGE) / (max(map(layout.text_width, labels)) + 1.0))
     columns = max(1, min(4, len(keys), columns))
     return columns, 0.1 + 1.1 * layout.LINE * -(-sum(map(layout.line_count, labels)) // columns)
 

@@ -11,6 +11,7 @@ from matplotlib.figure import SubFigure
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.stats import Array
 from bnbench.show import grids
+from bnbench.show.examples import examples
 from bnbench.show.plots import layout
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
 from bnbench.show.remarks import confound, named
@@ -32,25 +33,25 @@ class _Row(NamedTuple):
 def draw(part: SubFigure, comparison: Comparison) -> None:
     """Draw a row for each contrast, with its numbers and verdict at the right."""
     if not comparison.contrasts:
-        part.text(0.01, 0.2, _ALONE)
+        layout.write_notes(part, [_ALONE])
         return
-    axes = part.subplots()
+    width = layout.width_of(part)
+    rows = _contrast_rows(comparison, width)
+    names, beside = [row.name for row in rows], _beside(rows, width)
+    left, right = layout.name_width(names, width), _right(rows, width)
+    axes = layout.add_axes(part, left, 0, width - left - right, _rows_height(rows, width))
     axes.axvspan(-comparison.margin, comparison.margin, **MARGIN)
     axes.axvline(0, **ZERO)
-    rows = _contrast_rows(comparison)
-    names = [row.name for row in rows]
-    table = _table(rows)
-    at = layout.lay_rows(axes, names, _verdicts(table))
-    for y, name, row in zip(at, axes.get_yticklabels(), rows, strict=True):
+    at = layout.lay_rows(axes, names, beside, width)
+    for y, row in zip(at, rows, strict=True):
         if row.contrast:
             _draw_contrast(axes, y, comparison, row.contrast)
-        else:
-            name.set_fontweight("bold")
-    right = _write_beside(axes, at, table)
-    notes = _notes(comparison)
-    layout.set_margins(part, layout.name_width(names), right, _foot(notes), gap=0)
+    if not layout.narrow(width):
+        _write_table(axes, at, rows)
+        for name, row in zip(axes.get_yticklabels(), rows, strict=True):
+            name.set_fontweight("normal" if row.contrast else "bold")
     axes.set_xlabel(f"difference in {_measured(comparison)} [percentage points]")
-    layout.write_notes(part, notes)
+    layout.write_notes(part, _notes(comparison))
 
 
 def _draw_contrast(
@@ -75,8 +76,8 @@ def _draw_contrast(
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
     """Return the cells beside each row; the first row is a heading, which has the columns'."""
     held = [row.contrast for row in rows if row.contrast]
-    of_images = any(_on_new_images(contrast) for contrast in held)
-    heads = ("difference", "won-tied-lost", "verdict", "new images" if of_images else "")
+    told = [examples(contrast.experiment.config.data) for contrast in held if _holds(contrast)]
+    heads = ("difference", "won-tied-lost", "verdict", f"new {told[0]}" if told else "")
     return [heads, *(_cells(row.contrast) for row in rows[1:])]
 
 
@@ -87,59 +88,87 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     return (
         grids.difference(contrast),
         f"{result.wins}-{result.ties}-{result.losses}",
-        verdict(contrast).replace(", ", ",\n") + ("" if contrast.clean else " *"),
-        _on_new_images(contrast),
+        grids.verdict(contrast).replace(", ", ",\n") + _star(contrast),
+        _holds(contrast),
     )
 
 
-def _verdicts(table: Sequence[Sequence[str]]) -> list[str]:
-    return [cells[2] for cells in table]
+def _beside(rows: Sequence[_Row], width: float) -> list[str]:
+    """Return what a row must have room for: its verdict or, in a narrow plot, all its words."""
+    if layout.narrow(width):
+        return [_told(row.contrast) for row in rows if row.contrast]
+    return [cells[2] for cells in _table(rows)]
 
 
-def _write_beside(axes: Axes, at: Array, table: Sequence[Sequence[str]]) -> float:
-    """Write the rows of the table right of the axes and return the width they take, in inches."""
+def _told(contrast: ExperimentContrast) -> str:
+    difference, won, _, holds = _cells(contrast)
+    on = f", {holds} for new {examples(contrast.experiment.config.data)}" if holds else ""
+    return f"{difference}, won-tied-lost {won}\n{grids.verdict(contrast)}{on}{_star(contrast)}"
+
+
+def _star(contrast: ExperimentContrast) -> str:
+    return "" if contrast.clean else " *"
+
+
+def _widths(rows: Sequence[_Row]) -> list[float]:
+    """Return the widths of the columns beside the axes."""
+    columns = zip(*_table(rows), strict=True)
+    return [_BETWEEN + max(map(layout.text_width, cells)) for cells in columns]
+
+
+def _right(rows: Sequence[_Row], width: float) -> float:
+    """Return what stands right of the axes, in inches."""
+    return 2 * layout.EDGE if layout.narrow(width) else sum(_widths(rows)) + layout.EDGE
+
+
+def _write_table(axes: Axes, at: Array, rows: Sequence[_Row]) -> None:
+    """Write the columns right of the axes."""
     right = 0.0
-    for cells, align in zip(zip(*table, strict=True), _ALIGNMENTS, strict=True):
-        left = right + _BETWEEN
-        right = left + max(map(layout.text_width, cells))
+    columns = zip(*_table(rows), strict=True)
+    for cells, width, align in zip(columns, _widths(rows), _ALIGNMENTS, strict=True):
+        left, right = right + _BETWEEN, right + width
         anchor = 72 * {"left": left, "center": (left + right) / 2, "right": right}[align]
         where = ("axes fraction", "data")
         for y, cell in zip(at, cells, strict=True):
             if cell:
                 offset = (anchor, 0)
                 axes.annotate(cell, (1, y), offset, where, "offset points", ha=align, va="center")
-    return right + layout.EDGE
 
 
 def _notes(comparison: Comparison) -> list[str]:
     """Return what the reader must know of the marks that are drawn."""
-    held = comparison.contrasts
+    held, shown = comparison.contrasts, examples(comparison.config.data)
     marks = [f"grey: margin of ±{comparison.margin:g}"]
     if any(contrast.result.interval for contrast in held):
-        marks.append("thick: for new seeds on these images")
+        marks.append(f"thick: for new seeds on these {shown}")
     if any(contrast.new_images for contrast in held):
-        marks.append("thin: for new images too")
+        marks.append(f"thin: for new {shown} too")
     if any(not contrast.result.interval for contrast in held):
         marks.append("open: no interval yet")
     unclean = any(not contrast.clean for contrast in held)
     return ["; ".join(marks), *["* differs in settings other than the placement"] * unclean]
 
 
-def _foot(notes: Sequence[str]) -> float:
-    return 0.5 + layout.LINE * len(notes)
-
-
-def height(comparison: Comparison) -> float:
+def height(comparison: Comparison, width: float) -> float:
     """Return the height of the plot with all rows, in inches."""
     if not comparison.contrasts:
-        return layout.BARE
-    rows = _contrast_rows(comparison)
-    names, foot = [row.name for row in rows], _foot(_notes(comparison))
-    return layout.rows_height(names, foot, _verdicts(_table(rows)))
+        return layout.bare_height(_ALONE, width)
+    notes = layout.noted(_notes(comparison), width)
+    return _rows_height(_contrast_rows(comparison, width), width) + 0.5 + layout.LINE * len(notes)
 
 
-def _contrast_rows(comparison: Comparison) -> list[_Row]:
-    """Return the contrasts in their order, under headings: of the placement, and who against."""
+def _rows_height(rows: Sequence[_Row], width: float) -> float:
+    names = [row.name for row in rows]
+    return float(layout.row_heights(names, _beside(rows, width), width).sum())
+
+
+def _contrast_rows(comparison: Comparison, width: float) -> list[_Row]:
+    """Return the contrasts in their order, under headings: of the placement, and who against.
+
+    In a narrow plot there are no headings: each contrast has its whole name.
+    """
+    if layout.narrow(width):
+        return [_Row(named(contrast), contrast) for contrast in comparison.contrasts]
     rows = []
     for heading, contrasts in groupby(comparison.contrasts, _heading):
         rows.append(_Row(heading))
@@ -169,7 +198,7 @@ def words(comparison: Comparison) -> str:
     ]
     for contrast in comparison.contrasts:
         remark = "" if contrast.clean else f"; {confound(contrast)}"
-        difference = f"{grids.difference(contrast)}, {verdict(contrast)}"
+        difference = f"{grids.difference(contrast)}, {grids.verdict(contrast)}"
         said.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")
     return " ".join(said)
 
@@ -177,37 +206,17 @@ def words(comparison: Comparison) -> str:
 def _images_in_words(contrast: ExperimentContrast) -> str:
     if contrast.new_images is None:
         return ""
-    scale, answer = contrast.experiment.metric.scale, _on_new_images(contrast)
+    scale, answer = contrast.experiment.metric.scale, _holds(contrast)
     low, high = (signed(scale * end) for end in contrast.new_images.interval)
-    return f"; for new images from {low} to {high}" + (answer and f", {answer}")
+    return f"; for new {examples(contrast.experiment.config.data)} from {low} to {high}" + (
+        answer and f", {answer}"
+    )
 
 
-def _on_new_images(contrast: ExperimentContrast) -> str:
+def _holds(contrast: ExperimentContrast) -> str:
     """Return whether the verdict holds for new images, or nothing where there is none to hold."""
-    if contrast.new_images is None or contrast.new_images.holds is None:
-        return ""
-    return "holds" if contrast.new_images.holds else "open"
+    return grids.on_new_images(contrast).strip(grids.NOTHING)
 
 
 def _measured(comparison: Comparison) -> str:
     return comparison.question.measure.heading
-
-
-def verdict(contrast: ExperimentContrast) -> str:
-    """Return the verdict with the look that it is of, or when the first or the next look is."""
-    result = contrast.result
-    if not contrast.experiment.records.keys() & contrast.baseline.records.keys():
-        return "no common seed"
-    if not result.looks:
-        return f"first look at {result.next_look} seeds"
-    if result.verdict is None:
-        return "no verdict"
-    seen = result.looks[-1].seeds
-    if result.decided:
-        below = ["below margin"] * result.below_margin
-        doubts = ", ".join([*below, *[f"not at {seen}"] * result.opposed])
-        return f"{result.verdict} at {result.decided_at}" + (doubts and f" ({doubts})")
-    if result.waits:
-        return f"inconclusive at {seen}, waits for others"
-    coming = f", next look {result.next_look}" if result.next_look else ""
-    return f"inconclusive at {seen}{coming}"

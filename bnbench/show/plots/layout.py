@@ -16,75 +16,145 @@ from bnbench.evidence.stats import Array
 from bnbench.show.plots.style import LETTERS
 from bnbench.text import visible
 
-WIDTH = 10.0
+WIDE = 10.0
+NARROW = 3.9  # what a phone shows without making the letters smaller
 LINE = 0.18
 EDGE = 0.1
-FOOT = 0.6
-BARE = 0.8  # the height of a plot that says why there is nothing to draw
-HEAD = 0.4
 _NAME = 2.2
 
 
-def write_head(part: SubFigure, text: str) -> None:
-    """Write the plot's heading at its upper left."""
-    part.text(EDGE / WIDTH, 1 - 0.1 / _height(part), text, size="large", weight="bold", va="top")
+def width_of(part: SubFigure) -> float:
+    """Return the width that the plot has."""
+    return float(part.bbox.width / part.dpi)
 
 
-def set_margins(part: SubFigure, left: float, right: float, bottom: float, gap: float) -> None:
-    """Leave this much around the axes and between the two that stand side by side."""
-    height = _height(part)
-    part.subplots_adjust(
-        left=left / WIDTH,
-        right=1 - right / WIDTH,
-        bottom=bottom / height,
-        top=1 - HEAD / height,
-        wspace=2 * gap / (WIDTH - left - right - gap),  # a share of the width of one of two
-        hspace=0.06,
-    )
+def narrow(width: float) -> bool:
+    """Whether nothing stands side by side in a plot of this width."""
+    return width < WIDE / 2
 
 
-def add_axes(part: SubFigure, left: float, top: float, width: float, height: float) -> Axes:
+def heading(text: str, width: float) -> str:
+    """Return a plot's heading in lines that fit."""
+    return wrapped(text, 0.72 * (width - 2 * EDGE))  # its letters are bold and larger
+
+
+def heading_height(text: str, width: float) -> float:
+    """Return the height of a plot's heading with what is free around it."""
+    return 0.22 + LINE * line_count(heading(text, width))
+
+
+def write_heading(part: SubFigure, text: str) -> None:
+    """Write a plot's heading into a part of its own."""
+    width = width_of(part)
+    y = 1 - EDGE / _height(part)
+    part.text(EDGE / width, y, heading(text, width), size="large", weight="bold", va="top")
+
+
+def add_axes(
+    part: SubFigure,
+    left: float,
+    top: float,
+    width: float,
+    height: float,
+    *,
+    sharex: Axes | None = None,
+    sharey: Axes | None = None,
+) -> Axes:
     """Add axes of this size whose upper left corner stands so far from the plot's own."""
-    whole = _height(part)
-    bottom = 1 - (top + height) / whole
-    return part.add_axes((left / WIDTH, bottom, width / WIDTH, height / whole))
+    across, whole = width_of(part), _height(part)
+    place = (left / across, 1 - (top + height) / whole, width / across, height / whole)
+    return part.add_axes(place, sharex=sharex, sharey=sharey)
+
+
+def two_panels(
+    width: float, *, left: float, right: float, between: float, height: float
+) -> tuple[float, list[tuple[float, float]]]:
+    """Return how wide two panels are, and how far each is from the left and from the top.
+
+    They stand side by side or, in a narrow plot, one below the other.
+    """
+    across = width - left - right
+    if narrow(width):
+        return across, [(left, 0.0), (left, height)]
+    across = (across - between) / 2
+    return across, [(left, 0.0), (left + across + between, 0.0)]
+
+
+def noted(notes: Sequence[str], width: float) -> list[str]:
+    """Return the lines of notes that fit."""
+    return [line for note in notes for line in wrapped(note, 0.95 * (width - 2 * EDGE)).split("\n")]
 
 
 def write_notes(part: SubFigure, notes: Sequence[str]) -> None:
-    """Write a line for each note at the lower left, where the plot has left room for them."""
-    part.text(EDGE / WIDTH, EDGE / 2 / _height(part), "\n".join(notes), va="bottom")
+    """Write notes at the lower left, where the plot has left room for their lines."""
+    width = width_of(part)
+    lines = "\n".join(noted(notes, width))
+    part.text(EDGE / width, EDGE / 2 / _height(part), lines, va="bottom")
+
+
+def bare_height(why: str, width: float) -> float:
+    """Return the height of a plot that says why there is nothing to draw."""
+    return 0.22 + LINE * len(noted([why], width))
 
 
 def _height(part: SubFigure) -> float:
     return float(part.bbox.height / part.dpi)
 
 
-def lay_rows(axes: Axes, names: Sequence[str], beside: Sequence[str] = ()) -> Array:
-    """Give each name a row of the axes and return the rows' middles, in inches from the top.
+def lay_rows(axes: Axes, names: Sequence[str], beside: Sequence[str], width: float) -> Array:
+    """Give each name a row of the axes and return where its marks go, in inches from the top.
 
-    A row has room for the text beside it too, where that has more lines.
+    The name stands left of the axes and what is said beside it is to stand right of them; in a
+    narrow plot both stand above the marks.
     """
-    heights = _rows(names, beside)
+    heights = row_heights(names, beside, width)
     ends = np.cumsum(heights)
-    axes.set_yticks(ends - heights / 2, [wrapped(name, _NAME) for name in names])
     axes.set_ylim(ends[-1], 0)
     axes.grid(visible=False, axis="y")
-    return ends - heights / 2
+    if not narrow(width):
+        middles = ends - heights / 2
+        axes.set_yticks(middles, [wrapped(name, _NAME) for name in names])
+        return middles
+    axes.set_yticks([])
+    for top, name, said in zip(ends - heights, names, beside, strict=True):
+        _write_above(axes, top + 0.06, name, said, width)
+    return ends - 0.04 - LINE / 2
 
 
-def rows_height(names: Sequence[str], foot: float, beside: Sequence[str] = ()) -> float:
-    """Return the height of a plot with a row for each name above a foot of this height."""
-    return HEAD + foot + float(_rows(names, beside).sum())
+def _write_above(axes: Axes, top: float, name: str, said: str, width: float) -> None:
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the lines of the grid
+    for text, weight in ((_name(name, width), "bold"), (_beside(said, width), "normal")):
+        if text:
+            axes.annotate(
+                text, (0, top), (2, 0), ("axes fraction", "data"), "offset points",
+                va="top", weight=weight, bbox=ground, zorder=4,
+            )  # fmt: skip
+            top += LINE * line_count(text)
 
 
-def _rows(names: Sequence[str], beside: Sequence[str]) -> Array:
-    pairs = zip(names, beside or [""] * len(names), strict=True)
-    lines = [max(line_count(wrapped(name, _NAME)), line_count(text)) for name, text in pairs]
-    return 0.08 + LINE * np.array(lines, dtype=float)
+def row_heights(names: Sequence[str], beside: Sequence[str], width: float) -> Array:
+    """Return the heights of rows that have these names, with what is said beside them."""
+    lines = []
+    for name, said in zip(names, beside, strict=True):
+        named, told = line_count(_name(name, width)), line_count(_beside(said, width))
+        lines.append(named + told * bool(said) + 1 if narrow(width) else max(named, told))
+    return (0.14 if narrow(width) else 0.08) + LINE * np.array(lines, dtype=float)
 
 
-def name_width(names: Sequence[str]) -> float:
+def _name(name: str, width: float) -> str:
+    return wrapped(name, 0.8 * (width - 4 * EDGE) if narrow(width) else _NAME)
+
+
+def _beside(said: str, width: float) -> str:
+    if not narrow(width):
+        return said
+    return "\n".join(wrapped(line, 0.9 * (width - 4 * EDGE)) for line in said.split("\n"))
+
+
+def name_width(names: Sequence[str], width: float) -> float:
     """Return the left margin that the rows' names need."""
+    if narrow(width):
+        return 2 * EDGE
     return EDGE + 0.1 + max(text_width(wrapped(name, _NAME), "bold") for name in names)
 
 

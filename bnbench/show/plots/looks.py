@@ -9,9 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.verdicts import Look
 from bnbench.experiments.config import PlanConfig
-from bnbench.show.grids import NOTHING
+from bnbench.show.grids import NOTHING, verdict
 from bnbench.show.plots import layout
-from bnbench.show.plots.differences import verdict
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, Style, style_of
 from bnbench.show.remarks import named
 from bnbench.text import count, fixed, signed
@@ -20,20 +19,20 @@ HEADING = "Looks: means as seeds were added, with intervals that are right over 
 _DECISION: Style = {"color": "black", "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 1}
 _LEFT, _RIGHT, _BETWEEN = 0.75, 0.2, 0.6  # inches beside the panels
 _PANEL, _BELOW = 1.3, 0.45
-_FOOT = 0.1 + layout.LINE
 _MOST_NUMBERS = 10  # along an axis
 
 
 def draw(part: SubFigure, comparison: Comparison) -> None:
-    """Draw a panel for each contrast, two side by side, with its verdict above it."""
+    """Draw a panel for each contrast, two side by side where there is room, with its verdict."""
     if why := _nothing_seen(comparison):
-        part.text(0.01, 0.2, why)
+        layout.write_notes(part, [why])
         return
-    width, columns = _width(comparison), _columns(comparison)
-    for contrast, left, top in _places(comparison):
+    whole = layout.width_of(part)
+    columns, width = _grid(comparison, whole)
+    for contrast, left, top in _places(comparison, whole):
         axes = layout.add_axes(part, left, top, width, _PANEL)
         _draw_panel(axes, comparison, contrast)
-        _write_above(axes, comparison, contrast)
+        _write_above(axes, comparison, contrast, _name_width(width))
         if left == _LEFT:
             axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
         if contrast in comparison.contrasts[-columns:]:  # no panel is below it
@@ -71,9 +70,11 @@ def _lay_looks(axes: Axes, plan: PlanConfig) -> None:
     axes.grid(visible=False, axis="x")
 
 
-def _write_above(axes: Axes, comparison: Comparison, contrast: ExperimentContrast) -> None:
+def _write_above(
+    axes: Axes, comparison: Comparison, contrast: ExperimentContrast, width: float
+) -> None:
     """Write which contrast it is and, at the look that decided if one did, the verdict."""
-    name = layout.wrapped(named(contrast), _name_width(comparison))
+    name = layout.wrapped(named(contrast), width)
     axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
     decided_at, plan = contrast.result.decided_at, comparison.plan
     place, where = (0.0, "axes fraction") if decided_at is None else (decided_at, "data")
@@ -99,43 +100,43 @@ def _note(comparison: Comparison) -> str:
     return "; ".join(marks)
 
 
-def _places(comparison: Comparison) -> Iterator[tuple[ExperimentContrast, float, float]]:
+def _places(
+    comparison: Comparison, whole: float
+) -> Iterator[tuple[ExperimentContrast, float, float]]:
     """Yield each contrast with how far from the left and from the top its panel stands."""
-    held, columns = comparison.contrasts, _columns(comparison)
-    top = layout.HEAD
+    held, columns, width = comparison.contrasts, *_grid(comparison, whole)
+    top = 0.0
     for start in range(0, len(held), columns):
         row = held[start : start + columns]
-        top += _head(comparison, row)
+        top += _head(row, _name_width(width))
         for place, contrast in enumerate(row):
-            yield contrast, _LEFT + place * (_width(comparison) + _BETWEEN), top
+            yield contrast, _LEFT + place * (width + _BETWEEN), top
         top += _PANEL + _BELOW
 
 
-def _columns(comparison: Comparison) -> int:
-    return min(2, len(comparison.contrasts))
+def _grid(comparison: Comparison, whole: float) -> tuple[int, float]:
+    """Return how many panels stand side by side, and how wide each is."""
+    columns = 1 if layout.narrow(whole) else min(2, len(comparison.contrasts))
+    return columns, (whole - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
 
 
-def _width(comparison: Comparison) -> float:
-    columns = _columns(comparison)
-    return (layout.WIDTH - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
+def _name_width(width: float) -> float:
+    return 0.8 * width  # bold letters are wider, and some than others
 
 
-def _name_width(comparison: Comparison) -> float:
-    return 0.8 * _width(comparison)  # bold letters are wider, and some than others
-
-
-def _head(comparison: Comparison, row: tuple[ExperimentContrast, ...]) -> float:
+def _head(row: tuple[ExperimentContrast, ...], width: float) -> float:
     """Return the room that names and verdicts take above a row of panels."""
-    names = [layout.wrapped(named(contrast), _name_width(comparison)) for contrast in row]
+    names = [layout.wrapped(named(contrast), width) for contrast in row]
     return 0.1 + layout.LINE * (1 + max(map(layout.line_count, names)))
 
 
-def height(comparison: Comparison) -> float:
+def height(comparison: Comparison, width: float) -> float:
     """Return the height of the plot with all panels, in inches."""
-    if _nothing_seen(comparison):
-        return layout.BARE
-    *_, (_, _, lowest) = _places(comparison)
-    return lowest + _PANEL + _BELOW + _FOOT
+    if why := _nothing_seen(comparison):
+        return layout.bare_height(why, width)
+    *_, (_, _, lowest) = _places(comparison, width)
+    notes = layout.noted([_note(comparison)], width)
+    return lowest + _PANEL + _BELOW + 0.1 + layout.LINE * len(notes)
 
 
 def words(comparison: Comparison) -> str:

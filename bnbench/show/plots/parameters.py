@@ -16,7 +16,8 @@ from bnbench.show.plots import layout
 from bnbench.show.plots.style import Style
 
 HEADING = "Parameters: with the kernels and, on a scale of its own, without"
-_FOOT = layout.FOOT + 0.35  # with the titles of the legends
+_BETWEEN, _RIGHT, _BELOW = 0.4, 0.4, 0.5  # inches around the bars
+_KEYS = 0.09 + 2 * layout.LINE  # of a legend with its title and a line
 _Roles = Sequence[tuple[str, Style]]
 _ROLES: _Roles = tuple(  # those that are not trained are hatched
     (role, {"facecolor": fill, "hatch": hatch, "edgecolor": "black", "linewidth": 0.6})
@@ -29,25 +30,38 @@ _ROLES: _Roles = tuple(  # those that are not trained are hatched
         ("moving_variance", "#f6c9a8", "xxxxx"),
     )
 )
+_PANELS = {"number of parameters": _ROLES, "without the kernels": _ROLES[1:]}
 
 
 def draw(part: SubFigure, comparison: Comparison) -> None:
     """Draw a row of bars for each experiment, with its total, above the keys of the roles."""
-    left, right = part.subplots(1, 2, sharey=True)
-    names = [experiment.label for experiment in comparison.experiments]
-    at = layout.lay_rows(left, names)
-    _draw_bars(left, at, comparison, _ROLES)
-    _draw_bars(right, at, comparison, _ROLES[1:])
-    left.set_xlabel("number of parameters")
-    right.set_xlabel("without the kernels")
-    _explain_bars(part, "trained", "lower left", _ROLES[:4])
-    _explain_bars(part, "not trained", "lower right", _ROLES[4:])
-    layout.set_margins(part, layout.name_width(names), 0.4, _FOOT, gap=0.4)
+    width, names = layout.width_of(part), _names(comparison)
+    left, rows = layout.name_width(names, width), _rows_height(names, width)
+    across, places = layout.two_panels(
+        width, left=left, right=_RIGHT, between=_BETWEEN, height=rows + _BELOW
+    )
+    for place, (label, roles) in zip(places, _PANELS.items(), strict=True):
+        axes = layout.add_axes(part, *place, across, rows)
+        at = layout.lay_rows(axes, names, [""] * len(names), width)
+        axes.tick_params(labelleft=place[0] == left)
+        axes.set_xlabel(label)
+        _draw_bars(axes, at, comparison, roles)
+    narrow = layout.narrow(width)
+    above = _KEYS / height(comparison, width) if narrow else 0
+    _explain_bars(part, "trained", "lower left", _ROLES[:4], above)
+    _explain_bars(part, "not trained", "lower left" if narrow else "lower right", _ROLES[4:], 0)
 
 
-def _explain_bars(part: SubFigure, title: str, place: Any, roles: _Roles) -> None:
-    keys = [Patch(label=role.replace("_", " "), **style) for role, style in roles]
-    part.legend(handles=keys, loc=place, title=title, alignment="left", ncols=len(keys))
+def _explain_bars(part: SubFigure, title: str, place: Any, roles: _Roles, above: float) -> None:
+    narrow = layout.narrow(layout.width_of(part))
+    part.legend(
+        handles=[Patch(label=role.replace("_", " "), **style) for role, style in roles],
+        loc=place,
+        bbox_to_anchor=(0, above, 1, 1),
+        title=title,
+        alignment="left",
+        ncols=2 if narrow else len(roles),
+    )
 
 
 def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> None:
@@ -64,9 +78,18 @@ def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> 
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def height(comparison: Comparison) -> float:
+def height(comparison: Comparison, width: float) -> float:
     """Return the height of the plot with all rows, in inches."""
-    return layout.rows_height([experiment.label for experiment in comparison.experiments], _FOOT)
+    panel = _rows_height(_names(comparison), width) + _BELOW
+    return 2 * (panel + _KEYS) + layout.LINE if layout.narrow(width) else panel + _KEYS
+
+
+def _names(comparison: Comparison) -> list[str]:
+    return [experiment.label for experiment in comparison.experiments]
+
+
+def _rows_height(names: Sequence[str], width: float) -> float:
+    return float(layout.row_heights(names, [""] * len(names), width).sum())
 
 
 def words(comparison: Comparison) -> str:

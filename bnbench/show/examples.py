@@ -1,0 +1,13 @@
+"""What the examples of a data set are called, so that one can say what a verdict holds for."""
+
+from bnbench.experiments.config import TABLES, TRAINING_ROWS, DataConfig
+
+
+def examples(data: DataConfig) -> str:
+    """Return "images" for a data set that has a name and "rows" for a table.
+
+    An array file may hold either, and records do not tell: its examples are "data".
+    """
+    if data.dataset in TRAINING_ROWS:
+        return "images"
+    return "rows" if data.dataset.endswith(TABLES) else "data"
