@@ -227,9 +227,17 @@ def _rich_table(grid: Grid, stacks: Sequence[Sequence[int]]) -> Table:
             overflow="fold",
         )
     for row in grid.rows:
-        cells = ("\n".join(visible(row[place]) for place in stack) for stack in stacks)
+        cells = (
+            "\n".join(line for place in stack for line in _lines(row[place], narrow=narrow))
+            for stack in stacks
+        )
         table.add_row(*map(Text, cells))
     return table
+
+
+def _lines(cell: str, *, narrow: bool) -> list[str]:
+    """Return a cell's lines: where room is short, what stands in brackets has one of its own."""
+    return visible(cell).replace(" (", "\n(").split("\n") if narrow else [visible(cell)]
 
 
 def _heads(grid: Grid, stack: Sequence[int], *, narrow: bool) -> Iterator[str]:
