@@ -1,9 +1,11 @@
 """What the tests share: tiny configs and data, hand-made records, and the command line."""
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,23 @@ def bnbench(*arguments: object, **options: Any) -> subprocess.CompletedProcess[s
         timeout=120,
         **options,
     )
+
+
+def on_terminal(*arguments: object, columns: int, **options: Any) -> str:
+    """Run the program on a terminal that wide and return what a person would see there."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": str(columns)}
+    command = [sys.executable, "-m", "bnbench", *map(str, arguments)]
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
+    with subprocess.Popen(command, env=environment, **streams, **options) as started:
+        os.close(slave)
+        received = b""
+        with suppress(OSError):  # Linux ends a terminal so
+            while part := os.read(master, 65536):
+                received += part
+    os.close(master)
+    assert started.returncode == 0, received
+    return received.decode().replace("\r\n", "\n")
 
 
 SHIPPED = ("no_bn", "controls/input_bn", "post_act", "pre_act", "controls/pre_act_bias")

@@ -70,6 +70,7 @@ app = typer.Typer(
 RUNS = Path("runs")
 PLACEMENTS = "model.batch_norm.placement=none,after_activation,before_activation"
 METRIC = Metric(DEFAULT.metric)
+_CANDIDATES = 8  # for the label, that are named
 SMOKE = (
     "data.dataset=fashion_mnist_sample",
     "data.validation_size=500",
@@ -336,23 +337,22 @@ def pack(output: PackFile, runs_dir: RunsDir = RUNS, debug: Debug = False) -> No
 def _describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:
     """Show what a file holds, and a config that runs on it."""
     from bnbench.cli.advice import COMMANDS
-    from bnbench.datasets import dataset
     from bnbench.experiments.config import TABLES, dump_yaml
     from bnbench.files import check_writable, write_text
     from bnbench.show import grids, health, terminal
     from bnbench.training.survey import survey
 
     if label is None and file.endswith(TABLES):
-        terminal.show_grids(grids.label_candidates(dataset.candidates(file)))
-        raise InputError(f"--label: expected the column of {file} that holds the class")
+        return _name_candidates(file, output)
     if output:
         check_writable(output)
     found = survey(file, label, data_dir, lambda line: terminal.warn([line]))
     terminal.show_grids(grids.parts(found), grids.class_rows(found))
-    for finding in found.findings:
-        terminal.write(f"! {health.message(finding)}: {health.cure(finding, COMMANDS)}.\n")
-    for doubt in found.doubts:
-        terminal.write(f"! {visible(doubt)}.\n")
+    cures = COMMANDS
+    if found.config.data.standardize:
+        cures = replace(COMMANDS, standardize="the config has data.standardize: true")
+    said = [f"{health.message(one)}: {health.cure(one, cures)}" for one in found.findings]
+    terminal.show_remarks(f"{sentence}." for sentence in (*found.doubts, *said))
     place = visible(shlex.quote(str(output or f"{found.config.name}.yaml")))
     command = f"bnbench run {place} --set {PLACEMENTS}"
     lines = [command, *found.why]
@@ -361,7 +361,29 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
         write_text(output, text)
     else:
         terminal.write(f"\n{text}")
-    terminal.notice(f"{output or 'Save it, then'}: {command}")
+    terminal.notice(f"{output or 'Save it, then'}: {command}", copied=True)
+
+
+def _name_candidates(file: str, output: Path | None) -> None:
+    """Show which columns of a table might hold the class, and what to type once one is chosen."""
+    from bnbench.datasets import dataset
+    from bnbench.show import grids, terminal
+
+    candidates = dataset.candidates(file)
+    if not candidates:
+        raise InputError(
+            f"{file}: no column might hold the class, as none has text or whole numbers of few "
+            "values; make one, such as low and high from a quantity"
+        )
+    terminal.show_grids(grids.label_candidates(candidates[:_CANDIDATES]))
+    if (more := len(candidates) - _CANDIDATES) > 0:
+        terminal.write(f"{count(more, 'other column')} might be it too.\n\n")
+    if output:
+        raise InputError(f"--label: expected the column of {file} that holds the class")
+    command = shlex.join(["bnbench", "data", file, "--label", candidates[0].name])
+    terminal.notice(
+        f"If {visible(candidates[0].name)} holds the class: {visible(command)}", copied=True
+    )
 
 
 def _seeds(text: str | None) -> int | list[int] | None:

@@ -35,6 +35,7 @@ _NUMBERS = 1 << 20  # in them
 _LONGEST_LINE = 1 << 24
 _NAMED = 5  # of columns with a fault, or to choose from
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_LABEL = re.compile(r"(.*[ _.-])?(label|class|target|species|category|outcome|diagnosis|kind)|y")
 _MISSING = ("", "nan", "NaN")  # as a class; others, such as NA, may be one
 
 
@@ -100,7 +101,11 @@ def header(file: BinaryIO, name: str) -> tuple[str, ...]:
 
 
 def candidates(file: BinaryIO, name: str) -> list[Candidate]:
-    """Return the columns that might hold the class: text first, then those of few values."""
+    """Return the columns that might hold the class, the most likely first.
+
+    That is what is called like a label, then text, which no feature may be, then the last column
+    and the first, and among the rest the one of fewest values.
+    """
     table = _Table(file, name)
     seen: list[set[Any]] = [set() for _ in table.header]
     kinds: list[list[str]] = [[] for _ in table.header]
@@ -111,12 +116,19 @@ def candidates(file: BinaryIO, name: str) -> list[Candidate]:
             kinds[place].append(_kind(block[place]))
             if len(values) <= MOST_CLASSES:
                 values.update(block[place].dropna().unique().tolist())
-    found = [
+    held = [
         Candidate(column, kind, len(values))
         for column, kind, values in zip(table.header, map(_kind_of_all, kinds), seen, strict=True)
         if kind != "numbers" and 2 <= len(values) <= min(MOST_CLASSES, rows // LEAST_ROWS)
     ]
-    return sorted(found, key=lambda one: (one.kind == "whole numbers", one.values))
+    ends = (table.header[-1], table.header[0])
+
+    def unlikely(one: Candidate) -> tuple[bool, bool, int, int]:
+        place = ends.index(one.name) if one.name in ends else len(ends)
+        named = _LABEL.fullmatch(one.name.casefold()) is not None
+        return not named, one.kind == "whole numbers", place, one.values
+
+    return sorted(held, key=unlikely)
 
 
 def _kind(column: Any) -> str:

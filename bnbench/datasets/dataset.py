@@ -93,16 +93,25 @@ def load(
     the user's file has wrong, EnvironmentFault for data that is missing, damaged, too large for the
     memory there is or cannot be fetched.
     """
+    return split(settings, read(settings, data_dir, report))
+
+
+def read(
+    settings: DataConfig, data_dir: Path | None = None, report: Report = lambda line: None
+) -> Sources:
+    """Return a data set as it is before rows are held out to validate; raises as `load` does."""
     if settings.dataset == FASHION_MNIST:
-        sources = fashion_mnist.read(data_dir, report)
-    elif settings.dataset == SAMPLE:
-        sources = fashion_mnist.read_sample()
-    else:
-        with _user_file(settings.dataset) as file:
-            if settings.is_table:
-                sources = csv.read(file, settings, report)
-            else:
-                sources = npz.read(file, settings.dataset, report)
+        return fashion_mnist.read(data_dir, report)
+    if settings.dataset == SAMPLE:
+        return fashion_mnist.read_sample()
+    with _user_file(settings.dataset) as file:
+        if settings.is_table:
+            return csv.read(file, settings, report)
+        return npz.read(file, settings.dataset, report)
+
+
+def split(settings: DataConfig, sources: Sources) -> Dataset:
+    """Return what was read, split and standardized as the settings say; raises as `load` does."""
     dataset = _split(settings, sources)
     return _standardized(dataset, settings.dataset) if settings.standardize else dataset
 

@@ -62,10 +62,13 @@ def console(stream: TextIO) -> Console:
     )
 
 
-def notice(text: str, style: str = "") -> None:
-    """Write a line for the person at the terminal to standard error."""
+def notice(text: str, style: str = "", *, copied: bool = False) -> None:
+    """Write a line for the person at the terminal to standard error.
+
+    What is to be ``copied``, as a command is, gets no line breaks but those of the terminal.
+    """
     with suppress(EnvironmentFault):  # with nobody to tell, the work still counts
-        console(sys.stderr).print(Text(visible(text, keep="\n"), style))
+        console(sys.stderr).print(Text(visible(text, keep="\n"), style), soft_wrap=copied)
 
 
 def warn(texts: Iterable[str]) -> None:
@@ -117,6 +120,11 @@ def show_comparisons(
         lines = [f"{c.reference}: {sentences.describe_protocol(c)}" for c in others]
         out.print(_list({"•": lines}))
         out.print()
+
+
+def show_remarks(sentences: Iterable[str]) -> None:
+    """Write sentences to standard output, each behind a mark and, on a terminal, beside it."""
+    console(sys.stdout).print(_list({"!": sentences}))
 
 
 def _list(said: Mapping[str, Iterable[str]]) -> Table:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bnbench.datasets.dataset import Dataset, batch_faults, column_names, describe, load
-from bnbench.datasets.sources import Report
-from bnbench.evidence.health import Finding, ScalesApart, of_data
+from bnbench.datasets.dataset import Dataset, batch_faults, column_names, read, split
+from bnbench.datasets.sources import Report, Sources
+from bnbench.evidence.health import FeatureValues, Finding, ScalesApart, of_data
 from bnbench.evidence.records import Array, DataSummary
 from bnbench.experiments.config import Config, DataConfig, TrainingConfig, parse_config
 from bnbench.experiments.yaml_source import dump_lines, shorten
 from bnbench.training.data_summary import feature_scales, summarize
+from bnbench.training.doubts import doubts, small_uint8
 
 _STEPS = 1000  # after which BN's moving statistics have left their start values behind
 _LONGEST_NAME = 64
@@ -48,45 +49,49 @@ def survey(
     Raises `InputError` and `EnvironmentFault` as `load` does.
     """
     settings = _settings(path, label)
-    dataset = load(settings, data_dir, report)
+    sources = read(settings, data_dir, report)
+    settings = _with_rows_of_every_class(settings, sources)
+    dataset = split(settings, sources)
     summary = summarize(dataset, feature_scales(dataset), None)
-    plan = Config(name="any").plan
-    findings = tuple(of_data(summary, settings.standardize, plan.margin))
-    config, why = _config(path, settings, summary, findings)
+    margin = Config(name="any").plan.margin
+    findings = tuple(_findings(dataset, summary, margin))
+    config, why = _config(path, settings, dataset, summary, findings)
     return Survey(
         summary=summary,
         features=dataset.features,
         rows_by_class=_rows_by_class(dataset),
         findings=findings,
-        doubts=tuple(_doubts(dataset, settings)),
+        doubts=tuple(doubts(dataset, _columns(settings), margin)),
         config=config,
         why=why,
     )
 
 
 def _settings(path: str, label: str | None) -> DataConfig:
-    """Return the settings of the file, with enough rows to validate that every class is there."""
     lines = dump_lines({"data.dataset": path, "data.label": label})
-    settings = parse_config("name: any", path, [line.replace(": ", "=", 1) for line in lines]).data
-    _, classes, rows = describe(settings)
+    return parse_config("name: any", path, [line.replace(": ", "=", 1) for line in lines]).data
+
+
+def _with_rows_of_every_class(settings: DataConfig, sources: Sources) -> DataConfig:
+    """Return settings by which a table's rows that validate are of every class."""
+    classes, rows = len(sources.class_names), len(sources.x_train)
     if settings.is_table and settings.validation_rows(rows) < classes:
-        settings = settings.model_copy(update={"validation_size": min(2 * classes, rows // 2)})
+        return settings.model_copy(update={"validation_size": min(2 * classes, rows // 2)})
     return settings
 
 
-def _doubts(dataset: Dataset, settings: DataConfig) -> Iterator[str]:
-    """Name the columns of a table that seem to count or name its rows."""
+def _columns(settings: DataConfig) -> list[str]:
+    """Return what the features of a table are called, in their order; others have no names."""
     if not settings.is_table:
-        return
-    names = [name for name in column_names(settings.dataset) if name != settings.label]
-    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
-    for place, name in enumerate(names):
-        values = np.concatenate([part[:, place] for part in parts])
-        if (values == np.trunc(values)).all() and len(np.unique(values)) == len(values):
-            yield (
-                f"column {shorten(name)} holds another whole number in every row: drop it if it "
-                "only names or counts them"
-            )
+        return []
+    return [shorten(name) for name in column_names(settings.dataset) if name != settings.label]
+
+
+def _findings(dataset: Dataset, summary: DataSummary, margin: float) -> Iterator[Finding]:
+    """Yield what is to be mended; why ``uint8`` features are small is said among the doubts."""
+    for finding in of_data(summary, standardized=False, margin=margin):
+        if not (isinstance(finding, FeatureValues) and small_uint8(dataset)):
+            yield finding
 
 
 def _rows_by_class(dataset: Dataset) -> Array:
@@ -95,13 +100,16 @@ def _rows_by_class(dataset: Dataset) -> Array:
 
 
 def _config(
-    path: str, settings: DataConfig, summary: DataSummary, findings: tuple[Finding, ...]
+    path: str,
+    settings: DataConfig,
+    dataset: Dataset,
+    summary: DataSummary,
+    findings: tuple[Finding, ...],
 ) -> tuple[Config, tuple[str, ...]]:
     """Return the config, and why it says what differs from the defaults."""
-    why = []
-    if any(isinstance(finding, ScalesApart) for finding in findings):
+    why = [f"standardize: {reason}" for reason in _off_scale(dataset, findings)]
+    if why:
         settings = settings.model_copy(update={"standardize": True})
-        why.append("standardize: the features' ranges lie far apart")
     if settings.is_table and settings.validation_size != "auto":
         why.append("validation_size: a tenth of the training rows would not have every class")
     rows, plain = summary.rows[0], TrainingConfig()
@@ -118,6 +126,17 @@ def _config(
         )
     training = TrainingConfig(batch_size=batch, epochs=epochs)
     return config.model_copy(update={"training": training}), tuple(why)
+
+
+def _off_scale(dataset: Dataset, findings: tuple[Finding, ...]) -> Iterator[str]:
+    """Yield why the features should be standardized."""
+    if largest := small_uint8(dataset):
+        yield f"uint8 is divided by 255, and the largest value is {largest}"
+    for finding in findings:
+        if isinstance(finding, ScalesApart):
+            yield "the features' ranges lie far apart"
+        elif isinstance(finding, FeatureValues):
+            yield "the features are not about 1 around 0"
 
 
 def _batch_size(config: Config, training_rows: int) -> int:

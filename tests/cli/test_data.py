@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bnbench.experiments.config import load_config
-from tests.conftest import bnbench
+from tests.conftest import bnbench, on_terminal
 from tests.evidence.test_identity import made
 from tests.forge import Forge
 
@@ -27,13 +27,47 @@ def flowers(tmp_path: Path) -> Path:
 
 
 def test_without_a_label_the_columns_are_named(flowers: Path) -> None:
-    """What might be the label is listed; which it is only the user knows."""
+    """What might be the label is listed, with what to type; which it is only the user knows."""
     done = bnbench("data", flowers.name, cwd=flowers.parent)
     assert re.search(r"kind +text +2 *\n", done.stdout)
     assert "petal" not in done.stdout
     assert (done.returncode, done.stderr) == (
+        0,
+        "If kind holds the class: bnbench data 'my flowers.csv' --label kind\n",
+    )
+
+
+def test_of_many_columns_the_likely_are_named(tmp_path: Path) -> None:
+    """Eight, that which is called like a label first; the others are counted."""
+    path = tmp_path / "own.csv"
+    header = ",".join(["a", "target", *(f"c{n}" for n in range(20))])
+    path.write_text("\n".join([header, *(",".join([str(n % 3)] * 22) for n in range(30))]) + "\n")
+    done = bnbench("data", path.name, cwd=tmp_path)
+    assert re.findall(r"^ (\w+) +whole numbers", done.stdout, re.MULTILINE) == [
+        *("target", "c19", "a", "c0", "c1", "c2", "c3", "c4"),
+    ]
+    assert done.stdout.endswith("\n14 other columns might be it too.\n\n")
+    assert done.stderr == "If target holds the class: bnbench data own.csv --label target\n"
+
+
+def test_without_a_label_no_config_is_written(flowers: Path) -> None:
+    """Who asks for one, as a script does, is not told that all is well."""
+    done = bnbench("data", flowers.name, "--output", "own.yaml", cwd=flowers.parent)
+    assert "kind" in done.stdout
+    assert (done.returncode, done.stderr) == (
         2,
         "bnbench: --label: expected the column of my flowers.csv that holds the class\n",
+    )
+    assert not (flowers.parent / "own.yaml").exists()
+
+
+def test_a_terminal_gets_lines_that_fit(flowers: Path) -> None:
+    """Remarks go on below their first word; a command to be copied is left in one piece."""
+    shown = on_terminal("data", flowers.name, "--label", "kind", columns=60, cwd=flowers.parent)
+    assert "\n! one of the 36 test rows is worth 2.8 points, more than the\n  margin" in shown
+    assert shown.endswith(
+        "\nSave it, then: bnbench run my_flowers.yaml --set "
+        "model.batch_norm.placement=none,after_activation,before_activation\n"
     )
 
 
@@ -46,6 +80,8 @@ def test_a_file_is_described_and_gets_a_config(flowers: Path) -> None:
     )
     assert re.search(r"iris +90 +50.00 +65 +7 +18 *\n", done.stdout)
     assert "! the features' ranges lie " in done.stdout
+    assert "repairs just that: the config has data.standardize: true." in done.stdout
+    assert "--set data.standardize" not in done.stdout
     assert "! one of the 36 test rows is worth 2.8 points" in done.stdout
     assert done.stdout.endswith(
         "\n\n# bnbench run my_flowers.yaml --set "
@@ -76,6 +112,7 @@ def test_an_npz_is_described_too(data_path: Path) -> None:
     [
         (["none.npz"], "data.dataset: none.npz: no such file; expected fashion_mnist"),
         (["own.txt"], "path that ends in .npz, .csv or .csv.gz, got 'own.txt' (text)"),
+        (["numbers.csv"], "numbers.csv: no column might hold the class, as none has text or whole"),
         (["own.npz", "--label", "kind"], "data.label: expected null, as a .csv alone has columns"),
         (["my flowers.csv", "--label", "knid"], "has no column knid (did you mean kind?); it has"),
         (["--label", "kind"], "--label, --output: expected the file that they are about, too"),
@@ -83,6 +120,7 @@ def test_an_npz_is_described_too(data_path: Path) -> None:
 )
 def test_files_that_cannot_be_described(flowers: Path, arguments: list[str], message: str) -> None:
     """One line that says which, and exit 2."""
+    (flowers.parent / "numbers.csv").write_text("a,b\n0.5,0.25\n1.5,1.25\n")
     done = bnbench("data", *arguments, cwd=flowers.parent)
     assert (done.returncode, message in done.stderr, done.stderr.count("\n")) == (2, True, 1)
 

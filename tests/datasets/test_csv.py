@@ -268,12 +268,28 @@ def test_fractions_that_are_whole_are_rounded_with_a_word(tmp_path: Path) -> Non
 def test_candidates_for_the_label(tmp_path: Path) -> None:
     """Words come before whole numbers; fractions and columns of too many values are none."""
     rows = (f"{n},{n / 3},{n % 4},{n % 2 == 0},{'ab'[n % 2]}{n % 3}" for n in range(60))
-    path = write(tmp_path / "own.csv", "\n".join(["id,size,grade,sold,kind", *rows]))
+    path = write(tmp_path / "own.csv", "\n".join(["id,size,grade,sold,word", *rows]))
     assert dataset.candidates(str(path)) == [
+        ("word", "text", 6),
         ("sold", "true or false", 2),
-        ("kind", "text", 6),
         ("grade", "whole numbers", 4),
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "order"),
+    [
+        ("a,b,c,d", "dabc"),  # the last, the first, then by their values
+        ("a,b,Class,d", ["Class", "d", "a", "b"]),
+        ("a,y,petal label,d", ["y", "petal label", "d", "a"]),
+        ("pclass,yes,a,b", ["b", "pclass", "yes", "a"]),
+    ],
+)
+def test_the_likely_label_comes_first(tmp_path: Path, header: str, order: list[str]) -> None:
+    """What is called so, then the last column, then the first, then few values."""
+    rows = (f"{n % 5},{n % 2},{n % 3},{n % 4}" for n in range(60))
+    path = write(tmp_path / "own.csv", "\n".join([header, *rows]))
+    assert [one.name for one in dataset.candidates(str(path))] == list(order)
 
 
 def test_pandas_is_imported_for_tables_alone(tmp_path: Path) -> None:

@@ -3,10 +3,6 @@
 import csv
 import io
 import json
-import os
-import pty
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bnbench.show import formats
-from tests.conftest import ROOT, bnbench, compare, record
+from tests.conftest import bnbench, compare, on_terminal, record
 
 EVIL = "[/x][link=http://evil]\x1b]0;title\x07\x1b[31m\x9b31m\u202e\u2066\u200b[bold]"
 SHOWN = r"[/x][link=http://evil]\x1b]0;title\x07\x1b[31m\x9b31m\u202e\u2066\u200b[bold]"
@@ -63,25 +59,7 @@ def test_records_and_paths_in_every_format(format: str, hostile: Path) -> None:
 
 def test_on_a_terminal(hostile: Path) -> None:
     """On a terminal of 100 columns the only escape codes are those of bnbench's own styles."""
-    master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100"}
-    command = [sys.executable, "-m", "bnbench", "compare", "--runs-dir", str(hostile)]
-    with subprocess.Popen(
-        command, stdout=slave, stderr=slave, stdin=slave, env=environment, cwd=ROOT
-    ) as started:
-        os.close(slave)
-        received = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:  # Linux ends a terminal so
-                break
-            if not part:
-                break
-            received += part
-    os.close(master)
-    assert started.returncode == 0
-    assert_harmless(received.decode().replace("\r\n", "\n"))
+    assert_harmless(on_terminal("compare", "--runs-dir", hostile, columns=100))
 
 
 @pytest.mark.parametrize("start", CSV_STARTS)

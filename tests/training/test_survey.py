@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bnbench.datasets import dataset
-from bnbench.evidence.health import CoarseRows, OneClassPrevails, ScalesApart
+from bnbench.evidence.health import CoarseRows, FeatureValues, OneClassPrevails, ScalesApart
 from bnbench.experiments.config import dump_yaml, parse_config
 from bnbench.training.survey import Survey, name_for, survey
 
@@ -61,6 +61,32 @@ def test_a_column_that_counts_the_rows(tmp_path: Path) -> None:
         "column small holds another whole number in every row: drop it if it only names or counts "
         "them",
     )
+
+
+def test_uint8_that_is_divided_too_far(tmp_path: Path) -> None:
+    """The doubt says why the features are small, no finding repeats it, and the config mends it."""
+    x = np.random.default_rng(0).integers(0, 17, (800, 30)).astype(np.uint8)
+    y = np.arange(800) % 2
+    path = tmp_path / "digits.npz"
+    np.savez(path, x_train=x[:400], y_train=y[:400], x_test=x[400:], y_test=y[400:])
+    found = survey(str(path))
+    assert found.findings == ()
+    assert found.doubts == (
+        "the largest value is 16, and uint8 is divided by 255, which leaves features far smaller "
+        "than 1: the config has data.standardize: true; or store them as float",
+    )
+    assert found.config.data.standardize
+    assert found.why[0] == "standardize: uint8 is divided by 255, and the largest value is 16"
+
+
+def test_features_that_are_not_about_1(tmp_path: Path) -> None:
+    """They are standardized whatever is wrong with them, as the finding advises."""
+    random = np.random.default_rng(0)
+    small, large = random.normal(500, 1, (2, 8000))
+    found = surveyed(tmp_path / "own.csv", rows=8000, small=small, large=large)
+    assert [type(finding) for finding in found.findings] == [FeatureValues]
+    assert found.config.data.standardize
+    assert found.why == ("standardize: the features are not about 1 around 0",)
 
 
 @pytest.mark.parametrize("rows", [9, 41, 46, 92, 500])
