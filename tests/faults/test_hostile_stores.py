@@ -400,9 +400,7 @@ def cheaply_drawn(
     """Let only some of the stores be drawn; of the others the words for each plot are made."""
     if request.node.callspec.params["shelf"] not in DRAWN:
 
-        def words(
-            comparison: Any, kinds: Sequence[str] = plots.KINDS, width: float = plots.WIDE
-        ) -> str:
+        def words(comparison: Any, kinds: Sequence[str] = plots.KINDS, width: float = 0) -> str:
             return " ".join(plots.alternative_text(comparison, kind) for kind in kinds)
 
         monkeypatch.setattr(plots, "figure", words)

@@ -99,6 +99,16 @@ No room for: new images, epoch time, ratio."""
     )
 
 
+def test_what_keeps_a_verdict_open_takes_a_line_where_room_is_short() -> None:
+    """It stands in brackets behind the verdict, and below it at 60 columns."""
+    apart = [value + 0.004 + (-1) ** index * 0.002 for index, value in enumerate(TEN)]
+    (found,) = compare(records(no_bn=TEN, pre_act=[*apart[:9], None]))
+    assert "inconclusive, next 15 (1 and 0 diverged)" in shown(grids.contrasts(found), 200)
+    narrow = shown(grids.contrasts(found), 60)
+    assert "+0.42 ± 0.23   inconclusive, next 15\n no_bn" in narrow
+    assert "(1 and 0 diverged)\n" in narrow
+
+
 def test_parameters_that_do_not_fit_are_turned(comparison: Comparison) -> None:
     """Every role is there at 60 columns, the experiments side by side."""
     page = shown(grids.parameters(comparison), 60)
