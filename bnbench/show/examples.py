@@ -1,6 +1,6 @@
 """What the examples of a data set are called, so that one can say what a verdict holds for."""
 
-from bnbench.experiments.config import TABLES, TRAINING_ROWS, DataConfig
+from bnbench.experiments.config import TRAINING_ROWS, DataConfig
 
 
 def examples(data: DataConfig) -> str:
@@ -10,4 +10,4 @@ def examples(data: DataConfig) -> str:
     """
     if data.dataset in TRAINING_ROWS:
         return "images"
-    return "rows" if data.dataset.endswith(TABLES) else "data"
+    return "rows" if data.is_table else "data"

@@ -21,7 +21,6 @@ from bnbench.show.remarks import fails, named, reason
 from bnbench.text import count, fixed, listed, signed
 
 _FEW = 2  # undecided contrasts that have a sentence each
-_WHERE = {"after_activation": "after the activations", "before_activation": "before them"}
 
 
 def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
