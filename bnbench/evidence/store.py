@@ -164,15 +164,24 @@ def _listing(folder: str | Path) -> list[os.DirEntry[str]]:
 def _is_no_record(entry: os.DirEntry[str], of_runs: bool) -> bool:
     """Whether the entry may lie among records: notes, what belongs to a run, event files.
 
-    A folder that holds no runs may hold packed records: it is a folder of records of its own.
+    A folder that holds no runs may hold packed records, and folders of such: it is a folder of
+    records of its own.
     """
     if entry.name.endswith(".json"):
         return False
     if entry.is_dir(follow_symlinks=False):
-        return _holds_events_alone(entry.path)
+        return _holds_events_alone(entry.path) or (not of_runs and _holds_packs_alone(entry.path))
     if of_runs:
         return entry.name == "README.md" or _SIDECAR.fullmatch(entry.name) is not None
     return entry.name == "README.md" or packed.is_packed(entry)
+
+
+def _holds_packs_alone(folder: str) -> bool:
+    """Whether a folder can be read and holds packed records, with notes at most."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return False
+    inside = _listing(folder)
+    return bool(inside) and all(e.name == "README.md" or packed.is_packed(e) for e in inside)
 
 
 def _holds_events_alone(folder: str) -> bool:

@@ -154,6 +154,21 @@ def test_a_folder_of_packed_records_among_others_is_one_of_its_own(tmp_path: Pat
     assert RecordStore(tmp_path / "reference").read_all() == ([record("pre_act")], [])
 
 
+def test_folders_of_packed_records_may_stand_in_one_another(tmp_path: Path) -> None:
+    """Notes may lie with them; what holds anything else is odd."""
+    store = RecordStore(tmp_path)
+    store.prepare()
+    store.keep(record())
+    inner = tmp_path / "reference" / "map"
+    inner.mkdir(parents=True)
+    pack([record("pre_act")], inner / "map.jsonl.gz")
+    (inner / "README.md").write_text("notes")
+    assert store.read_all() == ([record()], [])
+    assert RecordStore(tmp_path / "reference").read_all() == ([], [])
+    (inner / "notes.txt").write_text("notes")
+    assert store.read_all()[1] == [f"{inner}: skipped: not a run record"]
+
+
 def test_the_reference_records_say_what_the_readme_says() -> None:
     """Seeds only and seeds with images, at 95 %, for the contrasts of the seven networks."""
     found, warnings = RecordStore(ROOT / "runs" / "reference" / "fixed_rate").read_all()
