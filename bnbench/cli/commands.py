@@ -190,7 +190,7 @@ def plot(
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
 ) -> None:
-    """Draw learning curves, differences, looks and parameters (needs the extra plot)."""
+    """Draw tuning, learning curves, differences, looks and parameters (needs the extra plot)."""
     from bnbench.cli import checks
     from bnbench.files import check_writable
     from bnbench.show import plots, sentences, terminal
@@ -199,7 +199,7 @@ def plot(
     check_writable(output)
     study = _compared(runs_dir, names, baseline, METRIC, margin, all_pairs)
     chosen, *_ = checks.chosen(study, protocol)
-    plots.write(plots.figure(chosen, [*map(str, only or plots.KINDS)]), output)
+    plots.write(plots.figure(chosen, [*map(str, only)] if only else None), output)
     terminal.notice(f"{output}: {sentences.title(chosen)}")
 
 

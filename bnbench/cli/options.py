@@ -27,6 +27,7 @@ Metric = StrEnum("Metric", {name.upper(): name for name in METRICS})  # type: ig
 class Plot(StrEnum):
     """What to draw."""
 
+    TUNING = "tuning"
     CURVES = "curves"
     DIFFERENCES = "differences"
     LOOKS = "looks"

@@ -18,6 +18,7 @@ from bnbench.experiments.yaml_source import Faults, compose, read_text, shorten
 from bnbench.text import visible
 
 MOST_EXPERIMENTS = 1000
+_BETWEEN = " · "  # the parts of a label
 
 
 def load_experiments(path: Path, overrides: Sequence[str] = ()) -> list[Config]:
@@ -63,7 +64,13 @@ def label(config: Config) -> str:
     """
     values = swept_values(config)
     of_network = [(key, value) for key, value in values.items() if key.startswith("model.")]
-    return " · ".join([config.name, *(_read(key, value) for key, value in of_network)])
+    return _BETWEEN.join([config.name, *(_read(key, value) for key, value in of_network)])
+
+
+def unplaced(label: str, config: Config) -> str:
+    """Return what a network's label has beside the placement, where that was swept."""
+    name, *values = label.split(_BETWEEN)
+    return _BETWEEN.join([name, *(v for v in values if v != config.model.batch_norm.placement)])
 
 
 def typed_name(config: Config) -> str:

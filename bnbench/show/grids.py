@@ -112,7 +112,7 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
     return (
         experiment.label,
         experiment.config.model.batch_norm.placement,
-        *(_value(settings[key]) for key in comparison.tuned),
+        *(setting_value(settings[key]) for key in comparison.tuned),
         _mean(experiment),
         _seeds(experiment),
         difference(contrast) if contrast else NOTHING,
@@ -188,7 +188,7 @@ def candidates(tuning: "Tuning") -> Grid:
         tuple(
             (
                 one.name,
-                *map(_value, one.values(candidate).values()),
+                *map(setting_value, one.values(candidate).values()),
                 _seeds(one.judged(candidate)),
                 _mean(one.judged(candidate)),
                 "best" if candidate is one.best else "",
@@ -199,7 +199,8 @@ def candidates(tuning: "Tuning") -> Grid:
     )
 
 
-def _value(value: Any) -> str:
+def setting_value(value: Any) -> str:
+    """Return a setting's value as tables have it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -26,7 +26,6 @@ _CAPTIONS = {
     "that is right over all looks.",
     "parameters": "Parameters by role: all of them, and without the kernels.",
 }
-_OF_CONTRASTS = ("differences", "looks")
 
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str:
@@ -112,8 +111,7 @@ def _measure(comparison: Comparison) -> str:
 
 
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    kinds = [k for k in plots.KINDS if k not in _OF_CONTRASTS or comparison.contrasts]
-    for kind in kinds:
+    for kind in plots.kinds_of(comparison):
         yield {
             "wide": _svg(comparison, kind, plots.WIDE),
             "narrow": _svg(comparison, kind, plots.NARROW),

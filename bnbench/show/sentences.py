@@ -13,7 +13,7 @@ from bnbench.evidence.comparison import (
 )
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
-from bnbench.experiments.sweep import short_key
+from bnbench.experiments.sweep import short_key, unplaced
 from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.examples import examples
 from bnbench.show.health import cure, message
@@ -82,11 +82,8 @@ def _placement(
 
 def _pair(after: Experiment, before: Experiment) -> str:
     """Return what tells this pair from others: what both labels have beside the placement."""
-    one, other = (
-        [part for part in e.label.split(" · ") if part != e.config.model.batch_norm.placement]
-        for e in (after, before)
-    )
-    return " · ".join(one) if one == other else f"{after.label} against {before.label}"
+    one, other = (unplaced(e.label, e.config) for e in (after, before))
+    return one if one == other else f"{after.label} against {before.label}"
 
 
 def describe_protocol(comparison: Comparison) -> str:

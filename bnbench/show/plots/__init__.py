@@ -1,10 +1,10 @@
-"""A comparison as plots: learning curves, paired differences, looks and parameters.
+"""A comparison as plots: tuning, learning curves, paired differences, looks and parameters.
 
 Nothing is told by colour alone, and text from outside is shown as it is.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bnbench.errors import EnvironmentFault, InputError
@@ -18,7 +18,7 @@ try:
     import matplotlib.style
     from matplotlib.figure import Figure, SubFigure
 
-    from bnbench.show.plots import curves, differences, layout, looks, parameters
+    from bnbench.show.plots import curves, differences, layout, looks, parameters, tuning
     from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
     from bnbench.show.plots.layout import NARROW, WIDE
     from bnbench.show.plots.style import STYLE
@@ -33,6 +33,7 @@ __all__ = [
     "alternative_text",
     "check_ending",
     "figure",
+    "kinds_of",
     "to_svg",
     "write",
 ]
@@ -47,21 +48,34 @@ class _Plot(Protocol):
 
 
 _PLOTS: dict[str, _Plot] = {
+    "tuning": tuning,
     "curves": curves,
     "differences": differences,
     "looks": looks,
     "parameters": parameters,
 }
 KINDS = tuple(_PLOTS)
+_NEEDS: dict[str, Callable[[Comparison], object]] = {  # without which a kind has nothing to draw
+    "tuning": lambda comparison: comparison.tuning,
+    "differences": lambda comparison: comparison.contrasts,
+    "looks": lambda comparison: comparison.contrasts,
+}
+
+
+def kinds_of(comparison: Comparison) -> tuple[str, ...]:
+    """Return the kinds of plots that have something to draw of this comparison."""
+    return tuple(kind for kind in KINDS if kind not in _NEEDS or _NEEDS[kind](comparison))
 
 
 def figure(
-    comparison: Comparison, kinds: Sequence[str] = KINDS, width: float = layout.WIDE
+    comparison: Comparison, kinds: Sequence[str] | None = None, width: float = layout.WIDE
 ) -> Figure:
     """Return the plots of these kinds one below the other, as wide as told in inches.
 
+    Without kinds they are all that have something to draw; one without says why it has not.
     Its label is their alternative text. Raises `InputError` for a kind that is not in ``KINDS``.
     """
+    kinds = kinds_of(comparison) if kinds is None else kinds
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"no plot named {visible(kind)}; there are: {', '.join(KINDS)}")

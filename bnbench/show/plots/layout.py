@@ -123,7 +123,7 @@ def lay_rows(axes: Axes, names: Sequence[str], beside: Sequence[str], width: flo
 
 def _write_above(axes: Axes, top: float, name: str, said: str, width: float) -> None:
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the lines of the grid
-    for text, weight in ((_name(name, width), "bold"), (_beside(said, width), "normal")):
+    for text, weight in ((row_name(name, width), "bold"), (_beside(said, width), "normal")):
         if text:
             axes.annotate(
                 text, (0, top), (2, 0), ("axes fraction", "data"), "offset points",
@@ -136,12 +136,13 @@ def row_heights(names: Sequence[str], beside: Sequence[str], width: float) -> Ar
     """Return the heights of rows that have these names, with what is said beside them."""
     lines = []
     for name, said in zip(names, beside, strict=True):
-        named, told = line_count(_name(name, width)), line_count(_beside(said, width))
+        named, told = line_count(row_name(name, width)), line_count(_beside(said, width))
         lines.append(named + told * bool(said) + 1 if narrow(width) else max(named, told))
     return (0.14 if narrow(width) else 0.08) + LINE * np.array(lines, dtype=float)
 
 
-def _name(name: str, width: float) -> str:
+def row_name(name: str, width: float) -> str:
+    """Return a row's name in lines that fit."""
     return wrapped(name, 0.8 * (width - 4 * EDGE) if narrow(width) else _NAME)
 
 
