@@ -143,10 +143,10 @@ class Study:
         return notebook.to_frame(self.comparisons)
 
     def plot(self, kind: str = "differences", comparison: int = 0) -> Any:
-        """Return a Matplotlib figure of one comparison: curves, differences or parameters.
+        """Return a Matplotlib figure of one comparison, such as its differences.
 
-        Raises `InputError` for a kind or a comparison that is not there, `EnvironmentFault`
-        without Matplotlib.
+        The kinds are tuning, curves, differences, looks and parameters. Raises `InputError` for a
+        kind or a comparison that is not there, `EnvironmentFault` without Matplotlib.
         """
         from bnbench.show import plots
 

@@ -18,6 +18,8 @@ from bnbench.text import count, fixed
 from bnbench.version import __version__
 
 _CAPTIONS = {
+    "tuning": "What was tried: each network's mean validation accuracy with every value, the one "
+    "that was chosen in a frame, hatched where all runs diverged.",
     "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
     "epochs and over training time.",
     "differences": "Paired differences: means over the seeds, with their intervals for new seeds "

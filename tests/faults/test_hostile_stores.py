@@ -400,8 +400,9 @@ def cheaply_drawn(
     """Let only some of the stores be drawn; of the others the words for each plot are made."""
     if request.node.callspec.params["shelf"] not in DRAWN:
 
-        def words(comparison: Any, kinds: Sequence[str] = plots.KINDS, width: float = 0) -> str:
-            return " ".join(plots.alternative_text(comparison, kind) for kind in kinds)
+        def words(comparison: Any, kinds: Sequence[str] | None = None, width: float = 0) -> str:
+            drawn = plots.KINDS if kinds is None else kinds
+            return " ".join(plots.alternative_text(comparison, kind) for kind in drawn)
 
         monkeypatch.setattr(plots, "figure", words)
         monkeypatch.setattr(plots, "to_svg", html.escape)

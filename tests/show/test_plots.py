@@ -316,6 +316,169 @@ def test_what_is_not_trained_is_hatched(seven: Comparison) -> None:
     assert hatched == {"moving_mean", "moving_variance"}
 
 
+def tried(
+    placement: str, rate: float, *accuracies: float | None, momentum: float = 0.0, name: str = "net"
+) -> list[RunRecord]:
+    """Make the records of a network at this rate, with a validation accuracy [%] for each seed."""
+    swept = ["model.batch_norm.placement", "training.learning_rate", "training.momentum"]
+    settings = dict(zip(swept, (placement, rate, momentum), strict=True))
+    stated = [f"{key}={value}" for key, value in settings.items()]
+    overrides = [f"name={name}", f"swept=[{', '.join(swept[: 3 if momentum else 2])}]", *stated]
+    made = []
+    for seed, accuracy in enumerate(accuracies):
+        if accuracy is None:
+            made.append(record("no_bn", seed, None, overrides=overrides))
+            continue
+        series = (0.5,)
+        history = History(
+            loss=series,
+            accuracy=series,
+            val_loss=series,
+            val_accuracy=(accuracy / 100,),
+            epoch_seconds=series,
+        )
+        made.append(record("no_bn", seed, overrides=overrides, history=history))
+    return made
+
+
+def tuned(*records: list[RunRecord]) -> Comparison:
+    return compare(chain(*records))[0]
+
+
+@pytest.fixture(scope="module")
+def breaking() -> Comparison:
+    """A network of which the plain one breaks at the larger rates, and BN does not."""
+    return tuned(
+        tried("before_activation", 0.1, 84, 85),
+        tried("before_activation", 1, 88, 88.4),
+        tried("after_activation", 0.1, 87, 87),
+        tried("after_activation", 1, 86, 86.2),
+        tried("none", 0.03, 80, 80.2),
+        tried("none", 0.1, None, 60),
+        tried("none", 1, None, None),
+    )
+
+
+def cells(figure: Figure) -> list[tuple[str, Any, Any]]:
+    """Return, for each cell and then for each key, its text, its ground and the frame or None."""
+    (axes,) = axes_of(figure)
+    frames = {patch.get_xy(): patch for patch in axes.patches if not patch.get_fill()}
+    found = []
+    for ground in (patch for patch in axes.patches if patch.get_fill()):
+        x, y = ground.get_center()
+        (text,) = (t for t in axes.texts if np.allclose(t.get_position(), (x, y)))
+        found.append((text, ground, frames.get(ground.get_xy())))
+    return found
+
+
+def test_every_value_that_was_tried_has_a_cell(breaking: Comparison) -> None:
+    """One network has its placements together; what diverged says so, and what is chosen."""
+    drawn = plots.figure(breaking, ["tuning"])
+    shown = [(text.get_text(), text.get_weight()) for text, _, frame in cells(drawn)]
+    assert [text for text, _ in shown[:7]] == [
+        *("80.1", "60.0 (1/2)", "div"),
+        *("87.0", "86.1"),
+        *("84.5", "88.2"),
+    ]
+    chosen = [text.get_text() for text, _, frame in cells(drawn) if frame]
+    assert (
+        chosen == [text for text, weight in shown if weight == "bold"] == ["80.1", "87.0", "88.2"]
+    )
+    words = said(drawn)
+    order = ["learning_rate", "0.03", "0.1", "1", "net", "none", "after", "before"]
+    assert [word for word in words if word in order] == [
+        *("learning_rate", "0.03", "0.1", "1", "net", "none", "after", "before"),
+    ]
+    assert any("no cell: not tried" in word for word in words)
+
+
+def test_a_cell_is_the_darker_the_better_and_white_where_little_was_learned(
+    breaking: Comparison,
+) -> None:
+    """Black letters are legible on all of it, and what diverged is hatched."""
+    found = {
+        text.get_text(): (text, ground)
+        for text, ground, _ in cells(plots.figure(breaking, ["tuning"]))
+    }
+    lights = {name: luminance(ground.get_facecolor()) for name, (_, ground) in found.items()}
+    rising = ["80.1", "84.5", "86.1", "87.0", "88.2"]
+    assert sorted(rising, key=lights.__getitem__, reverse=True) == rising
+    assert lights["60.0 (1/2)"] == lights["< 80.1"] == 1.0 > lights["80.1"]
+    assert [name for name, (_, ground) in found.items() if ground.get_hatch()] == ["div"]
+    for name, (text, _) in found.items():
+        assert text.get_color() == "black"
+        assert (lights[name] + 0.05) / 0.05 > 4.5
+
+
+def luminance(color: Any) -> float:
+    """Return how light a colour is, as the guidelines for accessible pages measure it."""
+    rgb = np.array(matplotlib.colors.to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize("name", ["net", "W" * 60])
+@pytest.mark.parametrize("width", [plots.WIDE, plots.NARROW])
+def test_a_tuning_is_legible_however_much_was_tried(name: str, width: float) -> None:
+    """Columns that do not fit beside each other go below; two swept settings have two lines."""
+    runs = [
+        tried(
+            placement,
+            rate / 1000,
+            80 + rate % 9,
+            *([None] * (rate % 3)),
+            momentum=momentum,
+            name=f"{name}{own}",
+        )
+        for own in range(2)
+        for placement in ("none", "after_activation")
+        for rate in range(1, 12)
+        for momentum in (0.5, 0.9)
+    ]
+    drawn = plots.figure(tuned(*runs), ["tuning"], width)
+    assert_legible(drawn)
+    for text, ground, _ in cells(drawn):
+        assert text.get_window_extent().width < ground.get_window_extent().width
+    words = said(drawn)
+    assert words.count("0.9") == words.count("0.5") == 11
+    assert words.count("none") >= 2 * words.count("learning_rate, below it momentum") > 2
+
+
+def test_a_tuning_of_other_names_and_of_nothing_that_trains() -> None:
+    """Networks that share no name have one to a row, and where all diverged there is no scale."""
+    settings = "swept=[training.learning_rate]", "training.learning_rate="
+    runs = [
+        record(name, 0, None, overrides=[settings[0], f"{settings[1]}{rate}"])
+        for name in ("no_bn", "pre_act")
+        for rate in (0.1, 0.2)
+    ]
+    for width in (plots.WIDE, plots.NARROW):
+        drawn = plots.figure(compare(runs)[0], ["tuning"], width)
+        assert_legible(drawn)
+        assert [text.get_text() for text, *_ in cells(drawn)] == ["div"] * 4
+        assert {"no_bn", "pre_act"} <= set(said(drawn))
+
+
+def test_what_was_not_tuned_has_no_tuning(seven: Comparison, breaking: Comparison) -> None:
+    """It is drawn where there is one, and who asks for it elsewhere is told why there is none."""
+    assert "tuning" not in plots.kinds_of(seven)
+    assert plots.kinds_of(breaking) == plots.KINDS
+    assert plots.figure(breaking).get_label().startswith("Tuning over learning_rate: ")
+    assert "Tuning" not in plots.figure(seven).get_label()
+    (_, _, why) = said(plots.figure(seven, ["tuning"]))
+    assert why == "Nothing was tuned in this comparison, so there is nothing that was chosen from."
+
+
+def test_a_tuning_in_words(breaking: Comparison) -> None:
+    """Every network with every value that was tried of it, the chosen one named."""
+    assert plots.alternative_text(breaking, "tuning") == (
+        "Tuning over learning_rate: validation accuracy [%], means over 2 seeds. "
+        "net · none: 0.03: 80.1, chosen; 0.1: 60.0 (1/2); 1: diverged. "
+        "net · after_activation: 0.1: 87.0, chosen; 1: 86.1. "
+        "net · before_activation: 0.1: 84.5; 1: 88.2, chosen."
+    )
+
+
 def test_experiments_differ_in_more_than_colour() -> None:
     """Up to twelve differ in the marker, and neighbours in the line style too."""
     names = {f"no_bn{i}": run("no_bn", 0, overrides=[f"name=no_bn{i}"]) for i in range(11)}
@@ -347,8 +510,13 @@ def test_no_text_overlaps_another_or_leaves_the_figure(
         names = {label: name.format(number) for number, label in enumerate(labels)}
         held = renamed(held, **names)
     drawn = plots.figure(compare(held, all_pairs=all_pairs)[0], width=width)
+    assert len(said(drawn)) > 80
+    assert_legible(drawn)
+
+
+def assert_legible(drawn: Figure) -> None:
+    """No text overlaps another or leaves the figure."""
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts(drawn)]
-    assert len(boxes) > 80
     for (one, box), (other, its) in combinations(boxes, 2):
         overlap = (
             min(box.x1, its.x1) - max(box.x0, its.x0),
@@ -391,7 +559,7 @@ def cases() -> dict[str, list[RunRecord]]:
 
 @pytest.mark.parametrize("case", cases())
 def test_little_data_is_drawn_without_a_warning(case: str) -> None:
-    """All four plots, wide and narrow; warnings are errors here."""
+    """All plots there are of it, wide and narrow; warnings are errors here."""
     for width in (plots.WIDE, plots.NARROW):
         assert plots.to_svg(plots.figure(compare(cases()[case])[0], width=width)).startswith(
             "<svg "
@@ -406,9 +574,11 @@ def test_no_margin_is_no_band() -> None:
 
 def test_what_cannot_be_compared_says_so() -> None:
     """No contrast, no common seed and no look yet are each named, and have no interval."""
+    lone = compare(of("pre_act"))[0]
     for kind in ("differences", "looks"):
-        alone = said(plots.figure(compare(of("pre_act"))[0], [kind]))
+        alone = said(plots.figure(lone, [kind]))
         assert any("nothing to hold the one experiment against" in text for text in alone)
+    assert plots.kinds_of(lone) == ("curves", "parameters")
     apart = compare([*of("no_bn", "post_act", seeds=1), run("pre_act", 2)])[0]
     drawn = plots.figure(apart, ["differences"])
     assert {"no common seed *", "first look at 10 *"} <= set(said(drawn))
@@ -494,9 +664,9 @@ def test_another_ending_is_refused(seven: Comparison, tmp_path: Path, name: str)
 
 
 def test_another_kind_is_refused(seven: Comparison) -> None:
-    """The four kinds are named."""
+    """The five kinds are named."""
     with pytest.raises(
-        InputError, match="no plot named pie; there are: curves, differences, looks, p"
+        InputError, match="no plot named pie; there are: tuning, curves, differences, looks, p"
     ):
         plots.figure(seven, ["curves", "pie"])
 
@@ -508,7 +678,7 @@ def test_the_alternative_texts_have_the_numbers() -> None:
     both += [record("pre_act", seed, value + 0.01) for seed, value in enumerate(values[:9])]
     comparison = compare([*both, record("pre_act", 9, None)])[0]
     curves, differences, looks, parameters = (
-        plots.alternative_text(comparison, kind) for kind in plots.KINDS
+        plots.alternative_text(comparison, kind) for kind in plots.kinds_of(comparison)
     )
     assert (
         "pre_act (n = 9/10): validation accuracy 85.00 % after epoch 1, 85.00 % after epoch 10; "

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple, get_args
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import SubFigure
 from matplotlib.patches import Rectangle
 
@@ -27,15 +26,19 @@ HEADING = "Tuning: validation accuracy of all that was tried, and what was chose
 _NOTHING = "Nothing was tuned in this comparison, so there is nothing that was chosen from."
 _DIVERGED = "div"
 _REACH = 10.0  # percentage points below the best, where the scale of colours ends
-_SHADES, _LIGHTEST, _DARKEST = matplotlib.colormaps["YlGnBu"], 0.1, 0.92
+_SHADES = matplotlib.colormaps["Blues"]
+_LIGHTEST, _DARKEST = 0.12, 0.64  # of the shades: not white, and light enough for black letters
 _BELOW: Style = {"facecolor": "white", "edgecolor": "#999999", "linewidth": 0.6}
 _HATCHED: Style = {"facecolor": "white", "edgecolor": "#999999", "linewidth": 0.6, "hatch": "/////"}
 _FRAME: Style = {"facecolor": "none", "edgecolor": "black", "linewidth": 2.0, "zorder": 2}
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # of letters on hatching
 _KEYS = 4  # shades that are explained
-_PAD, _GAP, _BETWEEN = 0.1, 0.1, 0.15  # inches: in a row, below a group, beside a column
+_PAD, _GAP, _BETWEEN = 0.1, 0.12, 0.15  # inches: in a row, below a group, beside a column
 _WIDEST = 1.2
-_GUTTER = 0.02  # around a cell
+_GUTTER, _AROUND = 0.02, 0.05  # around a cell, and around the letters in it
+
+_Values = tuple[Any, ...]  # of the settings that were swept
+_Span = tuple[float, float]  # from the upper to the lower end of a row
 
 
 class _Row(NamedTuple):
@@ -82,7 +85,7 @@ class _Sheet:
         return [row for group in self.groups for row in group]
 
     @cached_property
-    def columns(self) -> list[tuple[Any, ...]]:
+    def columns(self) -> list[_Values]:
         """All values that any network was tried with, in their order."""
         keys, places = self.tuning.keys, {}
         for row in self.rows:
@@ -91,12 +94,12 @@ class _Sheet:
                 places[values] = order_of_values(experiment.config, keys)
         return sorted(places, key=places.__getitem__)
 
-    @property
+    @cached_property
     def names(self) -> float:
         """Where the placements begin."""
         if layout.narrow(self.width):
-            return 2 * layout.EDGE
-        return layout.name_width([row.shared for row in self.rows], self.width) + _BETWEEN / 2
+            return layout.EDGE
+        return layout.name_width([row.shared for row in self.rows], self.width) + _BETWEEN
 
     @cached_property
     def left(self) -> float:
@@ -105,10 +108,16 @@ class _Sheet:
         return self.names + (widest + _BETWEEN if widest else 0.0)
 
     @cached_property
-    def tiers(self) -> list[list[tuple[Any, ...]]]:
+    def told(self) -> list[str]:
+        """What stands in the cells."""
+        return [_told(experiment) for row in self.rows for _, experiment in _judged(row.candidates)]
+
+    @cached_property
+    def tiers(self) -> list[list[_Values]]:
         """The columns that stand side by side, evenly shared out."""
-        room, needed = self._room, layout.text_width("100.0", "bold") + 0.1
-        number = -(-len(self.columns) // max(1, int(room / needed)))
+        words = {word for text in self.told for word in text.split()}
+        needed = max(layout.text_width(word, "bold") for word in words) + 2 * _AROUND
+        number = -(-len(self.columns) // max(1, int(self._room / needed)))
         each = -(-len(self.columns) // number)
         return [self.columns[start : start + each] for start in range(0, len(self.columns), each)]
 
@@ -116,22 +125,23 @@ class _Sheet:
     def _room(self) -> float:
         return self.width - self.left - 2 * layout.EDGE
 
-    @property
+    @cached_property
     def cell(self) -> float:
         """How wide a cell is."""
         return min(_WIDEST, self._room / len(self.tiers[0]))
 
-    def heads(self, tier: Sequence[tuple[Any, ...]]) -> list[list[str]]:
+    def heads(self, tier: Sequence[_Values]) -> list[list[str]]:
         """Return what stands above the columns, key by key."""
-        fit = self.cell - 0.06
+        fit = self.cell - 2 * _AROUND
         return [
             [layout.wrapped(setting_value(values[place]), fit) for values in tier]
             for place in range(len(self.tuning.keys))
         ]
 
-    def head_height(self, tier: Sequence[tuple[Any, ...]]) -> float:
+    def head_height(self, tier: Sequence[_Values]) -> float:
         """Return the room that the keys and the values above the columns take."""
-        return layout.LINE * (layout.line_count(self.swept) + sum(map(_lines, self.heads(tier))))
+        lines = layout.line_count(self.swept) + sum(map(_lines, self.heads(tier)))
+        return layout.LINE * lines + 0.04
 
     @property
     def swept(self) -> str:
@@ -141,27 +151,28 @@ class _Sheet:
     def shown(self, experiment: Experiment) -> str:
         """Return what stands in a cell: in one line where it fits."""
         text = _told(experiment)
-        fits = layout.text_width(text, "bold") < self.cell - 0.06
+        fits = layout.text_width(text, "bold") < self.cell - 2 * _AROUND
         return text if fits else text.replace(" ", "\n")
 
-    def laid(self) -> Iterator[tuple[list[_Row], float, list[float]]]:
-        """Yield each group with where its name stands and its rows end, in inches from the top."""
+    def laid(self) -> Iterator[tuple[list[_Row], float, list[_Span]]]:
+        """Yield each group with where it and its rows are, in inches from the top."""
         top = 0.0
         for group in self.groups:
             told = [[self.shown(e) for _, e in _judged(row.candidates)] for row in group]
             heights = np.array([_PAD + layout.LINE * _lines(cells) for cells in told])
             name = layout.LINE * layout.line_count(layout.row_name(group[0].shared, self.width))
-            above = name + 0.04 if layout.narrow(self.width) else 0.0
+            above = name if layout.narrow(self.width) else 0.0
             if not above:
                 heights *= max(1.0, (name + _PAD) / heights.sum())
-            yield group, top, [float(end) for end in top + above + np.cumsum([0, *heights])]
-            top += above + heights.sum() + _GAP
+            ends = (top + above + np.cumsum(heights)).tolist()
+            yield group, top, list(pairwise([top + above, *ends]))
+            top = ends[-1] + _GAP
 
     @cached_property
     def rows_height(self) -> float:
         """The height of all rows."""
-        *_, (_, _, ends) = self.laid()
-        return ends[-1]
+        *_, (_, _, spans) = self.laid()
+        return spans[-1][1]
 
     @cached_property
     def shades(self) -> _Shades | None:
@@ -193,7 +204,7 @@ def _position(one: Candidates) -> tuple[Any, ...]:
     return config.name, order_of_values(config, own), unplaced(one.name, config), placement
 
 
-def _judged(one: Candidates) -> Iterator[tuple[tuple[Any, ...], Experiment]]:
+def _judged(one: Candidates) -> Iterator[tuple[_Values, Experiment]]:
     """Yield the values that a network was tried with, and what they were judged by."""
     for experiment in one.experiments:
         yield tuple(one.values(experiment).values()), one.judged(experiment)
@@ -229,16 +240,18 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
     for tier in sheet.tiers:
         _draw_heads(axes, sheet, tier, top)
         top += sheet.head_height(tier)
-        for group, name_at, ends in sheet.laid():
-            _draw_group(axes, sheet, group, top + name_at, [top + end for end in ends])
-            for row, start, end in zip(group, ends, ends[1:], strict=False):
-                _draw_cells(axes, sheet, row, tier, (top + start, top + end))
+        for group, start, spans in sheet.laid():
+            below = [(top + upper, top + lower) for upper, lower in spans]
+            _write_name(axes, sheet, group[0].shared, top + start, below)
+            for row, span in zip(group, below, strict=True):
+                axes.text(sheet.names, sum(span) / 2, row.placement, va="center_baseline")
+                _draw_cells(axes, sheet, row, tier, span)
         top += sheet.rows_height + 2 * _GAP
     _draw_keys(axes, sheet, top)
     layout.write_notes(part, _notes(sheet))
 
 
-def _draw_heads(axes: Axes, sheet: _Sheet, tier: Sequence[tuple[Any, ...]], top: float) -> None:
+def _draw_heads(axes: Axes, sheet: _Sheet, tier: Sequence[_Values], top: float) -> None:
     axes.text(sheet.left + _GUTTER, top, sheet.swept, va="top")
     top += layout.LINE * layout.line_count(sheet.swept)
     for heads in sheet.heads(tier):
@@ -247,32 +260,23 @@ def _draw_heads(axes: Axes, sheet: _Sheet, tier: Sequence[tuple[Any, ...]], top:
         top += layout.LINE * _lines(heads)
 
 
-def _draw_group(
-    axes: Axes, sheet: _Sheet, group: Sequence[_Row], top: float, ends: Sequence[float]
-) -> None:
-    """Write what the networks share beside or above them, and beside each its placement."""
-    name = layout.row_name(group[0].shared, sheet.width)
+def _write_name(axes: Axes, sheet: _Sheet, name: str, top: float, spans: Sequence[_Span]) -> None:
+    """Write what a group shares above its rows or, where there is room, beside the first."""
+    lines = layout.row_name(name, sheet.width)
     if layout.narrow(sheet.width):
-        axes.text(sheet.names, top, name, va="top", weight="bold")
-    else:
-        middle = (ends[0] + ends[1]) / 2 if "\n" not in name else (ends[0] + ends[-1]) / 2
-        axes.text(sheet.names - _BETWEEN, middle, name, ha="right", va="center", weight="bold")
-    for row, start, end in zip(group, ends, ends[1:], strict=False):
-        axes.text(sheet.names, (start + end) / 2, row.placement, va="center")
+        axes.text(sheet.names, top, lines, va="top", weight="bold")
+        return
+    end = spans[0][1] if layout.line_count(lines) == 1 else spans[-1][1]
+    place = sheet.names - _BETWEEN, (top + end) / 2
+    axes.text(*place, lines, ha="right", va="center_baseline", weight="bold")
 
 
-def _draw_cells(
-    axes: Axes,
-    sheet: _Sheet,
-    row: _Row,
-    tier: Sequence[tuple[Any, ...]],
-    between: tuple[float, float],
-) -> None:
+def _draw_cells(axes: Axes, sheet: _Sheet, row: _Row, tier: Sequence[_Values], span: _Span) -> None:
     best = tuple(row.candidates.values(row.candidates.best).values())
     for values, experiment in _judged(row.candidates):
         if values in tier:
-            corner = sheet.left + tier.index(values) * sheet.cell, between[0]
-            size = sheet.cell, between[1] - between[0]
+            corner = sheet.left + tier.index(values) * sheet.cell, span[0]
+            size = sheet.cell, span[1] - span[0]
             text, fill = sheet.shown(experiment), sheet.fill(experiment)
             _draw_cell(axes, corner, size, text, fill, chosen=values == best)
 
@@ -293,16 +297,9 @@ def _draw_cell(
         axes.add_patch(Rectangle(*inner, **_FRAME))
     axes.text(
         x + width / 2, y + height / 2, text, ha="center", va="center_baseline",
-        color=_ink(fill["facecolor"]), weight="bold" if chosen else "normal", zorder=3,
+        weight="bold" if chosen else "normal", zorder=3,
         bbox=_GROUND if "hatch" in fill else None,
     )  # fmt: skip
-
-
-def _ink(ground: Any) -> str:
-    """Return black or white, whichever has more contrast with the ground (as WCAG measures it)."""
-    rgb = np.array(to_rgb(ground))
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return "white" if linear @ (0.2126, 0.7152, 0.0722) < 0.179 else "black"
 
 
 def _draw_keys(axes: Axes, sheet: _Sheet, top: float) -> None:
@@ -325,26 +322,27 @@ def _keys(sheet: _Sheet) -> Iterator[tuple[str, Style]]:
 def _measured(sheet: _Sheet) -> str:
     sizes = [len(e.records) for row in sheet.rows for _, e in _judged(row.candidates)]
     few, many = min(sizes), max(sizes)
+    if many == 1:
+        return "validation accuracy [%] of 1 seed each"
     seeds = count(many, "seed") if few == many else f"{few} to {many} seeds"
     return f"validation accuracy [%], means over {seeds}"
 
 
 def _notes(sheet: _Sheet) -> list[str]:
     """Return what the marks that are drawn mean."""
-    told = [_told(experiment) for row in sheet.rows for _, experiment in _judged(row.candidates)]
     marks = ["framed: chosen"]
-    if any("(" in text for text in told):
+    if any("(" in text for text in sheet.told):
         marks.append("(4/5): the mean of the 4 of 5 runs that did not diverge")
-    if _DIVERGED in told:
+    if _DIVERGED in sheet.told:
         marks.append(f"{_DIVERGED}, hatched: all runs diverged")
-    if len(told) < len(sheet.rows) * len(sheet.columns):
+    if len(sheet.told) < len(sheet.rows) * len(sheet.columns):
         marks.append("no cell: not tried")
     scale = []
     if sheet.shades and sheet.shades.below:
         low = f"{sheet.shades.low:.1f}"
         scale.append(
-            f"white: below {low}, the lowest of what is within {_REACH:g} points of the best; "
-            "such cells are not told apart by their colour"
+            f"white: below {low}, the lowest within {_REACH:g} points of the best; there the "
+            "numbers alone tell how far"
         )
     return ["; ".join(marks), *scale]
 
