@@ -389,7 +389,13 @@ def test_every_value_that_was_tried_has_a_cell(breaking: Comparison) -> None:
     assert [word for word in words if word in order] == [
         *("learning_rate", "0.03", "0.1", "1", "net", "none", "after", "before"),
     ]
-    assert any("no cell: not tried" in word for word in words)
+    (notes,) = (word for word in words if word.startswith("framed: chosen; "))
+    assert notes == (
+        "framed: chosen; (1/2): the mean of the 1 of 2 runs that did not diverge; "
+        "div, hatched: all runs diverged; no cell: not tried\n"
+        "white: below 80.1, the lowest within 10 points of the best; there the numbers alone tell "
+        "how far"
+    )
 
 
 def test_a_cell_is_the_darker_the_better_and_white_where_little_was_learned(
@@ -441,7 +447,7 @@ def test_a_tuning_is_legible_however_much_was_tried(name: str, width: float) -> 
         assert text.get_window_extent().width < ground.get_window_extent().width
     words = said(drawn)
     assert words.count("0.9") == words.count("0.5") == 11
-    assert words.count("none") >= 2 * words.count("learning_rate, below it momentum") > 2
+    assert words.count("none") >= 2 * words.count("learning_rate, below it training.momentum") > 2
 
 
 def test_a_tuning_of_other_names_and_of_nothing_that_trains() -> None:

@@ -30,7 +30,7 @@ _SHADES = matplotlib.colormaps["Blues"]
 _LIGHTEST, _DARKEST = 0.12, 0.64  # of the shades: not white, and light enough for black letters
 _BELOW: Style = {"facecolor": "white", "edgecolor": "#999999", "linewidth": 0.6}
 _HATCHED: Style = {"facecolor": "white", "edgecolor": "#999999", "linewidth": 0.6, "hatch": "/////"}
-_FRAME: Style = {"facecolor": "none", "edgecolor": "black", "linewidth": 2.0, "zorder": 2}
+_FRAME: Style = {"fill": False, "edgecolor": "black", "linewidth": 2.0, "zorder": 2}
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # of letters on hatching
 _KEYS = 4  # shades that are explained
 _PAD, _GAP, _BETWEEN = 0.1, 0.12, 0.15  # inches: in a row, below a group, beside a column
@@ -331,8 +331,9 @@ def _measured(sheet: _Sheet) -> str:
 def _notes(sheet: _Sheet) -> list[str]:
     """Return what the marks that are drawn mean."""
     marks = ["framed: chosen"]
-    if any("(" in text for text in sheet.told):
-        marks.append("(4/5): the mean of the 4 of 5 runs that did not diverge")
+    if partial := [text.split()[1] for text in sheet.told if "(" in text]:
+        some = partial[0].strip("()").replace("/", " of ")
+        marks.append(f"{partial[0]}: the mean of the {some} runs that did not diverge")
     if _DIVERGED in sheet.told:
         marks.append(f"{_DIVERGED}, hatched: all runs diverged")
     if len(sheet.told) < len(sheet.rows) * len(sheet.columns):
