@@ -6,7 +6,14 @@ import pytest
 
 from bnbench.errors import InputError
 from bnbench.experiments.config import dump_yaml, parse_config
-from bnbench.experiments.sweep import label, load_experiments, short_key, swept_values, typed_name
+from bnbench.experiments.sweep import (
+    label,
+    load_experiments,
+    short_key,
+    swept_values,
+    typed_name,
+    unplaced,
+)
 from tests.conftest import CONFIGS
 
 PRE_ACT = CONFIGS / "pre_act.yaml"
@@ -144,3 +151,13 @@ def test_labels_are_made_to_be_read() -> None:
         for placement in ("none", "after_activation")
         for value in ("false", "true")
     }
+
+
+def test_networks_that_differ_in_the_placement_alone_share_the_rest_of_their_label() -> None:
+    """Where the placement was not swept the label has none to leave out."""
+    placements = "model.batch_norm.placement=none,after_activation"
+    found = load_experiments(PRE_ACT, ["model.activation=elu,relu", placements])
+    shared = [unplaced(label(config), config) for config in found]
+    assert shared == ["pre_act · elu"] * 2 + ["pre_act · relu"] * 2
+    (alone,) = load_experiments(PRE_ACT)
+    assert unplaced(label(alone), alone) == "pre_act"

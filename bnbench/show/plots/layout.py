@@ -5,6 +5,7 @@ Lengths are in inches.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -179,6 +180,7 @@ def wrapped(text: str, width: float) -> str:
     return "\n".join(line.strip() for line in lines)
 
 
+@lru_cache(maxsize=4096)  # the same numbers and names stand in many places
 def text_width(text: str, weight: str = "normal") -> float:
     """Return the width of the longest line."""
     letters = FontProperties(size=LETTERS, weight=weight)
