@@ -92,6 +92,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
         "name": experiment.label,
         "experiment_id": experiment.newest.experiment_id,
         "placement": experiment.config.model.batch_norm.placement,
+        "baseline": comparison.baselines[experiment].label,
         "swept": swept_values(experiment.config),
         "seeds": len(experiment.records),
         "diverged": experiment.diverged,

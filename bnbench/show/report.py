@@ -14,7 +14,7 @@ from bnbench.show import grids, pages, plots, sentences
 from bnbench.show.examples import examples
 from bnbench.show.grids import NOTHING, Column, Grid
 from bnbench.show.remarks import remarks
-from bnbench.text import count, fixed
+from bnbench.text import count, fixed, listed
 from bnbench.version import __version__
 
 _CAPTIONS = {
@@ -106,9 +106,14 @@ def _network(config: Config) -> str:
 def _measure(comparison: Comparison) -> str:
     question = comparison.question
     return (
-        f"Held against {comparison.baseline.label} by {question.measure.heading}; differences "
+        f"Held against {_held_against(comparison)} by {question.measure.heading}; differences "
         f"within ±{comparison.margin:g} percentage points do not matter."
     )
+
+
+def _held_against(comparison: Comparison) -> str:
+    labels = list(dict.fromkeys(base.label for base in comparison.baselines.values()))
+    return labels[0] if len(labels) == 1 else f"the one of its own layers among {listed(labels)}"
 
 
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
