@@ -158,6 +158,15 @@ Protocol = Annotated[
         show_default="the newest",
     ),
 ]
+ReportedProtocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="ID|tuned|all",
+        help="Protocol to report: its id, tuned, or all.",
+        show_default="all but values of a sweep",
+    ),
+]
 FailOnOption = Annotated[
     list[FailOn] | None,
     typer.Option(

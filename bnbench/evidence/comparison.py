@@ -14,7 +14,7 @@ from bnbench.evidence.images import NewImages, for_new_images
 from bnbench.evidence.levels import ALPHA, nominal_levels
 from bnbench.evidence.names import called, check_names, is_named, position
 from bnbench.evidence.question import DEFAULT, Question
-from bnbench.evidence.records import RunRecord
+from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
 from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
 from bnbench.experiments.config import Config, Placement, PlanConfig
@@ -222,14 +222,23 @@ def sought(comparison: Comparison) -> list[ExperimentContrast]:
     return comparison.placements or list(comparison.contrasts)
 
 
+def whole(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return all comparisons but the protocols that are a value of a tuned one and no more."""
+    tried = {key for c in comparisons if c.tuning for key in c.tuning.tried}
+    return [c for c in comparisons if c.tuning or not _keys(c) <= tried]
+
+
 def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return the comparison of the newest protocol, behind those tuned ones that it is part of."""
+    """Return the comparison of the newest protocol or, where it was tuned, the tuned ones."""
     latest = next((c for c in comparisons if not c.tuning), None)
     if latest is None:
         return list(comparisons)
-    records = {r.key for e in latest.experiments for r in e.records.values()}
-    tuned = [c for c in comparisons if c.tuning and records & set(c.tuning.tried)]
-    return [*tuned, latest]
+    tuned = [c for c in comparisons if c.tuning and _keys(latest) & set(c.tuning.tried)]
+    return [c for c in whole(comparisons) if c in tuned or c is latest]
+
+
+def _keys(comparison: Comparison) -> set[RunKey]:
+    return {r.key for e in comparison.experiments for r in e.records.values()}
 
 
 def _made_on(record: RunRecord) -> tuple[Any, ...]:
