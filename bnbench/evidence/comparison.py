@@ -295,7 +295,7 @@ def _contrasted(
 
     experiments.sort(key=place)
     plan = _plan(records, question)
-    choosing = plan.tuning if tuning else 0
+    apart = tuning.apart if tuning else 0
     return Comparison(
         question=question,
         plan=plan,
@@ -304,7 +304,7 @@ def _contrasted(
         experiments=tuple(experiments),
         contrasts=_contrasts(
             _pairs(experiments, baselines, question, tuning),
-            order_of_seeds(experiments, choosing + plan.most)[choosing:],
+            order_of_seeds(experiments, apart + plan.most)[apart:],
             plan,
             question,
             tuning,

@@ -72,7 +72,7 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
         for one in tuning.candidates
         for candidate in one.experiments
     ]
-    return {"keys": tuning.keys, "apart": tuning.apart, "candidates": candidates}
+    return {"keys": tuning.keys, "apart": tuning.apart > 0, "candidates": candidates}
 
 
 def _finding(finding: Finding, advice: Advice) -> dict[str, str]:

@@ -284,8 +284,8 @@ def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
     What is settled gets no more seeds by itself, whatever else is open.
     """
     settled = all(c.result.decided for c in sought(comparison))
-    tuning = comparison.plan.tuning if comparison.tuning else 0
-    seeds = tuning + (contrast.result.next_look or 0)
+    apart = comparison.tuning.apart if comparison.tuning else 0
+    seeds = apart + (contrast.result.next_look or 0)
     how = advice.seeds(seeds) if settled else advice.more_seeds
     return f": {how}" if how else ""
 
