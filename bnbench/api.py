@@ -12,18 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bnbench.datasets import dataset
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
-from bnbench.evidence.comparison import (
-    Comparison,
-    ExperimentContrast,
-    resolvable_difference,
-    sought,
-)
+from bnbench.evidence.comparison import Comparison, resolvable_difference
 from bnbench.evidence.comparison import compare as compare_records
 from bnbench.evidence.experiment import in_order
 from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
+from bnbench.evidence.settling import asked, at_most, next_seeds
 from bnbench.evidence.store import RecordStore
-from bnbench.evidence.tuning import swept_keys
+from bnbench.evidence.tuning import seeds_apart
 from bnbench.experiments.architecture import Layer, build
 from bnbench.experiments.config import LARGEST_SEED, Config, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
@@ -145,7 +141,7 @@ class Study:
     def plot(self, kind: str = "differences", comparison: int = 0) -> Any:
         """Return a Matplotlib figure of one comparison, such as its differences.
 
-        The kinds are tuning, curves, differences, looks and parameters. Raises `InputError` for a
+        The kinds are curves, differences, looks, tuning and parameters. Raises `InputError` for a
         kind or a comparison that is not there, `EnvironmentFault` without Matplotlib.
         """
         from bnbench.show import plots
@@ -348,7 +344,7 @@ def carry_out(task: Task, engine: EngineFor, voice: "Voice") -> Study:
             voice.announce_resolution(number, difference)
     if len(task.datasets) > 1:
         voice.announce_plan(
-            (len(config.seed_list), _choosing_apart(config), config.plan.first)
+            (len(config.seed_list), seeds_apart(config), config.plan.first)
             for config in task.datasets
         )
     records, failures = _make(task, agenda, engine, voice)
@@ -392,12 +388,13 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
     stated = {config.seeds for config in task.datasets}
     if len(stated) > 1 and not all(isinstance(seeds, int) for seeds in stated):
         raise InputError("seeds: the configs list different ones; expected the same for all")
-    apart = max(map(_choosing_apart, task.datasets))
+    apart = max(map(seeds_apart, task.datasets))
     order = in_order(stated, (), apart + plan.most)
     if order[-1] > LARGEST_SEED:
         raise InputError(f"seeds: the plan's {plan.most} seeds go beyond {LARGEST_SEED}")
     wanted = dict.fromkeys(task.datasets, apart or plan.first)
     done = dict.fromkeys(task.datasets, 0)
+    names = {config: (config.name, config.experiment_id) for config in task.datasets}
     records: list[RunRecord] = []
     while True:
         block = {config: order[done[config] : seeds] for config, seeds in wanted.items()}
@@ -412,63 +409,16 @@ def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
         records += made
         done |= wanted
         study = _study(task, records, failures)
-        wanted = {} if failures else _coming(task, study)
+        coming = {} if failures else next_seeds(study.comparisons)
+        wanted = {config: coming[own] for config, own in names.items() if own in coming}
         if not any(done[config] < seeds for config, seeds in wanted.items()):
-            asked = [c for comparison in _settling(study) for c in sought(comparison)]
-            voice.tell_outcome(plan, asked, len(records), _at_most(study, done))
+            most = at_most(study.comparisons, {names[config]: done[config] for config in done})
+            voice.tell_outcome(plan, asked(study.comparisons), len(records), most)
             return study
-
-
-def _choosing_apart(config: Config) -> int:
-    """Return how many seeds choose among swept values and have no part in the contrasts."""
-    return config.plan.tuning if swept_keys(config) else 0
 
 
 def _stage(seeds: int, apart: int) -> str:
     return f"Look at {seeds - apart} seeds" if seeds > apart else f"Tuning with {seeds} seeds"
-
-
-def _settling(study: Study) -> list[Comparison]:
-    """Return the comparisons that are to be settled: the tuned, where there are any."""
-    tuned = [comparison for comparison in study.comparisons if comparison.tuning]
-    return tuned or list(study.comparisons)
-
-
-def _is_open(contrast: ExperimentContrast) -> bool:
-    result = contrast.result
-    return result.next_look is not None and not contrast.failing  # which no number of seeds mends
-
-
-def _coming(task: Task, study: Study) -> dict[Config, int]:
-    """Return which experiments get further seeds, and up to how many.
-
-    They are all of a comparison that is not settled, but for those of which all is decided.
-    """
-    configs = {(config.name, config.experiment_id): config for config in task.datasets}
-    wanted: dict[Config, int] = {}
-    for comparison in _settling(study):
-        tuning = comparison.tuning
-        if tuning and not tuning.fair:  # no number of seeds mends it
-            continue
-        if any(map(_is_open, sought(comparison))):
-            for contrast in filter(_is_open, comparison.contrasts):
-                for side in (contrast.experiment, contrast.baseline):
-                    config, look = configs[side.identity], contrast.result.next_look or 0
-                    seeds = look + _choosing_apart(config)
-                    wanted[config] = max(wanted.get(config, 0), seeds)
-    return wanted
-
-
-def _at_most(study: Study, done: Mapping[Config, int]) -> int:
-    """Return how many runs there would be at the plan's end."""
-    whole = {
-        e.identity: _choosing_apart(e.config) + c.plan.most
-        for c in _settling(study)
-        for e in c.experiments
-    }
-    return sum(
-        whole.get((config.name, config.experiment_id), seeds) for config, seeds in done.items()
-    )
 
 
 def _study(task: Task, records: Sequence[RunRecord], failures: Sequence[RunFailed]) -> Study:

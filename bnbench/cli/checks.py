@@ -61,7 +61,7 @@ def check_comparisons(
 def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[str]:
     """Yield what is worse than the baseline and what is not decided, where that is to fail."""
     for contrast in comparison.contrasts:
-        against_baseline = contrast.baseline is comparison.baseline
+        against_baseline = comparison.is_against_baseline(contrast)
         if FailOn.WORSE in fail_on and against_baseline and contrast.result.verdict == "worse":
             yield f"{named(contrast)}: worse"
         if FailOn.INCONCLUSIVE in fail_on and not contrast.result.decided:

@@ -39,6 +39,7 @@ from bnbench.cli.options import (
     Protocol,
     Quiet,
     RayOption,
+    ReportedProtocol,
     ReportFile,
     RunsDir,
     SaveModels,
@@ -190,7 +191,7 @@ def plot(
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
 ) -> None:
-    """Draw tuning, learning curves, differences, looks and parameters (needs the extra plot)."""
+    """Draw learning curves, differences, looks, tuning and parameters (needs the extra plot)."""
     from bnbench.cli import checks
     from bnbench.files import check_writable
     from bnbench.show import plots, sentences, terminal
@@ -211,18 +212,20 @@ def report(
     metric: MetricOption = METRIC,
     margin: Margin = DEFAULT.margin,
     all_pairs: AllPairs = DEFAULT.all_pairs,
-    protocol: Protocol = "all",
+    protocol: ReportedProtocol = None,
     runs_dir: RunsDir = RUNS,
     debug: Debug = False,
 ) -> None:
     """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
     from bnbench.cli import checks
+    from bnbench.evidence.comparison import whole
     from bnbench.files import check_writable
     from bnbench.show import terminal
 
     check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
-    chosen = replace(study, comparisons=tuple(checks.chosen(study, protocol)))
+    shown = checks.chosen(study, protocol) if protocol else whole(study.comparisons)
+    chosen = replace(study, comparisons=tuple(shown))
     chosen.report(output)
     terminal.notice(f"{output}: {count(len(chosen.comparisons), 'comparison')}")
 

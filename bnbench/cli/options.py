@@ -27,10 +27,10 @@ Metric = StrEnum("Metric", {name.upper(): name for name in METRICS})  # type: ig
 class Plot(StrEnum):
     """What to draw."""
 
-    TUNING = "tuning"
     CURVES = "curves"
     DIFFERENCES = "differences"
     LOOKS = "looks"
+    TUNING = "tuning"
     PARAMETERS = "parameters"
 
 
@@ -157,6 +157,15 @@ Protocol = Annotated[
         metavar="ID|tuned|all",
         help="Protocol to show: its id, tuned, or all.",
         show_default="the newest",
+    ),
+]
+ReportedProtocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="ID|tuned|all",
+        help="Protocol to report: its id, tuned, or all.",
+        show_default="all but values of a sweep",
     ),
 ]
 FailOnOption = Annotated[

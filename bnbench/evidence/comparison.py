@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -12,15 +12,16 @@ from bnbench.evidence import power, stats
 from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.images import NewImages, for_new_images
 from bnbench.evidence.levels import ALPHA, nominal_levels
+from bnbench.evidence.names import called, check_names, is_named, position
 from bnbench.evidence.question import DEFAULT, Question
-from bnbench.evidence.records import RunRecord
+from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
 from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
 from bnbench.experiments.config import Config, Placement, PlanConfig
-from bnbench.experiments.sweep import label, order_of_values, typed_name
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
+_Thing = TypeVar("_Thing")
 Family = Literal["placement", "baseline", "other"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 _TIMED = {  # of a run's environment: what bears on epoch times, with its name
@@ -80,6 +81,11 @@ class ExperimentContrast:
         return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
 
     @property
+    def by_placement(self) -> dict[Placement, Experiment]:
+        """The two sides by where their BN stands."""
+        return {e.config.model.batch_norm.placement: e for e in (self.experiment, self.baseline)}
+
+    @property
     def confounds(self) -> tuple[str, ...]:
         """The settings besides the placement in which the two differ."""
         return tuple(key for key in self.differs_in if key != PLACEMENT)
@@ -91,12 +97,14 @@ class Comparison:
 
     With ``tuning`` they are of protocols that differ in what was tuned. ``reference`` is what the
     comparison is called by: its protocol's id or ``tuned``, with more where that is not enough.
-    ``baseline_may_be`` has the labels of all that the name of the baseline means here, if several.
+    ``baselines`` has what each experiment is held against, a baseline itself; the ``baseline`` is
+    the first of them. ``baseline_may_be`` has the labels of all that its name means, if several.
     """
 
     question: Question
     plan: PlanConfig
     baseline: Experiment
+    baselines: Mapping[Experiment, Experiment]
     experiments: tuple[Experiment, ...]
     contrasts: tuple[ExperimentContrast, ...]
     ratios: Mapping[Experiment, EpochRatio]
@@ -151,12 +159,12 @@ class Comparison:
     def recall_difference(
         self, experiment: Experiment, place: int
     ) -> tuple[float | None, stats.Interval | None]:
-        """Return how much more of a class an experiment gets right than the baseline.
+        """Return how much more of a class an experiment gets right than its baseline.
 
         It is the mean over the paired seeds with its 95 % t interval, as shares of 1; None where
         too few seeds are paired or the class has no test row.
         """
-        ours, theirs = experiment.recalls, self.baseline.recalls
+        ours, theirs = experiment.recalls, self.baselines[experiment].recalls
         both = sorted(ours.keys() & theirs.keys())
         values = np.array([ours[seed][place] - theirs[seed][place] for seed in both])
         if not len(values) or np.isnan(values[0]):
@@ -167,11 +175,20 @@ class Comparison:
         return float(values.mean()), (float(low), float(high))
 
     def against_baseline(self, experiment: Experiment) -> ExperimentContrast | None:
-        """Return the contrast of this experiment with the baseline."""
+        """Return the contrast of this experiment with its baseline."""
         for contrast in self.contrasts:
-            if contrast.experiment is experiment and contrast.baseline is self.baseline:
+            if contrast.experiment is experiment and self.is_against_baseline(contrast):
                 return contrast
         return None
+
+    def is_against_baseline(self, contrast: ExperimentContrast) -> bool:
+        """Whether a contrast is with its experiment's own baseline."""
+        return contrast.baseline is self.baselines[contrast.experiment]
+
+    @property
+    def placements(self) -> list[ExperimentContrast]:
+        """The contrasts that answer before or after."""
+        return [contrast for contrast in self.contrasts if contrast.family == "placement"]
 
 
 def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[Comparison]:
@@ -183,8 +200,8 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     has no record and for a baseline that may be several wherever it has records.
     """
     records = list(records)
-    _check_names(question, records)
-    wanted = [r for r in records if not question.names or _is_named(r.config, question.wanted)]
+    check_names(question, records)
+    wanted = [r for r in records if not question.names or is_named(r.config, question.wanted)]
     by_test = question
     if question.metric == CHOSEN_BY.name:  # which chose already
         by_test = replace(question, metric=Question.metric)
@@ -202,18 +219,26 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
 
 def sought(comparison: Comparison) -> list[ExperimentContrast]:
     """Return what settles a comparison: before or after, else all against the baseline."""
-    placements = [c for c in comparison.contrasts if c.family == "placement"]
-    return placements or list(comparison.contrasts)
+    return comparison.placements or list(comparison.contrasts)
+
+
+def whole(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return all comparisons but the protocols that are a value of a tuned one and no more."""
+    tried = {key for c in comparisons if c.tuning for key in c.tuning.tried}
+    return [c for c in comparisons if c.tuning or not _keys(c) <= tried]
 
 
 def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return the comparison of the newest protocol, behind those tuned ones that it is part of."""
+    """Return the comparison of the newest protocol or, where it was tuned, the tuned ones."""
     latest = next((c for c in comparisons if not c.tuning), None)
     if latest is None:
         return list(comparisons)
-    records = {r.key for e in latest.experiments for r in e.records.values()}
-    tuned = [c for c in comparisons if c.tuning and records & set(c.tuning.tried)]
-    return [*tuned, latest]
+    tuned = [c for c in comparisons if c.tuning and _keys(latest) & set(c.tuning.tried)]
+    return [c for c in whole(comparisons) if c in tuned or c is latest]
+
+
+def _keys(comparison: Comparison) -> set[RunKey]:
+    return {r.key for e in comparison.experiments for r in e.records.values()}
 
 
 def _made_on(record: RunRecord) -> tuple[Any, ...]:
@@ -221,12 +246,10 @@ def _made_on(record: RunRecord) -> tuple[Any, ...]:
     return record.data.sha256, record.data.rows, record.training_version
 
 
-def _split(
-    records: Iterable[RunRecord], key: Callable[[RunRecord], Any]
-) -> Iterable[list[RunRecord]]:
-    groups: dict[Any, list[RunRecord]] = {}
-    for record in records:
-        groups.setdefault(key(record), []).append(record)
+def _split(things: Iterable[_Thing], key: Callable[[_Thing], Any]) -> Iterable[list[_Thing]]:
+    groups: dict[Any, list[_Thing]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
     return groups.values()
 
 
@@ -250,26 +273,6 @@ def _referenced(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return referenced
 
 
-def _names_of(config: Config) -> tuple[str, ...]:
-    """Return what an experiment may be called, the most telling first."""
-    name, own = config.name, config.experiment_id
-    return label(config), typed_name(config), name, f"{name}-{own}", f"{name} [{own}]", own
-
-
-def _is_named(config: Config, names: Collection[str]) -> bool:
-    return any(name in names for name in _names_of(config))
-
-
-def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
-    named = (*question.names, *([question.baseline] if question.baseline else ()))
-    configs = {record.config for record in records} if named else set()
-    for name in named:
-        if not any(_is_named(config, [name]) for config in configs):
-            known = sorted({own for config in configs for own in _names_of(config)[:3]})
-            listed = ", ".join(known) or "none, as no run has been recorded"
-            raise InputError(f"no experiment named {name}; there are: {listed}")
-
-
 def _check_baseline(comparisons: Sequence[Comparison]) -> None:
     doubtful = [c for c in comparisons if c.baseline_may_be]
     if doubtful and not any(c.baseline_was_named for c in comparisons):
@@ -277,54 +280,63 @@ def _check_baseline(comparisons: Sequence[Comparison]) -> None:
         raise InputError(f"baseline {name} may be any of {candidates}: name one of them")
 
 
-def _called(experiments: Sequence[Experiment], name: str | None) -> list[Experiment]:
-    """Return the experiments that are called so; one whose label it is comes before all others."""
-    if name is None:
-        return []
-    for place in range(len(_names_of(experiments[0].config))):
-        called = [e for e in experiments if name in (e.label, _names_of(e.config)[place])]
-        if called:
-            return [e for e in called if e.label == name] or called
-    return []
-
-
 def _contrasted(
     records: Sequence[RunRecord], question: Question, tuning: Tuning | None = None
 ) -> Comparison:
     """Return the comparison of these records, taken to be of one protocol."""
     experiments = group(records, question.measure)
-    experiments.sort(key=lambda e: _position(e.config, question.names))
-    called = _called(experiments, question.baseline)
-    named = len(called) == 1
-    base = called[0] if named else min(experiments, key=lambda e: _position(e.config, ()))
+    meant = called(experiments, question.baseline)
+    named = len(meant) == 1
+    baselines = dict.fromkeys(experiments, meant[0]) if named else _baselines(experiments)
+
+    def place(experiment: Experiment) -> tuple[Any, ...]:
+        given, *own = position(experiment.config, question.names)
+        return given, position(baselines[experiment].config, ()), own
+
+    experiments.sort(key=place)
     plan = _plan(records, question)
-    choosing = plan.tuning if tuning else 0
+    apart = tuning.apart if tuning else 0
     return Comparison(
         question=question,
         plan=plan,
-        baseline=base,
+        baseline=min(baselines.values(), key=lambda e: position(e.config, ())),
+        baselines=baselines,
         experiments=tuple(experiments),
         contrasts=_contrasts(
-            _pairs(experiments, base, question, tuning),
-            order_of_seeds(experiments, choosing + plan.most)[choosing:],
+            _pairs(experiments, baselines, question, tuning),
+            order_of_seeds(experiments, apart + plan.most)[apart:],
             plan,
             question,
             tuning,
         ),
-        ratios={e: _epoch_ratio(e, base) for e in experiments},
+        ratios={e: _epoch_ratio(e, baselines[e]) for e in experiments},
         baseline_was_named=named,
-        baseline_may_be=() if named else tuple(e.label for e in called),
+        baseline_may_be=() if named else tuple(e.label for e in meant),
         tuning=tuning,
     )
 
 
-def _position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
-    norm = config.model.batch_norm
-    own = [names.index(name) for name in _names_of(config) if name in names]
-    given = own[0] if own else len(names)
-    placement = get_args(Placement).index(norm.placement)
-    values = order_of_values(config, config.swept)
-    return given, placement, norm.input, config.name, values, config.experiment_id
+def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment]:
+    """Return what each is held against: the network without BN that has its layers, if any has.
+
+    All others are held against the first of those or, where there is none, of all.
+    """
+
+    def first(among: Iterable[Experiment]) -> Experiment:
+        return min(among, key=lambda e: position(e.config, ()))
+
+    own: dict[Experiment, Experiment] = {}
+    for alike in _split(experiments, lambda e: _layers(e.config)):
+        plain = [e for e in alike if e.config.model.batch_norm.placement == "none"]
+        if plain and len(alike) > 1:
+            own.update(dict.fromkeys(alike, first(plain)))
+    return dict.fromkeys(experiments, first(own.values() or experiments)) | own
+
+
+def _layers(config: Config) -> tuple[Any, ...]:
+    """Return what networks share that differ in their BN alone, and the bias that goes with it."""
+    settings = config.model.model_dump(exclude={"batch_norm", "use_bias"})
+    return tuple(settings.values())
 
 
 def _plan(records: Iterable[RunRecord], question: Question) -> PlanConfig:
@@ -336,14 +348,20 @@ _Pair = tuple[Experiment, Experiment]
 
 
 def _pairs(
-    experiments: Sequence[Experiment], base: Experiment, question: Question, tuning: Tuning | None
+    experiments: Sequence[Experiment],
+    baselines: Mapping[Experiment, Experiment],
+    question: Question,
+    tuning: Tuning | None,
 ) -> dict[_Pair, Family]:
     """Return which experiments are held against which, each pair once, with its family."""
-    others = [e for e in experiments if e is not base]
-    held = [(other, base) for other in others]
-    held += ((second, first) for first, second in combinations(others, 2))
+    held = [(e, baselines[e]) for e in experiments if baselines[e] is not e]
+    held += (
+        (second, first)
+        for first, second in combinations(experiments, 2)
+        if first is not baselines[second] and second is not baselines[first]
+    )
     tuned = tuning.keys if tuning else ()
-    families = {pair: _family(*pair, base, tuned) for pair in held}
+    families = {pair: _family(*pair, baselines, tuned) for pair in held}
     wanted = {
         pair: family for pair, family in families.items() if family != "other" or question.all_pairs
     }
@@ -351,14 +369,17 @@ def _pairs(
 
 
 def _family(
-    experiment: Experiment, against: Experiment, base: Experiment, tuned: Collection[str]
+    experiment: Experiment,
+    against: Experiment,
+    baselines: Mapping[Experiment, Experiment],
+    tuned: Collection[str],
 ) -> Family:
     """Return "placement" for BN before against after the activations and nothing else."""
     configs = experiment.config, against.config
     placements = {config.model.batch_norm.placement for config in configs}
     if differences(*configs, tuned) == (PLACEMENT,) and "none" not in placements:
         return "placement"
-    return "baseline" if against is base else "other"
+    return "baseline" if against is baselines[experiment] else "other"
 
 
 def _contrasts(

@@ -76,12 +76,12 @@ class Candidates:
 class Tuning:
     """How the experiments of a comparison were chosen, for each config of the sweep.
 
-    With ``apart`` the seeds that chose have no part in the comparison.
+    The seeds that chose have no part in the comparison where they are set ``apart``: so many.
     """
 
     keys: Keys
     candidates: tuple[Candidates, ...]
-    apart: bool = False
+    apart: int = 0
 
     @property
     def records(self) -> list[RunRecord]:
@@ -117,6 +117,11 @@ class Tuning:
 def swept_keys(config: Config) -> Keys:
     """Return the swept settings of which each network takes its best: all but the network's own."""
     return tuple(key for key in config.swept if not key.startswith("model."))
+
+
+def seeds_apart(config: Config) -> int:
+    """Return how many seeds choose among swept values and have no part in the contrasts."""
+    return config.plan.tuning if swept_keys(config) else 0
 
 
 def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
@@ -173,7 +178,7 @@ def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning |
         _candidates(keys, experiments, plan.choosing)
         for _, experiments in sorted(by_network.items())
     )
-    return Tuning(keys, chosen, apart=plan.tuning > 0)
+    return Tuning(keys, chosen, plan.tuning)
 
 
 def _candidates(keys: Keys, experiments: Iterable[Experiment], choosing: int) -> Candidates:

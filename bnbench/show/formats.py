@@ -72,7 +72,7 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
         for one in tuning.candidates
         for candidate in one.experiments
     ]
-    return {"keys": tuning.keys, "apart": tuning.apart, "candidates": candidates}
+    return {"keys": tuning.keys, "apart": tuning.apart > 0, "candidates": candidates}
 
 
 def _finding(finding: Finding, advice: Advice) -> dict[str, str]:
@@ -92,6 +92,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
         "name": experiment.label,
         "experiment_id": experiment.newest.experiment_id,
         "placement": experiment.config.model.batch_norm.placement,
+        "baseline": comparison.baselines[experiment].label,
         "swept": swept_values(experiment.config),
         "seeds": len(experiment.records),
         "diverged": experiment.diverged,

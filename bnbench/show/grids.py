@@ -10,6 +10,7 @@ from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
 from bnbench.experiments.sweep import label, short_key
 from bnbench.show.examples import examples
+from bnbench.show.remarks import network
 from bnbench.text import fixed, percent, seconds, signed
 
 if TYPE_CHECKING:
@@ -74,18 +75,74 @@ def grids(comparisons: Iterable["Comparison"]) -> Iterator[tuple["Comparison", l
     shown: set[tuple[str, ...]] = set()
     for comparison in comparisons:
         chosen = [candidates(comparison.tuning)] if comparison.tuning else []
+        asked = [placements(comparison)] if len(comparison.placements) > 1 else []
         held = [contrasts(comparison)] if comparison.contrasts else []
         networks = parameters(comparison)
         new = [networks] if set(networks.rows) - shown else []
         shown.update(networks.rows)
-        yield comparison, [*chosen, results(comparison), *held, *new]
+        yield comparison, [*asked, results(comparison), *held, *chosen, *new]
+
+
+def placements(comparison: "Comparison") -> Grid:
+    """Return one row for each pair that differs in the placement alone: after minus before."""
+    metric, new = comparison.question.measure, f"new {examples(comparison.config.data)}"
+    return Grid(
+        f"Before or after the activations (after minus before, margin ±{comparison.margin:g} "
+        f"{metric.difference_unit})",
+        (
+            Column("network", numeric=False),
+            *(Column(short_key(key), "after, before", dispensable=5) for key in comparison.tuned),
+            Column("after", metric.unit, dispensable=4),
+            Column("before", metric.unit, dispensable=4),
+            Column("difference", metric.difference_unit),
+            Column(new, metric.difference_unit, dispensable=3, beneath=True),
+            Column("seeds", dispensable=2),
+            Column("verdict", numeric=False),
+            Column(f"on {new}", dispensable=1, numeric=False, beneath=True),
+        ),
+        tuple(_placement_row(comparison, contrast) for contrast in comparison.placements),
+    )
+
+
+def _placement_row(comparison: "Comparison", contrast: "ExperimentContrast") -> tuple[str, ...]:
+    result, sides = contrast.result, contrast.by_placement
+    after, before = sides["after_activation"], sides["before_activation"]
+    values = [(after.config.settings()[k], before.config.settings()[k]) for k in comparison.tuned]
+    scale = contrast.experiment.metric.scale * (1 if contrast.experiment is after else -1)
+    return (
+        network(contrast),
+        *(", ".join(map(setting_value, pair)) for pair in values),
+        _mean(after),
+        _mean(before),
+        _with_interval(signed, result.mean_difference, result.interval, scale),
+        _crossed(contrast),
+        str(result.looks[-1].seeds if result.looks else result.pairs),
+        _winner(contrast),
+        on_new_images(contrast),
+    )
+
+
+def _winner(contrast: "ExperimentContrast") -> str:
+    """Return the verdict with the placement that it is for."""
+    words, verdict_, side = verdict(contrast), contrast.result.verdict, contrast.experiment
+    if contrast.failing and contrast.result.looks:
+        return f"{', '.join(_side(e) for e in contrast.failing)} fails to train"
+    if verdict_ not in ("better", "worse"):
+        return words
+    wins = side if verdict_ == "better" else contrast.baseline
+    return words.replace(verdict_, f"{_side(wins)} better", 1)
+
+
+def _side(experiment: "Experiment") -> str:
+    return experiment.config.model.batch_norm.placement.removesuffix("_activation")
 
 
 def results(comparison: "Comparison") -> Grid:
     """Return one row for each experiment: its metric, its difference to the baseline, its time."""
     metric = comparison.question.measure
-    name = comparison.baseline.label
-    base = name if len(name) <= _LONGEST_HEADING else "baseline"
+    names = {base.label for base in comparison.baselines.values()}
+    base = names.pop() if len(names) == 1 else "baseline"
+    base = base if len(base) <= _LONGEST_HEADING else "baseline"
     return Grid(
         "Results (± half the 95 % interval, for differences over all looks)",
         (
@@ -107,7 +164,7 @@ def results(comparison: "Comparison") -> Grid:
 def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str, ...]:
     contrast = comparison.against_baseline(experiment)
     quartiles = experiment.epoch_quartiles
-    is_baseline = experiment is comparison.baseline
+    is_baseline = experiment is comparison.baselines[experiment]
     settings = experiment.config.settings() if comparison.tuned else {}
     return (
         experiment.label,
@@ -231,22 +288,23 @@ def recalls(comparison: "Comparison") -> Grid:
     """
     data = comparison.baseline.newest.data
     names = data.class_names or tuple(map(str, range(data.classes)))
-    others = [e for e in comparison.experiments if e is not comparison.baseline]
+    bases = dict.fromkeys(comparison.baselines.values())
+    against = comparison.baseline.label if len(bases) == 1 else "the one of its own layers"
     return Grid(
-        f"Recall by class (difference to {comparison.baseline.label} ± half the 95 % interval of "
-        "each by itself)",
+        f"Recall by class (difference to {against} ± half the 95 % interval of each by itself)",
         (
             Column("class", numeric=False),
             Column("test rows"),
-            Column(comparison.baseline.label, "%"),
-            *(Column(e.label, "pp") for e in others),
+            *(Column(e.label, "%" if e in bases else "pp") for e in comparison.experiments),
         ),
         tuple(
             (
                 name,
                 f"{data.test_rows_by_class[place]:,}",
-                _recall(comparison.baseline, place),
-                *(_recall_difference(comparison, e, place) for e in others),
+                *(
+                    _recall(e, place) if e in bases else _recall_difference(comparison, e, place)
+                    for e in comparison.experiments
+                ),
             )
             for place, name in enumerate(names)
         ),
@@ -412,7 +470,7 @@ def _with_interval(
 ) -> str:
     if mean is None:
         return NOTHING
-    half = f" ± {fixed(scale * (interval[1] - interval[0]) / 2)}" if interval else ""
+    half = f" ± {fixed(abs(scale) * (interval[1] - interval[0]) / 2)}" if interval else ""
     return shown(scale * mean) + half
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison, EpochRatio, ExperimentContrast
 from bnbench.experiments.config import PlanConfig
+from bnbench.experiments.sweep import unplaced
 from bnbench.text import count, listed
 
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
@@ -29,7 +30,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     yield from _unequal_seeds(comparison)
     yield from _tuning(comparison)
     for contrast in comparison.contrasts:
-        if not contrast.clean and contrast.baseline is comparison.baseline:
+        if not contrast.clean and comparison.is_against_baseline(contrast):
             yield f"{named(contrast)}: {confound(contrast)}"
     yield from _epoch_times(comparison)
 
@@ -37,6 +38,12 @@ def remarks(comparison: Comparison) -> Iterator[str]:
 def named(contrast: ExperimentContrast) -> str:
     """Return which experiment is held against which."""
     return f"{contrast.experiment.label} against {contrast.baseline.label}"
+
+
+def network(contrast: ExperimentContrast) -> str:
+    """Return what tells this pair of placements from others: what both labels have beside them."""
+    one, other = (unplaced(e.label, e.config) for e in (contrast.experiment, contrast.baseline))
+    return one if one == other else named(contrast)
 
 
 def confound(contrast: ExperimentContrast) -> str:
@@ -216,8 +223,8 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
 
 
 def _unequal_seeds(comparison: Comparison) -> Iterator[str]:
-    base = comparison.baseline
     for e in comparison.experiments:
+        base = comparison.baselines[e]
         common = e.records.keys() & base.records.keys()
         if not common:
             yield f"{e.label} and {base.label} have no seed in common, so nothing is paired"
@@ -253,12 +260,15 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
 
 
 def _epoch_times(comparison: Comparison) -> Iterator[str]:
-    base = comparison.baseline.label
+    later: dict[str, list[str]] = {}
     for experiment, ratio in comparison.ratios.items():
+        base = comparison.baselines[experiment].label
         if why := incomparable(ratio):
             yield f"{experiment.label}: epoch time not comparable with {base}: {why}"
-    if later := [e.label for e, ratio in comparison.ratios.items() if not ratio.in_turns]:
+        if not ratio.in_turns:
+            later.setdefault(base, []).append(experiment.label)
+    for base, labels in later.items():
         yield (
-            f"{', '.join(later)}: not run in turns with {base}, so the ratio of their epoch times "
+            f"{', '.join(labels)}: not run in turns with {base}, so the ratio of their epoch times "
             "holds the machine's drift too"
         )

@@ -14,18 +14,18 @@ from bnbench.show import grids, pages, plots, sentences
 from bnbench.show.examples import examples
 from bnbench.show.grids import NOTHING, Column, Grid
 from bnbench.show.remarks import remarks
-from bnbench.text import count, fixed
+from bnbench.text import count, fixed, listed
 from bnbench.version import __version__
 
 _CAPTIONS = {
-    "tuning": "What was tried: each network's mean validation accuracy with every value, the one "
-    "that was chosen in a frame, hatched where all runs diverged.",
     "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
     "epochs and over training time.",
     "differences": "Paired differences: means over the seeds, with their intervals for new seeds "
     "(thick) and for new {examples} too (thin), and the margin in grey.",
     "looks": "The estimate as seeds were added: at each look the mean difference with an interval "
     "that is right over all looks.",
+    "tuning": "What was tried: each network's mean validation accuracy with every value, the one "
+    "that was chosen in a frame, hatched where all runs diverged.",
     "parameters": "Parameters by role: all of them, and without the kernels.",
 }
 
@@ -107,9 +107,14 @@ def _network(config: Config) -> str:
 def _measure(comparison: Comparison) -> str:
     question = comparison.question
     return (
-        f"Held against {comparison.baseline.label} by {question.measure.heading}; differences "
+        f"Held against {_held_against(comparison)} by {question.measure.heading}; differences "
         f"within ±{comparison.margin:g} percentage points do not matter."
     )
+
+
+def _held_against(comparison: Comparison) -> str:
+    labels = list(dict.fromkeys(base.label for base in comparison.baselines.values()))
+    return labels[0] if len(labels) == 1 else f"the one of its own layers among {listed(labels)}"
 
 
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:

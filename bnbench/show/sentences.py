@@ -13,11 +13,11 @@ from bnbench.evidence.comparison import (
 )
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
-from bnbench.experiments.sweep import short_key, unplaced
+from bnbench.experiments.sweep import short_key
 from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.examples import examples
 from bnbench.show.health import cure, message
-from bnbench.show.remarks import fails, named, reason
+from bnbench.show.remarks import fails, named, network, reason
 from bnbench.text import count, fixed, listed, signed
 
 _FEW = 2  # undecided contrasts that have a sentence each
@@ -29,7 +29,7 @@ def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
         label = comparison.baseline.label
         alone = f"{label} is alone under this protocol: there is nothing to hold it against."
         return [alone, *_health(comparison, advice)]
-    placements = [c for c in comparison.contrasts if c.family == "placement"]
+    placements = comparison.placements
     said = [_placement(comparison, c, advice, len(placements) > 1) for c in placements]
     return [
         *_smoke(comparison),
@@ -52,11 +52,10 @@ def _placement(
 ) -> str:
     """Return before or after: a sentence on experiments that differ in the placement alone."""
     result = contrast.result
-    sides = {
-        e.config.model.batch_norm.placement: e for e in (contrast.experiment, contrast.baseline)
-    }
-    after, before = sides["after_activation"], sides["before_activation"]
-    of = f" ({_pair(after, before)})" if several else ""
+    after, before = (
+        contrast.by_placement[side] for side in ("after_activation", "before_activation")
+    )
+    of = f" ({network(contrast)})" if several else ""
     if contrast.failing and result.looks:
         return (
             f"Before or after the activations is not answered{of}: {fails(contrast)} to train at "
@@ -78,12 +77,6 @@ def _placement(
         f"Before or after the activations is not decided{of}: after minus before is "
         f"{difference}; {_open(comparison, contrast, advice)}."
     )
-
-
-def _pair(after: Experiment, before: Experiment) -> str:
-    """Return what tells this pair from others: what both labels have beside the placement."""
-    one, other = (unplaced(e.label, e.config) for e in (after, before))
-    return one if one == other else f"{after.label} against {before.label}"
 
 
 def describe_protocol(comparison: Comparison) -> str:
@@ -126,7 +119,7 @@ def _best(comparison: Comparison) -> Iterator[str]:
         return
     metric = comparison.question.measure
     best = max(finished, key=lambda e: metric.direction * (e.mean or 0.0))
-    base = comparison.baseline.label
+    base = comparison.baselines[best].label
     mean = f"{fixed(metric.scale * (best.mean or 0.0))} {metric.unit}"
     seeds = count(len(best.values), "seed")
     survivors = f" (of {len(best.records)}; the others diverged)" if best.diverged else ""
@@ -134,7 +127,7 @@ def _best(comparison: Comparison) -> Iterator[str]:
     if len(equal) > 1:
         yield f"{listed(equal)} share the best mean {metric.heading}: {mean}."
         return
-    who = f"{base}, the baseline," if best is comparison.baseline else best.label
+    who = f"{base}, the baseline," if best is comparison.baselines[best] else best.label
     ratio = comparison.ratios[best].ratio
     cost = f", at {ratio:.2f} times the epoch time of {base}" if ratio else ""
     yield f"{who} has the best mean {metric.heading}: {mean} over {seeds}{survivors}{cost}."
@@ -142,12 +135,19 @@ def _best(comparison: Comparison) -> Iterator[str]:
 
 def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
     """Yield what is held against the baseline: those decided alike in one sentence."""
-    against = [
+    held = [
         c
         for c in comparison.contrasts
         if c.family == "baseline" and not (c.failing and c.result.looks)  # said with the health
     ]
-    base = comparison.baseline.label
+    for base in dict.fromkeys(c.baseline for c in held):
+        against = [c for c in held if c.baseline is base]
+        yield from _against(comparison, base.label, against, advice)
+
+
+def _against(
+    comparison: Comparison, base: str, against: list[ExperimentContrast], advice: Advice
+) -> Iterator[str]:
     words = {
         "better": f"Better than {base}",
         "worse": f"Worse than {base}",
@@ -284,8 +284,8 @@ def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
     What is settled gets no more seeds by itself, whatever else is open.
     """
     settled = all(c.result.decided for c in sought(comparison))
-    tuning = comparison.plan.tuning if comparison.tuning else 0
-    seeds = tuning + (contrast.result.next_look or 0)
+    apart = comparison.tuning.apart if comparison.tuning else 0
+    seeds = apart + (contrast.result.next_look or 0)
     how = advice.seeds(seeds) if settled else advice.more_seeds
     return f": {how}" if how else ""
 
@@ -310,22 +310,22 @@ def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
 
 
 def _unclean(comparison: Comparison) -> Iterator[str]:
-    base = comparison.baseline
-    against = [c for c in comparison.contrasts if c.baseline is base]
-    confounded = [c for c in against if {INPUT_BN, PLACEMENT} <= set(c.differs_in)]
-    with_input = [c.experiment.label for c in confounded]
-    if not with_input:
-        return
-    verb = "differs" if len(with_input) == 1 else "differ"
-    yield (
-        f"{listed(with_input)} {verb} from {base.label} in the input BN too: that gain is not "
-        f"the hidden layers' alone{_input_share(comparison)}."
-    )
-
-
-def _input_share(comparison: Comparison) -> str:
+    confounded: dict[Experiment, list[str]] = {}
     for contrast in comparison.contrasts:
-        alone = contrast.baseline is comparison.baseline and contrast.differs_in == (INPUT_BN,)
+        both = {INPUT_BN, PLACEMENT} <= set(contrast.differs_in)
+        if both and comparison.is_against_baseline(contrast):
+            confounded.setdefault(contrast.baseline, []).append(contrast.experiment.label)
+    for base, with_input in confounded.items():
+        verb = "differs" if len(with_input) == 1 else "differ"
+        yield (
+            f"{listed(with_input)} {verb} from {base.label} in the input BN too: that gain is not "
+            f"the hidden layers' alone{_input_share(comparison, base)}."
+        )
+
+
+def _input_share(comparison: Comparison, base: Experiment) -> str:
+    for contrast in comparison.contrasts:
+        alone = contrast.baseline is base and contrast.differs_in == (INPUT_BN,)
         if alone and contrast.result.mean_difference is not None:
             scale = contrast.experiment.metric.scale
             difference = signed(scale * contrast.result.mean_difference)

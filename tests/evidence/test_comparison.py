@@ -54,6 +54,29 @@ def test_the_plain_network_is_the_baseline_unless_another_is_named() -> None:
     assert other.result.mean_difference == pytest.approx(-0.01)
 
 
+def test_networks_of_other_layers_have_a_plain_one_of_their_own() -> None:
+    """Each is held against that of its layers; a named baseline serves all, as does a lone one."""
+    tanh = [
+        record(f"tanh/{name}", seed, value)
+        for name in ("no_bn", "post_act")
+        for seed, value in enumerate(TEN)
+    ]
+    elu = records(pre_act=TEN, no_bn=TEN)
+    (found,) = compare([*elu, *tanh])
+    held = [("pre_act", "no_bn"), ("tanh_post_act", "tanh_no_bn")]
+    assert [names(contrast) for contrast in found.contrasts] == held
+    assert [e.label for e in found.experiments] == [
+        "no_bn",
+        "pre_act",
+        "tanh_no_bn",
+        "tanh_post_act",
+    ]
+    (named,) = compare([*elu, *tanh], baseline="tanh_no_bn")
+    assert {contrast.baseline.label for contrast in named.contrasts} == {"tanh_no_bn"}
+    (lone,) = compare([*records(pre_act=TEN), *tanh])
+    assert {contrast.baseline.label for contrast in lone.contrasts} == {"tanh_no_bn"}
+
+
 def test_verdicts_follow_the_pairs() -> None:
     """Better, equivalent and no verdict, as the paired differences have it."""
     near = [value + 0.0001 * (-1) ** index for index, value in enumerate(TEN)]

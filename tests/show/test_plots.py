@@ -469,7 +469,7 @@ def test_what_was_not_tuned_has_no_tuning(seven: Comparison, breaking: Compariso
     """It is drawn where there is one, and who asks for it elsewhere is told why there is none."""
     assert "tuning" not in plots.kinds_of(seven)
     assert plots.kinds_of(breaking) == plots.KINDS
-    assert plots.figure(breaking).get_label().startswith("Tuning over learning_rate: ")
+    assert "\nTuning over learning_rate: " in plots.figure(breaking).get_label()
     assert "Tuning" not in plots.figure(seven).get_label()
     (_, _, why) = said(plots.figure(seven, ["tuning"]))
     assert why == "Nothing was tuned in this comparison, so there is nothing that was chosen from."
@@ -672,7 +672,7 @@ def test_another_ending_is_refused(seven: Comparison, tmp_path: Path, name: str)
 def test_another_kind_is_refused(seven: Comparison) -> None:
     """The five kinds are named."""
     with pytest.raises(
-        InputError, match="no plot named pie; there are: tuning, curves, differences, looks, p"
+        InputError, match="no plot named pie; there are: curves, differences, looks, tuning, p"
     ):
         plots.figure(seven, ["curves", "pie"])
 

@@ -43,6 +43,29 @@ def shown(grid: Grid, width: int, terminal: bool = True) -> str:
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
+def test_before_or_after_of_several_networks_is_a_table(comparison: Comparison) -> None:
+    """It stands first, holds after minus before, and tells whose the verdict is."""
+    tanh = [
+        record(f"tanh/{name}", seed, value + shift)
+        for name, shift in (("post_act", 0.02), ("pre_act", 0.0))
+        for seed, value in enumerate(TEN)
+    ]
+    made = [r for e in comparison.experiments for r in e.records.values()]
+    (both,) = compare([*made, *tanh])
+    ((_, (first, *_)),) = grids.grids([both])
+    assert (
+        shown(first, 160)
+        == """\
+Before or after the activations (after minus before, margin ±0.3 pp)
+                                             after         before     difference   new images
+ network                                       [%]            [%]           [pp]         [pp]   seeds   verdict               on new images
+ ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ pre_act against post_act             88.10 ± 0.33   89.10 ± 0.09   -1.00 ± 0.41       ± 0.44      10   before better at 10   holds
+ tanh_pre_act against tanh_post_act   90.10 ± 0.09   88.10 ± 0.09   +2.00 ± 0.00       ± 0.34      10   after better at 10    holds"""
+    )
+    assert "Before or after" not in next(iter(grids.grids([comparison])))[1][0].title
+
+
 def test_the_results_table_at_full_width(comparison: Comparison) -> None:
     """Mean with interval, difference with interval, verdict with its look, epoch time and ratio."""
     assert (

@@ -1,4 +1,4 @@
-"""A comparison as plots: tuning, learning curves, paired differences, looks and parameters.
+"""A comparison as plots: learning curves, paired differences, looks, tuning and parameters.
 
 Nothing is told by colour alone, and text from outside is shown as it is.
 """
@@ -48,17 +48,17 @@ class _Plot(Protocol):
 
 
 _PLOTS: dict[str, _Plot] = {
-    "tuning": tuning,
     "curves": curves,
     "differences": differences,
     "looks": looks,
+    "tuning": tuning,
     "parameters": parameters,
 }
 KINDS = tuple(_PLOTS)
 _NEEDS: dict[str, Callable[[Comparison], object]] = {  # without which a kind has nothing to draw
-    "tuning": lambda comparison: comparison.tuning,
     "differences": lambda comparison: comparison.contrasts,
     "looks": lambda comparison: comparison.contrasts,
+    "tuning": lambda comparison: comparison.tuning,
 }
 
 
