@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Literal, TypeVar, get_args
 
@@ -16,7 +17,7 @@ from bnbench.evidence.names import called, check_names, is_named, position
 from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
-from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
+from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, swapped, withheld
 from bnbench.experiments.config import Config, Placement, PlanConfig
 
 PLACEMENT = "model.batch_norm.placement"
@@ -84,6 +85,19 @@ class ExperimentContrast:
     def by_placement(self) -> dict[Placement, Experiment]:
         """The two sides by where their BN stands."""
         return {e.config.model.batch_norm.placement: e for e in (self.experiment, self.baseline)}
+
+    def swapped(self) -> "ExperimentContrast":
+        """Return it with the sides exchanged."""
+        images = self.new_images
+        if images:
+            images = replace(images, interval=(-images.interval[1], -images.interval[0]))
+        return replace(
+            self,
+            experiment=self.baseline,
+            baseline=self.experiment,
+            result=swapped(self.result),
+            new_images=images,
+        )
 
     @property
     def confounds(self) -> tuple[str, ...]:
@@ -185,10 +199,25 @@ class Comparison:
         """Whether a contrast is with its experiment's own baseline."""
         return contrast.baseline is self.baselines[contrast.experiment]
 
+    @cached_property
+    def told(self) -> tuple[ExperimentContrast, ...]:
+        """The contrasts as people are told them: after minus before, where neither is a baseline.
+
+        Programs get ``contrasts``, in which an experiment is held against one that comes before it.
+        """
+        return tuple(
+            c.swapped() if c.family == "placement" and self._is_before_minus_after(c) else c
+            for c in self.contrasts
+        )
+
+    def _is_before_minus_after(self, contrast: ExperimentContrast) -> bool:
+        before = contrast.by_placement.get("before_activation")
+        return contrast.experiment is before and not self.is_against_baseline(contrast)
+
     @property
     def placements(self) -> list[ExperimentContrast]:
-        """The contrasts that answer before or after."""
-        return [contrast for contrast in self.contrasts if contrast.family == "placement"]
+        """The contrasts that answer before or after, as people are told them."""
+        return [contrast for contrast in self.told if contrast.family == "placement"]
 
 
 def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[Comparison]:
@@ -219,7 +248,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
 
 def sought(comparison: Comparison) -> list[ExperimentContrast]:
     """Return what settles a comparison: before or after, else all against the baseline."""
-    return comparison.placements or list(comparison.contrasts)
+    return comparison.placements or list(comparison.told)
 
 
 def whole(comparisons: Sequence[Comparison]) -> list[Comparison]:

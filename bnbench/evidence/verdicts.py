@@ -447,6 +447,21 @@ def withheld(contrast: Contrast) -> Contrast:
     )
 
 
+def swapped(contrast: Contrast) -> Contrast:
+    """Return the contrast with its two sides exchanged."""
+    better, share = contrast.probability_of_improvement, contrast.probability_ci95
+    opposite: dict[Verdict | None, Verdict] = {"better": "worse", "worse": "better"}
+    return replace(
+        negated(contrast),
+        wins=contrast.losses,
+        losses=contrast.wins,
+        probability_of_improvement=None if better is None else 1 - better,
+        probability_ci95=(1 - share[1], 1 - share[0]) if share else None,
+        diverged=contrast.diverged[::-1],
+        verdict=opposite.get(contrast.verdict, contrast.verdict),
+    )
+
+
 def negated(contrast: Contrast) -> Contrast:
     """Return the contrast of gains as one of differences in a metric of which less is better."""
     return replace(

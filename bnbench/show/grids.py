@@ -105,16 +105,18 @@ def placements(comparison: "Comparison") -> Grid:
 
 
 def _placement_row(comparison: "Comparison", contrast: "ExperimentContrast") -> tuple[str, ...]:
-    result, sides = contrast.result, contrast.by_placement
+    sides = contrast.by_placement
     after, before = sides["after_activation"], sides["before_activation"]
+    if contrast.experiment is before:
+        contrast = contrast.swapped()
     values = [(after.config.settings()[k], before.config.settings()[k]) for k in comparison.tuned]
-    scale = contrast.experiment.metric.scale * (1 if contrast.experiment is after else -1)
+    result = contrast.result
     return (
         network(contrast),
         *(", ".join(map(setting_value, pair)) for pair in values),
         _mean(after),
         _mean(before),
-        _with_interval(signed, result.mean_difference, result.interval, scale),
+        difference(contrast),
         _crossed(contrast),
         str(result.looks[-1].seeds if result.looks else result.pairs),
         _winner(contrast),
@@ -123,18 +125,14 @@ def _placement_row(comparison: "Comparison", contrast: "ExperimentContrast") -> 
 
 
 def _winner(contrast: "ExperimentContrast") -> str:
-    """Return the verdict with the placement that it is for."""
-    words, verdict_, side = verdict(contrast), contrast.result.verdict, contrast.experiment
+    """Return the verdict on after minus before, with the placement that it is for."""
+    words = verdict(contrast)
     if contrast.failing and contrast.result.looks:
-        return f"{', '.join(_side(e) for e in contrast.failing)} fails to train"
-    if verdict_ not in ("better", "worse"):
-        return words
-    wins = side if verdict_ == "better" else contrast.baseline
-    return words.replace(verdict_, f"{_side(wins)} better", 1)
-
-
-def _side(experiment: "Experiment") -> str:
-    return experiment.config.model.batch_norm.placement.removesuffix("_activation")
+        sides = {"after": contrast.experiment, "before": contrast.baseline}
+        failing = [name for name, side in sides.items() if side in contrast.failing]
+        return f"{' and '.join(failing)} {'fails' if len(failing) == 1 else 'fail'} to train"
+    after = {"better": "after better", "worse": "before better"}.get(contrast.result.verdict or "")
+    return words.replace(contrast.result.verdict or "", after, 1) if after else words
 
 
 def results(comparison: "Comparison") -> Grid:
@@ -199,7 +197,7 @@ def contrasts(comparison: "Comparison") -> Grid:
             Column(f"on {new}", dispensable=2, numeric=False, beneath=True),
             Column("also differs in", dispensable=7, numeric=False),
         ),
-        tuple(_contrast_row(contrast) for contrast in comparison.contrasts),
+        tuple(_contrast_row(contrast) for contrast in comparison.told),
     )
 
 
@@ -470,7 +468,7 @@ def _with_interval(
 ) -> str:
     if mean is None:
         return NOTHING
-    half = f" ± {fixed(abs(scale) * (interval[1] - interval[0]) / 2)}" if interval else ""
+    half = f" ± {fixed(scale * (interval[1] - interval[0]) / 2)}" if interval else ""
     return shown(scale * mean) + half
 
 

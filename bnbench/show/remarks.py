@@ -164,7 +164,7 @@ def _plan(comparison: Comparison) -> Iterator[str]:
             f"the {count(pairs, 'pair')} of seeds after the look at {seeds} {_are(pairs)} in the "
             "means of the experiments, not in the contrasts"
         )
-    for contrast in comparison.contrasts:
+    for contrast in comparison.told:
         if contrast.result.opposed:
             result = contrast.result
             yield (

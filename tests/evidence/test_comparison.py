@@ -96,6 +96,20 @@ def test_before_against_after_is_a_family_of_its_own() -> None:
     assert all(c.result.p_required < placement.result.p_required for c in rest)
 
 
+def test_people_are_told_after_minus_before() -> None:
+    """Unless one of them is the baseline; all that has a side is exchanged with them."""
+    made = records(post_act=shifted(0.01), pre_act=[*TEN[:9], None], no_bn=TEN)
+    (found,) = compare(made)
+    (before, *_), (after, *_) = found.contrasts, found.told
+    assert (names(before), names(after)) == (("pre_act", "post_act"), ("post_act", "pre_act"))
+    assert after.result.mean_difference == pytest.approx(0.01)
+    assert after.result.diverged == (0, 1)
+    assert (after.result.wins, after.result.losses) == (10, 0)
+    assert (before.result.verdict, after.result.verdict) == ("worse", "better")
+    assert after.result.interval == tuple(-end for end in reversed(before.result.interval))
+    assert compare(made, baseline="post_act")[0].told[0].experiment.label == "pre_act"
+
+
 def test_the_plan_is_that_of_the_newest_run() -> None:
     """Its margin counts unless another is given; that, and a plan that changed, is told."""
     early, late = "plan.first=9", "2026-12-01T00:00:00+00:00"

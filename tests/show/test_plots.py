@@ -184,8 +184,8 @@ def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) 
     drawn = plots.figure(seven, ["differences"])
     (axes,) = axes_of(drawn)
     points, thick, thin = marks(axes)
-    assert len(points) == len(thick) == len(thin) == len(seven.contrasts) == 21
-    for contrast, point, seeds, images in zip(seven.contrasts, points, thick, thin, strict=True):
+    assert len(points) == len(thick) == len(thin) == len(seven.told) == 21
+    for contrast, point, seeds, images in zip(seven.told, points, thick, thin, strict=True):
         found = contrast.result
         assert point.get_label() == contrast.experiment.label
         assert point.get_xdata()[0] == pytest.approx(100 * found.mean_difference)
@@ -195,9 +195,9 @@ def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) 
     (band,) = axes.patches
     assert (band.get_x(), band.get_width()) == pytest.approx((-0.3, 0.6))
     words = said(drawn)
-    for verdict in {c.result.verdict for c in seven.contrasts}:
+    for verdict in {c.result.verdict for c in seven.told}:
         shown = [word for word in words if word.startswith(verdict)]
-        assert len(shown) == sum(c.result.verdict == verdict for c in seven.contrasts)
+        assert len(shown) == sum(c.result.verdict == verdict for c in seven.told)
     assert any("thick: for new seeds on these images; thin: for new images too" in w for w in words)
 
 
@@ -206,9 +206,9 @@ def test_placement_alone_comes_first(seven: Comparison) -> None:
     (axes,) = axes_of(plots.figure(seven, ["differences"]))
     names = [name.get_text().replace("\n", " ") for name in axes.get_yticklabels()]
     assert names[:4] == [
-        "placement alone: before against after the activations",
-        "pre_act_no_input against post_act_no_input",
-        "pre_act against post_act",
+        "placement alone: after against before the activations",
+        "post_act_no_input against pre_act_no_input",
+        "post_act against pre_act",
         "against no_bn",
     ]
 
@@ -286,7 +286,7 @@ def test_looks_of_all_contrasts_have_panels_two_by_two(seven: Comparison) -> Non
     assert len(panels) == len(seven.contrasts) == 21
     assert len({round(axes.get_position().x0, 3) for axes in panels}) == 2
     names = [" ".join(axes.get_title(loc="left").split()) for axes in panels]
-    assert names == [f"{c.experiment.label} against {c.baseline.label}" for c in seven.contrasts]
+    assert names == [f"{c.experiment.label} against {c.baseline.label}" for c in seven.told]
 
 
 def test_many_looks_have_a_tick_each_and_numbers_for_some() -> None:

@@ -60,8 +60,8 @@ Before or after the activations (after minus before, margin ±0.3 pp)
                                              after         before     difference   new images
  network                                       [%]            [%]           [pp]         [pp]   seeds   verdict               on new images
  ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
- pre_act against post_act             88.10 ± 0.33   89.10 ± 0.09   -1.00 ± 0.41       ± 0.44      10   before better at 10   holds
- tanh_pre_act against tanh_post_act   90.10 ± 0.09   88.10 ± 0.09   +2.00 ± 0.00       ± 0.34      10   after better at 10    holds"""
+ post_act against pre_act             88.10 ± 0.33   89.10 ± 0.09   -1.00 ± 0.41       ± 0.44      10   before better at 10   holds
+ tanh_post_act against tanh_pre_act   90.10 ± 0.09   88.10 ± 0.09   +2.00 ± 0.00       ± 0.34      10   after better at 10    holds"""
     )
     assert "Before or after" not in next(iter(grids.grids([comparison])))[1][0].title
 

@@ -14,7 +14,7 @@ from bnbench.show import grids
 from bnbench.show.examples import examples
 from bnbench.show.plots import layout
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
-from bnbench.show.remarks import confound, named
+from bnbench.show.remarks import confound, named, network
 from bnbench.text import signed
 
 HEADING = "Paired differences: means over seeds, with intervals that are right over all looks"
@@ -32,7 +32,7 @@ class _Row(NamedTuple):
 
 def draw(part: SubFigure, comparison: Comparison) -> None:
     """Draw a row for each contrast, with its numbers and verdict at the right."""
-    if not comparison.contrasts:
+    if not comparison.told:
         layout.write_notes(part, [_ALONE])
         return
     width = layout.width_of(part)
@@ -137,7 +137,7 @@ def _write_table(axes: Axes, at: Array, rows: Sequence[_Row]) -> None:
 
 def _notes(comparison: Comparison) -> list[str]:
     """Return what the reader must know of the marks that are drawn."""
-    held, shown = comparison.contrasts, examples(comparison.config.data)
+    held, shown = comparison.told, examples(comparison.config.data)
     marks = [f"grey: margin of ±{comparison.margin:g}"]
     if any(contrast.result.interval for contrast in held):
         marks.append(f"thick: for new seeds on these {shown}")
@@ -151,7 +151,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def height(comparison: Comparison, width: float) -> float:
     """Return the height of the plot with all rows, in inches."""
-    if not comparison.contrasts:
+    if not comparison.told:
         return layout.bare_height(_ALONE, width)
     notes = layout.noted(_notes(comparison), width)
     return _rows_height(_contrast_rows(comparison, width), width) + 0.5 + layout.LINE * len(notes)
@@ -168,13 +168,14 @@ def _contrast_rows(comparison: Comparison, width: float) -> list[_Row]:
     In a narrow plot there are no headings: each contrast has its whole name.
     """
     if layout.narrow(width):
-        return [_Row(named(contrast), contrast) for contrast in comparison.contrasts]
+        return [_Row(named(contrast), contrast) for contrast in comparison.told]
     rows = []
-    for heading, contrasts in groupby(comparison.contrasts, _heading):
+    for heading, contrasts in groupby(comparison.told, _heading):
         rows.append(_Row(heading))
         for contrast in contrasts:
             alone = contrast.family == "placement"
-            rows.append(_Row(named(contrast) if alone else contrast.experiment.label, contrast))
+            name = network(contrast) if alone else contrast.experiment.label
+            rows.append(_Row(name, contrast))
     return rows
 
 
@@ -190,13 +191,13 @@ def _heading(contrast: ExperimentContrast) -> str:
 
 def words(comparison: Comparison) -> str:
     """Return each contrast with its difference, its verdict and what else differs."""
-    if not comparison.contrasts:
+    if not comparison.told:
         return _ALONE
     said = [
         f"Differences in {_measured(comparison)} in percentage points ± half the interval for new "
         f"seeds. The margin is ±{comparison.margin:g}."
     ]
-    for contrast in comparison.contrasts:
+    for contrast in comparison.told:
         remark = "" if contrast.clean else f"; {confound(contrast)}"
         difference = f"{grids.difference(contrast)}, {grids.verdict(contrast)}"
         said.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")
