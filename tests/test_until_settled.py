@@ -104,6 +104,17 @@ def test_it_ends_when_the_title_question_is_answered(settle) -> None:
     assert not all(contrast.result.decided for contrast in study.comparisons[0].contrasts)
 
 
+def test_networks_whose_question_is_answered_get_no_more_seeds(settle) -> None:
+    """Those with tanh go on by themselves, though more is open of the others too."""
+    tanh = {"tanh_no_bn": 0.1, "tanh_post_act": 0.2, "tanh_pre_act": 0.0}
+    engine = Made(gains(0.005, no_bn=1.9, post_act=2.0, pre_act=0.0, **tanh))
+    study = settle(engine, *THREE, *(f"tanh/{name}" for name in THREE))
+    seeds = engine.seeds()
+    assert {name: number for name, number in seeds.items() if number > 10}.keys() == tanh.keys()
+    (contrast,) = [c for c in study.comparisons[0].contrasts if c.experiment.label == "post_act"]
+    assert not contrast.result.decided
+
+
 def test_without_a_placement_to_decide_it_is_what_stands_against_the_baseline(settle) -> None:
     """The input BN is decided at once; `post_act`, which is not, goes on with the baseline."""
     engine = Made(gains(no_bn=0.0, input_bn=3.0, post_act=0.25))

@@ -14,14 +14,17 @@ def asked(comparisons: Sequence[Comparison]) -> list[ExperimentContrast]:
 def next_seeds(comparisons: Sequence[Comparison]) -> dict[Identity, int]:
     """Return which experiments get further seeds, and up to how many.
 
-    They are all of a comparison that is not settled, but for those of which all is decided.
+    They are all that share the baseline of what is open in what is asked, but for those of which
+    all is decided.
     """
     wanted: dict[Identity, int] = {}
     for comparison in _settling(comparisons):
         if comparison.tuning and not comparison.tuning.fair:  # no number of seeds mends it
             continue
-        if any(map(_is_open, sought(comparison))):
-            for contrast in filter(_is_open, comparison.contrasts):
+        base = comparison.baselines
+        unsettled = {base[c.experiment] for c in sought(comparison) if _is_open(c)}
+        for contrast in filter(_is_open, comparison.contrasts):
+            if base[contrast.experiment] in unsettled:
                 seeds = _apart(comparison) + (contrast.result.next_look or 0)
                 for side in (contrast.experiment, contrast.baseline):
                     wanted[side.identity] = max(wanted.get(side.identity, 0), seeds)
