@@ -428,7 +428,7 @@ def _contrasts(
         gains = {pair: _gains(*pair, order) for pair in members}
         results = judge(list(gains.values()), plan.looks, margin)
         for pair, result in zip(members, results, strict=True):
-            if tuning and not tuning.fair:
+            if tuning and not tuning.is_fair(*pair):
                 result = withheld(result)
             contrasts[pair] = ExperimentContrast(
                 *pair,

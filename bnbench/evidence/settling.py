@@ -19,12 +19,10 @@ def next_seeds(comparisons: Sequence[Comparison]) -> dict[Identity, int]:
     """
     wanted: dict[Identity, int] = {}
     for comparison in _settling(comparisons):
-        if comparison.tuning and not comparison.tuning.fair:  # no number of seeds mends it
-            continue
         base = comparison.baselines
-        unsettled = {base[c.experiment] for c in sought(comparison) if _is_open(c)}
-        for contrast in filter(_is_open, comparison.contrasts):
-            if base[contrast.experiment] in unsettled:
+        unsettled = {base[c.experiment] for c in sought(comparison) if _is_open(comparison, c)}
+        for contrast in comparison.contrasts:
+            if _is_open(comparison, contrast) and base[contrast.experiment] in unsettled:
                 seeds = _apart(comparison) + (contrast.result.next_look or 0)
                 for side in (contrast.experiment, contrast.baseline):
                     wanted[side.identity] = max(wanted.get(side.identity, 0), seeds)
@@ -50,6 +48,9 @@ def _apart(comparison: Comparison) -> int:
     return comparison.tuning.apart if comparison.tuning else 0
 
 
-def _is_open(contrast: ExperimentContrast) -> bool:
-    result = contrast.result
-    return result.next_look is not None and not contrast.failing  # which no number of seeds mends
+def _is_open(comparison: Comparison, contrast: ExperimentContrast) -> bool:
+    """Whether seeds may decide it: they mend neither a side that fails nor an unfair choice."""
+    if contrast.failing or contrast.result.next_look is None:
+        return False
+    tuning = comparison.tuning
+    return tuning is None or tuning.is_fair(contrast.experiment, contrast.baseline)

@@ -108,10 +108,11 @@ class Tuning:
         """Whether all configs were tuned over the same values."""
         return len({one.grid for one in self.candidates}) == 1
 
-    @property
-    def fair(self) -> bool:
-        """Whether no experiment had more values or seeds to choose from than another."""
-        return self.even and not any(one.uneven for one in self.candidates)
+    def is_fair(self, *chosen: Experiment) -> bool:
+        """Whether none of these had more values or seeds to choose from than another."""
+        names = {experiment.identity for experiment in chosen}
+        ours = [one for one in self.candidates if one.best.identity in names]
+        return len({one.grid for one in ours}) == 1 and not any(one.uneven for one in ours)
 
 
 def swept_keys(config: Config) -> Keys:

@@ -57,8 +57,9 @@ def confound(contrast: ExperimentContrast) -> str:
 def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     """Return why a contrast has no verdict, or none but inconclusive; None where it has one."""
     result = contrast.result
-    if comparison.tuning and not comparison.tuning.fair:
-        return "not all experiments had the same values and seeds to choose from"
+    tuning = comparison.tuning
+    if tuning and not tuning.is_fair(contrast.experiment, contrast.baseline):
+        return "the two did not have the same values and seeds to choose from"
     if contrast.failing and result.looks:
         return f"{fails(contrast)} to train at these settings"
     if result.decided:
@@ -244,7 +245,7 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     if not tuning.even:
         yield (
             "not all experiments were tuned over the same values: the larger choice wins falsely, "
-            "so there is no verdict"
+            "so there is no verdict between those that differ in them"
         )
     for one in tuning.candidates:
         if not one.paired:

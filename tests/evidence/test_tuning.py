@@ -95,7 +95,7 @@ def test_later_seeds_do_not_change_the_choice() -> None:
     found = tuned([*others, *later])
     assert labels(found) == ["no_bn 0.01"]
     assert found.tuning is not None
-    assert found.tuning.fair
+    assert found.tuning.is_fair(*found.experiments)
 
 
 def test_what_was_not_tuned_alike_gets_no_verdict() -> None:
@@ -109,7 +109,18 @@ def test_what_was_not_tuned_alike_gets_no_verdict() -> None:
         found = tuned(uneven)
         assert found.contrasts[0].result.verdict is None
         why = reason(found, found.contrasts[0])
-        assert why == "not all experiments had the same values and seeds to choose from"
+        assert why == "the two did not have the same values and seeds to choose from"
+
+
+def test_one_that_was_tuned_otherwise_takes_no_verdict_from_the_rest() -> None:
+    """Its own contrasts have none; those of networks tuned alike keep theirs."""
+    found = tuned([*BOTH, *swept("post_act", {0.01: rising(0.6)})])
+    verdicts = {(c.experiment.label, c.baseline.label): c.result.verdict for c in found.contrasts}
+    assert verdicts == {
+        ("pre_act", "post_act"): None,
+        ("post_act", "no_bn"): None,
+        ("pre_act", "no_bn"): "worse",
+    }
 
 
 def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
