@@ -1,11 +1,16 @@
 """The published study: its records can be made again, and the README says what they say."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import bnbench
 from bnbench.datasets import dataset
+from bnbench.evidence.comparison import Comparison
+from bnbench.experiments.config import Config
+from bnbench.show import grids
+from bnbench.show.remarks import network
 from tests.conftest import ROOT
 
 STUDY = ROOT / "runs" / "reference"
@@ -38,3 +43,36 @@ def test_runs_made_again_are_those_of_the_study(tmp_path: Path) -> None:
             assert again.test_accuracy == first.test_accuracy
         else:
             assert again.test_accuracy == pytest.approx(first.test_accuracy, abs=2 / 10_000)
+
+
+def tuned(*names: str) -> Comparison:
+    (found,) = [c for c in bnbench.compare(STUDY, names=names).comparisons if c.tuning]
+    return found
+
+
+def cells(comparison: Comparison, columns: Sequence[str]) -> dict[str, list[str]]:
+    """Return these cells of the table of placements, by its network."""
+    grid = grids.placements(comparison)
+    places = [[column.heading for column in grid.columns].index(name) for name in columns]
+    return {row[0]: [row[place] for place in places] for row in grid.rows}
+
+
+def described(config: Config) -> list[str]:
+    units = config.model.hidden_units
+    layers = f"{len(units)} × {units[0]}" if len(set(units)) == 1 else ", ".join(map(str, units))
+    on_input = ", BN on the input" * config.model.batch_norm.input
+    return [layers, f"{config.model.activation}{on_input}"]
+
+
+def test_the_readme_has_the_table_of_the_study() -> None:
+    """Numbers as `compare` has them; the verdict of each network by itself, then among all."""
+    readme, together = (ROOT / "README.md").read_text(), tuned()
+    numbers = cells(together, ["difference", "new images", "seeds", "verdict"])
+    for contrast in together.placements:
+        config, name = contrast.experiment.config, network(contrast)
+        difference, new, seeds, among_all = numbers[name]
+        verdict, holds = cells(tuned(config.name), ["verdict", "on new images"])[name]
+        if holds != grids.NOTHING:
+            new += f", {holds}"
+        row = [*described(config), difference, new, seeds, verdict, among_all]
+        assert f"| {' | '.join(row)} |" in readme
