@@ -17,7 +17,7 @@ from bnbench.show.grids import Grid
 from bnbench.show.remarks import remarks
 from bnbench.show.sentences import answer, closing
 from bnbench.show.terminal import rendered
-from tests.conftest import CONFIGS, ROOT, compare, record, records
+from tests.conftest import CONFIGS, compare, record, records
 
 TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
 
@@ -346,12 +346,3 @@ def test_latex_has_a_real_minus() -> None:
     assert not re.search(r"(?<![\w-])-\.?\d", latex)
     named = compare([record(overrides=["name=2026-11-24-a"]), record("pre_act")])
     assert "2026-11-24-a" in formats.to_latex(named)
-
-
-def test_readme_table_header_is_the_programs(comparison: Comparison) -> None:
-    """The README shows a table that the program made."""
-    readme = (ROOT / "README.md").read_text()
-    header = next(
-        line for line in formats.to_markdown([comparison]).splitlines() if line.startswith("|")
-    )
-    assert header in readme.splitlines()
