@@ -54,7 +54,7 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
     records = {
         record.key: record
         for comparison in comparisons
-        for experiment in comparison.experiments
+        for experiment in _behind(comparison)
         for record in experiment.records.values()
     }
     if not records:
@@ -63,6 +63,13 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
     when = f"on {days[0]}" if days[0] == days[-1] else f"between {days[0]} and {days[-1]}"
     experiments = len({(name, identity) for name, identity, _ in records})
     return f"{count(len(records), 'run')} of {count(experiments, 'experiment')}, made {when}."
+
+
+def _behind(comparison: Comparison) -> Iterator[Experiment]:
+    """Yield all experiments, and those that were tried before the chosen ones were."""
+    yield from comparison.experiments
+    for one in comparison.tuning.candidates if comparison.tuning else ():
+        yield from one.experiments
 
 
 def _protocol(comparison: Comparison, tables: list[Grid]) -> dict[str, Any]:
