@@ -8,10 +8,11 @@ import pytest
 import bnbench
 from bnbench.datasets import dataset
 from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
 from bnbench.show import grids
 from bnbench.show.remarks import network
-from tests.conftest import ROOT
+from tests.conftest import ROOT, compare
 
 STUDY = ROOT / "runs" / "reference"
 SWEEP = {
@@ -45,8 +46,8 @@ def test_runs_made_again_are_those_of_the_study(tmp_path: Path) -> None:
             assert again.test_accuracy == pytest.approx(first.test_accuracy, abs=2 / 10_000)
 
 
-def tuned(*names: str) -> Comparison:
-    (found,) = [c for c in bnbench.compare(STUDY, names=names).comparisons if c.tuning]
+def tuned(records: Sequence[RunRecord], *names: str) -> Comparison:
+    (found,) = [c for c in compare(records, names=names) if c.tuning]
     return found
 
 
@@ -66,12 +67,13 @@ def described(config: Config) -> list[str]:
 
 def test_the_readme_has_the_table_of_the_study() -> None:
     """Numbers as `compare` has them; the verdict of each network by itself, then among all."""
-    readme, together = (ROOT / "README.md").read_text(), tuned()
+    readme, records = (ROOT / "README.md").read_text(), bnbench.load_records(STUDY)
+    together = tuned(records)
     numbers = cells(together, ["difference", "new images", "seeds", "verdict"])
     for contrast in together.placements:
         config, name = contrast.experiment.config, network(contrast)
         difference, new, seeds, among_all = numbers[name]
-        verdict, holds = cells(tuned(config.name), ["verdict", "on new images"])[name]
+        verdict, holds = cells(tuned(records, config.name), ["verdict", "on new images"])[name]
         if holds != grids.NOTHING:
             new += f", {holds}"
         row = [*described(config), difference, new, seeds, verdict, among_all]

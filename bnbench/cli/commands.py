@@ -295,14 +295,14 @@ def data(
 ) -> None:
     """Show where data sets were found; describe FILE and make a config for it."""
     from bnbench.datasets import dataset
-    from bnbench.show import grids, terminal
+    from bnbench.show import data_grids, terminal
 
     if file is not None:
         return _describe(file, label, output, data_dir)
     if label is not None or output is not None:
         raise InputError("--label, --output: expected the file that they are about, too")
     states = dataset.status(data_dir)
-    terminal.show_grids(grids.data_files(states))
+    terminal.show_grids(data_grids.data_files(states))
     for state in states:
         if state.advice:
             terminal.write(f"{state.advice}\n")
@@ -342,7 +342,7 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     from bnbench.cli.advice import COMMANDS
     from bnbench.experiments.config import TABLES, dump_yaml
     from bnbench.files import check_writable, write_text
-    from bnbench.show import grids, health, terminal
+    from bnbench.show import data_grids, health, terminal
     from bnbench.training.survey import survey
 
     if label is None and file.endswith(TABLES):
@@ -350,7 +350,7 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     if output:
         check_writable(output)
     found = survey(file, label, data_dir, lambda line: terminal.warn([line]))
-    terminal.show_grids(grids.parts(found), grids.class_rows(found))
+    terminal.show_grids(data_grids.parts(found), data_grids.class_rows(found))
     cures = COMMANDS
     if found.config.data.standardize:
         cures = replace(COMMANDS, standardize="the config has data.standardize: true")
@@ -370,7 +370,7 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
 def _name_candidates(file: str, output: Path | None) -> None:
     """Show which columns of a table might hold the class, and what to type once one is chosen."""
     from bnbench.datasets import dataset
-    from bnbench.show import grids, terminal
+    from bnbench.show import data_grids, terminal
 
     candidates = dataset.candidates(file)
     if not candidates:
@@ -378,7 +378,7 @@ def _name_candidates(file: str, output: Path | None) -> None:
             f"{file}: no column might hold the class, as none has text or whole numbers of few "
             "values; make one, such as low and high from a quantity"
         )
-    terminal.show_grids(grids.label_candidates(candidates[:_CANDIDATES]))
+    terminal.show_grids(data_grids.label_candidates(candidates[:_CANDIDATES]))
     if (more := len(candidates) - _CANDIDATES) > 0:
         terminal.write(f"{count(more, 'other column')} might be it too.\n\n")
     if output:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bnbench.errors import InputError
 from bnbench.evidence import power, stats
+from bnbench.evidence.epoch_times import EpochRatio, epoch_ratio
 from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.images import NewImages, for_new_images
 from bnbench.evidence.levels import ALPHA, nominal_levels
@@ -25,34 +26,6 @@ INPUT_BN = "model.batch_norm.input"
 _Thing = TypeVar("_Thing")
 Family = Literal["placement", "baseline", "other"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-_TIMED = {  # of a run's environment: what bears on epoch times, with its name
-    "processor": "processor",
-    "device": "device",
-    "jobs": "jobs",
-    "tensorflow": "TensorFlow",
-}
-
-
-@dataclass(frozen=True)
-class Unlike:
-    """What differed between runs whose epoch times were to be compared."""
-
-    aspect: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class EpochRatio:
-    """An experiment's epoch time over the baseline's: median of the paired seeds' ratios.
-
-    ``unlike`` tells why the times cannot be compared, where they cannot; ``in_turns`` is False
-    where all runs of one came before those of the other, so that the ratio has the machine's drift.
-    """
-
-    ratio: float | None = None
-    ci95: tuple[float, float] | None = None
-    unlike: Unlike | None = None
-    in_turns: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,7 +90,6 @@ class Comparison:
 
     question: Question
     plan: PlanConfig
-    baseline: Experiment
     baselines: Mapping[Experiment, Experiment]
     experiments: tuple[Experiment, ...]
     contrasts: tuple[ExperimentContrast, ...]
@@ -126,6 +98,11 @@ class Comparison:
     baseline_may_be: tuple[str, ...] = ()
     tuning: Tuning | None = None
     reference: str = ""
+
+    @cached_property
+    def baseline(self) -> Experiment:
+        """The first of what the experiments are held against."""
+        return _first(self.baselines.values())
 
     @property
     def config(self) -> Config:
@@ -328,7 +305,6 @@ def _contrasted(
     return Comparison(
         question=question,
         plan=plan,
-        baseline=min(baselines.values(), key=lambda e: position(e.config, ())),
         baselines=baselines,
         experiments=tuple(experiments),
         contrasts=_contrasts(
@@ -338,7 +314,7 @@ def _contrasted(
             question,
             tuning,
         ),
-        ratios={e: _epoch_ratio(e, baselines[e]) for e in experiments},
+        ratios={e: epoch_ratio(e, baselines[e]) for e in experiments},
         baseline_was_named=named,
         baseline_may_be=() if named else tuple(e.label for e in meant),
         tuning=tuning,
@@ -350,16 +326,16 @@ def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment
 
     All others are held against the first of those or, where there is none, of all.
     """
-
-    def first(among: Iterable[Experiment]) -> Experiment:
-        return min(among, key=lambda e: position(e.config, ()))
-
     own: dict[Experiment, Experiment] = {}
     for alike in _split(experiments, lambda e: _layers(e.config)):
         plain = [e for e in alike if e.config.model.batch_norm.placement == "none"]
         if plain and len(alike) > 1:
-            own.update(dict.fromkeys(alike, first(plain)))
-    return dict.fromkeys(experiments, first(own.values() or experiments)) | own
+            own.update(dict.fromkeys(alike, _first(plain)))
+    return dict.fromkeys(experiments, _first(own.values() or experiments)) | own
+
+
+def _first(experiments: Iterable[Experiment]) -> Experiment:
+    return min(experiments, key=lambda e: position(e.config, ()))
 
 
 def _layers(config: Config) -> tuple[Any, ...]:
@@ -467,37 +443,6 @@ def _new_images(
         return None
     levels = nominal_levels(plan.looks)[place], nominal_levels(plan.looks, sides=1)[place]
     return for_new_images(np.stack(rows), result.verdict, levels, margin)
-
-
-def _epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
-    seeds = sorted(experiment.values.keys() & baseline.values.keys())
-    if experiment is baseline or not seeds:
-        return EpochRatio()
-    if unlike := _unlike(experiment, baseline):
-        return EpochRatio(unlike=unlike)
-    ours, theirs = experiment.epoch_seconds(seeds), baseline.epoch_seconds(seeds)
-    if len(seeds) < 2:
-        return EpochRatio(ours[0] / theirs[0])
-    ratio, low, high = stats.ratio_interval(ours, theirs)
-    return EpochRatio(ratio, (low, high), in_turns=_in_turns(experiment, baseline))
-
-
-def _unlike(*experiments: Experiment) -> Unlike | None:
-    """Return the first aspect that bears on epoch times and is not the same in all runs."""
-    environments = [r.environment for e in experiments for r in e.records.values()]
-    for field, aspect in _TIMED.items():
-        seen = {str(getattr(environment, field)) for environment in environments}
-        if len(seen) > 1:
-            return Unlike(aspect, tuple(sorted(seen)))
-    return None
-
-
-def _in_turns(experiment: Experiment, baseline: Experiment) -> bool:
-    ours, theirs = (
-        sorted(record.started_at for record in one.records.values())
-        for one in (experiment, baseline)
-    )
-    return ours[0] <= theirs[-1] and theirs[0] <= ours[-1]
 
 
 def differences(first: Config, second: Config, tuned: Collection[str] = ()) -> tuple[str, ...]:

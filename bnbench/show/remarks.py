@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from bnbench.evidence.comparison import PLACEMENT, Comparison, EpochRatio, ExperimentContrast
+from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContrast
+from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.experiments.config import PlanConfig
 from bnbench.experiments.sweep import unplaced
 from bnbench.text import count, listed

@@ -5,10 +5,10 @@ import pytest
 from bnbench.errors import InputError
 from bnbench.evidence.comparison import (
     Comparison,
-    EpochRatio,
     ExperimentContrast,
     resolvable_difference,
 )
+from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.show.remarks import confound, incomparable, reason, remarks
 from tests.conftest import compare, record, records
 

@@ -1,0 +1,67 @@
+"""Epoch times of two experiments, as a ratio, where they can be compared."""
+
+from dataclasses import dataclass
+
+from bnbench.evidence import stats
+from bnbench.evidence.experiment import Experiment
+
+_TIMED = {  # of a run's environment: what bears on epoch times, with its name
+    "processor": "processor",
+    "device": "device",
+    "jobs": "jobs",
+    "tensorflow": "TensorFlow",
+}
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """What differed between runs whose epoch times were to be compared."""
+
+    aspect: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EpochRatio:
+    """An experiment's epoch time over the baseline's: median of the paired seeds' ratios.
+
+    ``unlike`` tells why the times cannot be compared, where they cannot; ``in_turns`` is False
+    where all runs of one came before those of the other, so that the ratio has the machine's drift.
+    """
+
+    ratio: float | None = None
+    ci95: tuple[float, float] | None = None
+    unlike: Unlike | None = None
+    in_turns: bool = True
+
+
+def epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
+    """Return the ratio over the seeds that both completed; none of an experiment to itself."""
+    seeds = sorted(experiment.values.keys() & baseline.values.keys())
+    if experiment is baseline or not seeds:
+        return EpochRatio()
+    if unlike := _unlike(experiment, baseline):
+        return EpochRatio(unlike=unlike)
+    ours, theirs = experiment.epoch_seconds(seeds), baseline.epoch_seconds(seeds)
+    if len(seeds) < 2:
+        return EpochRatio(ours[0] / theirs[0])
+    ratio, low, high = stats.ratio_interval(ours, theirs)
+    return EpochRatio(ratio, (low, high), in_turns=_in_turns(experiment, baseline))
+
+
+def _unlike(*experiments: Experiment) -> Unlike | None:
+    """Return the first aspect that bears on epoch times and is not the same in all runs."""
+    environments = [r.environment for e in experiments for r in e.records.values()]
+    for field, aspect in _TIMED.items():
+        seen = {str(getattr(environment, field)) for environment in environments}
+        if len(seen) > 1:
+            return Unlike(aspect, tuple(sorted(seen)))
+    return None
+
+
+def _in_turns(experiment: Experiment, baseline: Experiment) -> bool:
+    ours, theirs = (
+        sorted(record.started_at for record in one.records.values())
+        for one in (experiment, baseline)
+    )
+    return ours[0] <= theirs[-1] and theirs[0] <= ours[-1]
