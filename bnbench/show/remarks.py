@@ -218,10 +218,19 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
     records = [r for e in comparison.experiments for r in e.records.values()]
     for field, words in _ORIGINS.items():
         if len(seen := {getattr(record.environment, field) for record in records}) > 1:
-            yield (
-                f"made with different {words}: {', '.join(sorted(seen))}; runs of one seed may "
-                "then differ for that alone, and are not exactly paired"
+            yield f"made with different {words}: {', '.join(sorted(seen))}; " + (
+                "runs of one seed may then differ for that alone, and are not exactly paired"
+                if any(_differs_in_pairs(field, c) for c in comparison.contrasts)
+                else "never the two runs of a pair, so they stay exactly paired"
             )
+
+
+def _differs_in_pairs(field: str, contrast: ExperimentContrast) -> bool:
+    ours, theirs = contrast.experiment.records, contrast.baseline.records
+    return any(
+        getattr(ours[seed].environment, field) != getattr(theirs[seed].environment, field)
+        for seed in ours.keys() & theirs.keys()
+    )
 
 
 def _unequal_seeds(comparison: Comparison) -> Iterator[str]:
