@@ -1,5 +1,6 @@
-"""The published study: its records can be made again, and the README says what they say."""
+"""The published study: its records can be made again, and its texts say what they say."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,23 +64,64 @@ def cells(comparison: Comparison, columns: Sequence[str]) -> dict[str, list[str]
     return {row[0]: [row[place] for place in places] for row in grid.rows}
 
 
-def described(config: Config) -> list[str]:
+def layers(config: Config) -> str:
     units = config.model.hidden_units
-    layers = f"{len(units)} × {units[0]}" if len(set(units)) == 1 else ", ".join(map(str, units))
-    on_input = ", BN on the input" * config.model.batch_norm.input
-    return [layers, f"{config.model.activation}{on_input}"]
+    return f"{len(units)} × {units[0]}" if len(set(units)) == 1 else ", ".join(map(str, units))
 
 
-def test_the_readme_has_the_table_of_the_study() -> None:
-    """Numbers as `compare` has them; the verdict of each network by itself, then among all."""
-    readme, records = (ROOT / "README.md").read_text(), bnbench.load_records(STUDY)
+def test_the_tables_of_the_study_are_what_compare_says() -> None:
+    """In README and study: numbers, the verdict of each network by itself, then among all."""
+    readme, study = (folder.joinpath("README.md").read_text() for folder in (ROOT, STUDY))
+    records = bnbench.load_records(STUDY)
     together = tuned(records)
-    numbers = cells(together, ["difference", "new images", "seeds", "verdict"])
+    columns = ["learning_rate", "difference", "new images", "seeds", "verdict"]
+    numbers = cells(together, columns)
     for contrast in together.placements:
         config, name = contrast.experiment.config, network(contrast)
-        difference, new, seeds, among_all = numbers[name]
+        chosen, difference, new, seeds, among_all = numbers[name]
         verdict, holds = cells(tuned(records, config.name), ["verdict", "on new images"])[name]
         if holds != grids.NOTHING:
             new += f", {holds}"
-        row = [*described(config), difference, new, seeds, verdict, among_all]
-        assert f"| {' | '.join(row)} |" in readme
+        on_input = ", BN on the input" * config.model.batch_norm.input
+        found = [difference, new, seeds, verdict, among_all]
+        short = [layers(config), f"{config.model.activation}{on_input}", *found]
+        long = [f"`{config.name}`{on_input}", chosen, *found]
+        assert f"| {' | '.join(short)} |" in readme
+        assert f"| {' | '.join(long)} |" in study
+
+
+def test_every_interval_told_of_the_study_is_one_of_compare() -> None:
+    """Of the networks by themselves or together, in one of its folders."""
+    printed = {
+        cell.lstrip("+-")
+        for folder in (STUDY, STUDY / "adam", STUDY / "epochs_30", STUDY / "fixed_rate")
+        for comparison in each_way(bnbench.load_records(folder))
+        for grid in (grids.placements, grids.results, grids.contrasts)
+        for row in grid(comparison).rows
+        for cell in row
+    }
+    for text in (ROOT / "README.md", STUDY / "README.md"):
+        told = set(re.findall(r"\d+\.\d+ ± \d+\.\d+", text.read_text()))
+        assert len(told) > 10
+        assert told <= printed
+
+
+def each_way(records: Sequence[RunRecord]) -> list[Comparison]:
+    names = sorted({record.experiment for record in records})
+    return [c for each in [(), *((name,) for name in names)] for c in compare(records, names=each)]
+
+
+def test_the_study_counts_what_trains_on_its_map() -> None:
+    """With half of the test images right or more."""
+    runs = bnbench.load_records(STUDY / "map")
+    none, after, before = (
+        sum(
+            run.config.model.batch_norm.placement == where and (run.test_accuracy or 0) >= 0.5
+            for run in runs
+        )
+        for where in ("none", "after_activation", "before_activation")
+    )
+    assert (
+        f"Of the {len(runs) // 3} networks without BN {none} get half of the test images right, of "
+        f"those with BN after the activations {after}, of those with BN before all {before}."
+    ) in " ".join((STUDY / "README.md").read_text().split())
