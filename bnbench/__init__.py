@@ -6,7 +6,7 @@ from bnbench.errors import BnbenchError
 from bnbench.version import __version__
 
 if TYPE_CHECKING:
-    from bnbench.api import Study, compare, load_config, load_records, run
+    from bnbench.api import Study, compare, load_config, load_configs, load_records, run
     from bnbench.experiments.config import Config
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "__version__",
     "compare",
     "load_config",
+    "load_configs",
     "load_records",
     "run",
 ]

@@ -27,8 +27,11 @@ def fixed(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Return a number with its sign and two decimals."""
-    return f"{value:+.2f}".replace("-0.00", "+0.00")
+    """Return a number with its sign and two decimals; -0.00 is below zero, where more shows it.
+
+    What the ninth decimal does not show is rounding, and zero.
+    """
+    return f"{round(value, 9) + 0.0:+.2f}"
 
 
 def percent(share: float) -> str:

@@ -17,6 +17,7 @@ from bnbench.show.grids import Grid
 from bnbench.show.remarks import remarks
 from bnbench.show.sentences import answer, closing
 from bnbench.show.terminal import rendered
+from bnbench.text import signed
 from tests.conftest import CONFIGS, compare, record, records
 
 TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
@@ -224,6 +225,11 @@ def test_the_answer_comes_first(comparison: Comparison) -> None:
         "seeds (four times in five 30 seeds settle it if it stays as it is, 40 seeds if the "
         "true difference is the margin).",
     ]
+
+
+def test_a_bound_just_below_zero_keeps_its_sign() -> None:
+    """An interval that excludes zero does not read as if it touched it; a sum's noise is zero."""
+    assert [signed(bound) for bound in (-0.002, 0.002, -1e-17)] == ["-0.00", "+0.00", "+0.00"]
 
 
 def test_the_closing_sentences(comparison: Comparison) -> None:
