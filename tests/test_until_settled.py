@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from bnbench import api
+from bnbench.cli.advice import COMMANDS
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
 from bnbench.show.progress import Voice
-from bnbench.show.sentences import closing
+from bnbench.show.sentences import answer, closing
 from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from tests.conftest import CONFIGS, bnbench, record
@@ -105,14 +106,17 @@ def test_it_ends_when_the_title_question_is_answered(settle) -> None:
 
 
 def test_networks_whose_question_is_answered_get_no_more_seeds(settle) -> None:
-    """Those with tanh go on by themselves, though more is open of the others too."""
-    tanh = {"tanh_no_bn": 0.1, "tanh_post_act": 0.2, "tanh_pre_act": 0.0}
+    """Those with tanh go on to the plan's end; what is open of the others is said to need more."""
+    tanh = {"tanh_no_bn": 0.1, "tanh_post_act": 0.15, "tanh_pre_act": 0.0}
     engine = Made(gains(0.005, no_bn=1.9, post_act=2.0, pre_act=0.0, **tanh))
     study = settle(engine, *THREE, *(f"tanh/{name}" for name in THREE))
     seeds = engine.seeds()
     assert {name: number for name, number in seeds.items() if number > 10}.keys() == tanh.keys()
-    (contrast,) = [c for c in study.comparisons[0].contrasts if c.experiment.label == "post_act"]
-    assert not contrast.result.decided
+    said = answer(study.comparisons[0], COMMANDS)
+    assert "is not decided (tanh_post_act against tanh_pre_act)" in said[1]
+    assert said[1].endswith("the plan ended at 40 seeds.")
+    (more,) = [line for line in said if line.startswith("post_act against no_bn is not decided")]
+    assert more.endswith("the same run with --seeds 15.")
 
 
 def test_without_a_placement_to_decide_it_is_what_stands_against_the_baseline(settle) -> None:

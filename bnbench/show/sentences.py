@@ -9,9 +9,9 @@ from bnbench.evidence.comparison import (
     PLACEMENT,
     Comparison,
     ExperimentContrast,
-    sought,
 )
 from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.settling import next_seeds
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
 from bnbench.experiments.sweep import short_key
 from bnbench.show.advice import IN_WORDS, Advice
@@ -281,12 +281,13 @@ def _open(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
 def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
     """Return how to get the seeds of the next look, where one can type it.
 
-    What is settled gets no more seeds by itself, whatever else is open.
+    What settles before or after gives none to networks of which that is decided, or can not be.
     """
-    settled = all(c.result.decided for c in sought(comparison))
+    going_on = next_seeds([comparison])
+    by_itself = {contrast.experiment.identity, contrast.baseline.identity} <= going_on.keys()
     apart = comparison.tuning.apart if comparison.tuning else 0
     seeds = apart + (contrast.result.next_look or 0)
-    how = advice.seeds(seeds) if settled else advice.more_seeds
+    how = advice.more_seeds if by_itself else advice.seeds(seeds)
     return f": {how}" if how else ""
 
 
