@@ -277,34 +277,37 @@ def parameters(comparison: "Comparison") -> Grid:
     )
 
 
-def recalls(comparison: "Comparison") -> Grid:
-    """Return one row for each class: each experiment's recall, and its difference to the baseline.
+def recalls(comparison: "Comparison") -> Iterator[Grid]:
+    """Yield for each baseline one row for each class: recalls, and their differences to it.
 
     Differences are over the paired seeds, ± half the 95 % t interval of each by itself.
     """
     data = comparison.baseline.newest.data
     names = data.class_names or tuple(map(str, range(data.classes)))
-    bases = dict.fromkeys(comparison.baselines.values())
-    against = comparison.baseline.label if len(bases) == 1 else "the one of its own layers"
-    return Grid(
-        f"Recall by class (difference to {against} ± half the 95 % interval of each by itself)",
-        (
-            Column("class", numeric=False),
-            Column("test rows"),
-            *(Column(e.label, "%" if e in bases else "pp") for e in comparison.experiments),
-        ),
-        tuple(
+    held_against: dict[Experiment, list[Experiment]] = {}
+    for experiment in comparison.experiments:
+        held_against.setdefault(comparison.baselines[experiment], []).append(experiment)
+    for base, experiments in held_against.items():
+        yield Grid(
+            f"Recall by class (difference to {base.label} ± half the 95 % interval of each by "
+            "itself)",
             (
-                name,
-                f"{data.test_rows_by_class[place]:,}",
-                *(
-                    _recall(e, place) if e in bases else _recall_difference(comparison, e, place)
-                    for e in comparison.experiments
-                ),
-            )
-            for place, name in enumerate(names)
-        ),
-    )
+                Column("class", numeric=False),
+                Column("test rows"),
+                *(Column(e.label, "%" if e is base else "pp") for e in experiments),
+            ),
+            tuple(
+                (
+                    name,
+                    f"{data.test_rows_by_class[place]:,}",
+                    *(
+                        _recall(e, place) if e is base else _recall_difference(comparison, e, place)
+                        for e in experiments
+                    ),
+                )
+                for place, name in enumerate(names)
+            ),
+        )
 
 
 def _recall(experiment: "Experiment", place: int) -> str:

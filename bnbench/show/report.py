@@ -85,7 +85,7 @@ def _protocol(comparison: Comparison, tables: list[Grid]) -> dict[str, Any]:
         "answer": sentences.answer(comparison),
         "closing": sentences.closing(comparison),
         "remarks": list(remarks(comparison)),
-        "grids": [*tables, grids.recalls(comparison)],
+        "grids": [*tables, *grids.recalls(comparison)],
         "figures": list(_figures(comparison)),
         "dataset": comparison.config.data.dataset,
         "data_sha256": comparison.baseline.newest.data.sha256,

@@ -214,7 +214,7 @@ def test_all_that_a_comparison_says(page: str) -> None:
     ]
     said = [text(item) for item in root.iter("li")]
     for comparison, tables in grids.grids(compare(made(), all_pairs=True)):
-        for grid in [*tables, grids.recalls(comparison)]:
+        for grid in [*tables, *grids.recalls(comparison)]:
             assert (grid.title, list(grid.rows)) in shown
         assert set(said) >= {*answer(comparison), *remarks(comparison), *closing(comparison)}
     assert WARNING in said
@@ -435,6 +435,30 @@ def overflowing(browse: Callable[..., str], page: str) -> list[str]:
 def test_nothing_overflows(any_page: str, browse: Callable[..., str]) -> None:
     """On a phone, a tablet and a screen all is within the page, and within its own box."""
     assert overflowing(browse, any_page) == []
+
+
+@pytest.fixture(scope="module")
+def broad_page() -> str:
+    """Fifteen networks that are held against one without BN, and two with tanh."""
+    eps = [
+        ("pre_act", f"model.batch_norm.epsilon={n}e-3", f"name=epsilon_{n}") for n in range(2, 16)
+    ]
+    networks = [("no_bn",), *eps, ("tanh/no_bn",), ("tanh/pre_act",)]
+    return report.to_html(
+        compare(
+            record(file, seed, 0.88 + seed / 100, overrides=overrides)
+            for file, *overrides in networks
+            for seed in range(2)
+        )
+    )
+
+
+@in_a_browser
+def test_many_networks_stay_within_the_page(broad_page: str, browse: Callable[..., str]) -> None:
+    """Recalls have a column to a network: a table to a baseline, of cards where it is too wide."""
+    captions = [text(caption) for caption in read(broad_page).iter("caption")]
+    assert [c.split()[5] for c in captions if c.startswith("Recall")] == ["no_bn", "tanh_no_bn"]
+    assert overflowing(browse, broad_page) == []
 
 
 @in_a_browser
