@@ -53,13 +53,10 @@ def load() -> tuple[Any, Any]:
     """Import Keras and TensorFlow and start nothing: a process forked from this one still may.
 
     Returns the two modules. Whatever environment and ``keras.json`` say, Keras computes on
-    TensorFlow, and TensorFlow without oneDNN's operations: by itself it has them on some processors
-    alone, where a run takes up to a third more memory for the same weights. Raises
-    `EnvironmentFault` where they cannot be imported.
+    TensorFlow. Raises `EnvironmentFault` where they cannot be imported.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _standard_error_muted():
         return _imported()

@@ -48,7 +48,6 @@ def test_settings_of_keras_change_nothing(
         "KERAS_HOME": str(settings.parent),
         "KERAS_BACKEND": "jax",
         "TF_USE_LEGACY_KERAS": "1",
-        "TF_ENABLE_ONEDNN_OPTS": "1",
         "HOME": "/nonexistent",
         "LANG": "C",
         "LC_ALL": "C",
