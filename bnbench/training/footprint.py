@@ -20,7 +20,9 @@ _WORKER = 150_000_000  # of each worker, what its first compiling takes included
 _PROGRAM = 5_000_000  # of each compiled program, however small
 _LAYER = 1_500_000  # of the program for each of its layers
 _KEPT = 2  # parameters and optimizer variables are there twice: now, and as they start
-_PASSING = 3  # gradients, new values before they replace the old, and a copy to hash
+# Gradients, new values before they replace the old, a copy to hash, and up to two where TensorFlow
+# has oneDNN's operations, which depends on the processor.
+_PASSING = 5
 _EVALUATION_ROWS = 1000
 
 

@@ -45,8 +45,8 @@ def test_not_even_one(tiny: Tiny, room: Callable[..., None]) -> None:
     with pytest.raises(EnvironmentFault) as caught:
         affordable(tiny("model.hidden_units=[16384, 16384, 16384]", name="huge"), jobs=8)
     assert str(caught.value) == (
-        "memory: one run at a time needs about 11.5 GB (TensorFlow 0.6 GB, data 0.0 GB, networks "
-        "with gradients, optimizer and a batch 11.0 GB; the largest is huge), but only 3.0 GB is "
+        "memory: one run at a time needs about 15.8 GB (TensorFlow 0.6 GB, data 0.0 GB, networks "
+        "with gradients, optimizer and a batch 15.3 GB; the largest is huge), but only 3.0 GB is "
         "left here; take fewer experiments at once, fewer hidden units or smaller batches"
     )
 
