@@ -22,9 +22,8 @@ SWEEP = {
 }
 
 
-def kind(record: RunRecord) -> tuple[str, str, str]:
-    made = record.environment
-    return made.tensorflow, made.processor, made.instruction_set
+def kind(record: RunRecord) -> tuple[str, str]:
+    return record.environment.tensorflow, record.environment.instruction_set
 
 
 @pytest.mark.data
@@ -74,8 +73,7 @@ def test_the_tables_of_the_study_are_what_compare_says() -> None:
     readme, study = (folder.joinpath("README.md").read_text() for folder in (ROOT, STUDY))
     records = bnbench.load_records(STUDY)
     together = tuned(records)
-    columns = ["learning_rate", "difference", "new images", "seeds", "verdict"]
-    numbers = cells(together, columns)
+    numbers = cells(together, ["learning_rate", "difference", "new images", "seeds", "verdict"])
     for contrast in together.placements:
         config, name = contrast.experiment.config, network(contrast)
         chosen, difference, new, seeds, among_all = numbers[name]

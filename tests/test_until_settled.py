@@ -112,6 +112,8 @@ def test_networks_whose_question_is_answered_get_no_more_seeds(settle) -> None:
     study = settle(engine, *THREE, *(f"tanh/{name}" for name in THREE))
     seeds = engine.seeds()
     assert {name: number for name, number in seeds.items() if number > 10}.keys() == tanh.keys()
+    (contrast,) = [c for c in study.comparisons[0].contrasts if c.experiment.label == "post_act"]
+    assert not contrast.result.decided
     said = answer(study.comparisons[0], COMMANDS)
     assert "is not decided (tanh_post_act against tanh_pre_act)" in said[1]
     assert said[1].endswith("the plan ended at 40 seeds.")

@@ -4,12 +4,7 @@ from collections.abc import Callable, Iterator
 from math import ceil
 
 from bnbench.evidence import health
-from bnbench.evidence.comparison import (
-    INPUT_BN,
-    PLACEMENT,
-    Comparison,
-    ExperimentContrast,
-)
+from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.settling import next_seeds
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
