@@ -1,36 +1,28 @@
 """Load, run and compare, as a notebook calls them and the commands show them."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bnbench.campaign import Agenda, Campaign, EngineFor
 from bnbench.datasets import dataset
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
-from bnbench.evidence.comparison import Comparison, resolvable_difference
-from bnbench.evidence.comparison import compare as compare_records
-from bnbench.evidence.experiment import in_order
+from bnbench.evidence.compare import compare as compare_records
+from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
-from bnbench.evidence.settling import asked, at_most, next_seeds
 from bnbench.evidence.store import RecordStore
-from bnbench.evidence.tuning import seeds_apart
 from bnbench.experiments.architecture import Layer, build
-from bnbench.experiments.config import LARGEST_SEED, Config, dump_yaml
+from bnbench.experiments.config import Config, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
 from bnbench.text import count
-from bnbench.training.agenda import Agenda, Trial, agenda, in_turns, interleave
 from bnbench.training.device import Request, cores
-from bnbench.training.engines.engine import Engine, RunEnded, RunFailed
+from bnbench.training.engines.engine import Engine, RunFailed
 from bnbench.training.footprint import affordable_jobs
-
-if TYPE_CHECKING:
-    from bnbench.show.progress import Voice
 
 Source = str | Path | Config
 Settings = Mapping[str, Any] | Sequence[str]
@@ -211,7 +203,7 @@ def run(
     ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
     values. With ``until_settled`` seeds are added from look to look of the configs' plan, until
     before or after the activations is decided (where that is not the question, until all is decided
-    that is held against the baseline) or the plan ends; a list of ``seeds`` then says which come
+    that is compared with the baseline) or the plan ends; a list of ``seeds`` then says which come
     first. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
     ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
     makes the runs, as many at once as it has CPUs. Nothing is shown without ``progress`` but
@@ -220,32 +212,74 @@ def run(
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
     run that fails is in the study's ``failures``, one that diverges among its ``records``.
     """
-    from bnbench.show.progress import Voice
+    from bnbench.show.progress import ProgressReporter
 
     if ray is not None and (jobs is not None or device == "gpu"):
         raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
     if until_settled and isinstance(seeds, int):
         raise InputError("seeds: the plan says how many there are until it is settled, not a count")
-    voice = Voice(quiet=not progress)
-    overrides = [*_overrides(settings), *_seed_override(seeds)]
-    loaded = load_configs(configs, overrides)
-    task = prepare(
-        loaded,
-        RecordStore(Path(runs_dir)),
-        data_dir=Path(data_dir) if data_dir else None,
+    reporter = ProgressReporter(quiet=not progress)
+    loaded = load_configs(configs, [*_overrides(settings), *_seed_override(seeds)])
+    store = RecordStore(Path(runs_dir))
+    store.prepare()
+    export = _exporter(tensorboard, runs_dir)
+    datasets = _load_data(loaded, Path(data_dir) if data_dir else None, reporter.notice)
+    engine = (
+        _cluster(ray, reporter.notice) if ray else _processes(datasets, device, jobs, reporter.warn)
+    )
+    campaign = Campaign(
+        datasets,
+        store,
+        engine,
+        reporter,
         force=force,
         save_models=save_models,
-        export=_exporter(tensorboard, runs_dir),
-        notice=voice.notice,
+        export=export,
         at_once=None if ray is not None or device == "gpu" else jobs or cores(),
     )
+    if until_settled:
+        campaign.run_until_decided()
+    else:
+        campaign.run_all()
+    return Study(
+        tuple(campaign.comparisons()),
+        tuple(campaign.records),
+        failures=tuple(campaign.failures),
+    )
+
+
+def _load_data(
+    configs: Iterable[Config], data_dir: Path | None, notice: Callable[[str], None]
+) -> dict[Config, Dataset]:
+    parts = dict.fromkeys(config.data for config in configs)
+    loaded = {part: dataset.load(part, data_dir, notice) for part in parts}
+    return {config: loaded[config.data] for config in configs}
+
+
+def _processes(
+    datasets: Mapping[Config, Dataset],
+    device: Request,
+    jobs: int | None,
+    warn: Callable[[str], None],
+) -> EngineFor:
+    """Return the engine for as many runs at once as were asked for and fit into memory."""
+    from bnbench.training.engines.processes import Processes
+
+    wanted = jobs or cores()
 
     def engine(needed: Agenda) -> Engine:
-        if ray is not None:
-            return _cluster(ray, voice)
-        return _processes(task, needed, device, jobs or cores(), voice)
+        fitting = affordable_jobs({t.config: datasets[t.config] for t in needed.missing}, wanted)
+        if fitting < wanted:
+            warn(f"there is memory for {fitting} of {wanted} runs at once")
+        return Processes(device, fitting)
 
-    return settle(task, engine, voice) if until_settled else carry_out(task, engine, voice)
+    return engine
+
+
+def _cluster(address: str, notice: Callable[[str], None]) -> EngineFor:
+    from bnbench.training.engines.ray import Ray
+
+    return lambda needed: Ray(address, notice)
 
 
 def _seed_override(seeds: int | Sequence[int] | None) -> list[str]:
@@ -263,187 +297,3 @@ def _exporter(folder: str | Path | None, runs_dir: str | Path) -> Export:
         raise InputError("tensorboard: expected another folder than that of the records")
     tensorboard.check()
     return partial(tensorboard.write_run, Path(folder))
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be compared, with all that its runs need, and how many are made at once."""
-
-    datasets: Mapping[Config, Dataset]
-    store: RecordStore
-    force: bool
-    save_models: bool
-    export: Export
-    at_once: int | None = None
-
-    @property
-    def question(self) -> Question:
-        """What the records are asked: with the configs' plan, where they agree on one."""
-        plans = {config.plan for config in self.datasets}
-        return Question(plan=plans.pop() if len(plans) == 1 else None)
-
-    def agenda(self, trials: Iterable[Trial]) -> Agenda:
-        """Sort out which of the runs are missing."""
-        return agenda(trials, self.datasets, self.store, force=self.force, models=self.save_models)
-
-    def keep(self, ended: RunEnded) -> None:
-        """Put record and model in their place."""
-        record = ended.record
-        self.store.keep(record, ended.model)
-        self.export(record)
-
-
-EngineFor = Callable[[Agenda], Engine]
-
-
-def prepare(
-    configs: Sequence[Config],
-    store: RecordStore,
-    *,
-    data_dir: Path | None,
-    force: bool,
-    save_models: bool,
-    export: Export,
-    notice: Callable[[str], None],
-    at_once: int | None = None,
-) -> Task:
-    """Load and check the data; raises `InputError` and `EnvironmentFault`."""
-    store.prepare()
-    loaded = {
-        part: dataset.load(part, data_dir, notice)
-        for part in dict.fromkeys(config.data for config in configs)
-    }
-    datasets = {config: loaded[config.data] for config in configs}
-    return Task(datasets, store, force, save_models, export, at_once)
-
-
-def _processes(task: Task, needed: Agenda, device: Request, jobs: int, voice: "Voice") -> Engine:
-    """Return the engine for as many runs at once as were asked for and fit into memory."""
-    from bnbench.training.engines.processes import Processes
-
-    datasets = {trial.config: task.datasets[trial.config] for trial in needed.missing}
-    fitting = affordable_jobs(datasets, jobs)
-    if fitting < jobs:
-        voice.warn(f"there is memory for {fitting} of {jobs} runs at once")
-    return Processes(device, fitting)
-
-
-def _cluster(address: str, voice: "Voice") -> Engine:
-    from bnbench.training.engines.ray import Ray
-
-    return Ray(address, voice.notice)
-
-
-def carry_out(task: Task, engine: EngineFor, voice: "Voice") -> Study:
-    """Make the missing runs of all seeds, and compare all that were asked for."""
-    agenda = task.agenda(interleave(task.datasets))
-    voice.announce(agenda, len(task.datasets), seconds=_expected_seconds(task, agenda))
-    if agenda.missing:
-        known = compare_records(agenda.recorded, task.question)
-        for number, difference in _resolvable(task, known):
-            voice.announce_resolution(number, difference)
-    if len(task.datasets) > 1:
-        voice.announce_plan(
-            (len(config.seed_list), seeds_apart(config), config.plan.first)
-            for config in task.datasets
-        )
-    records, failures = _make(task, agenda, engine, voice)
-    return _study(task, records, failures)
-
-
-def _expected_seconds(task: Task, agenda: Agenda, known: Iterable[RunRecord] = ()) -> float | None:
-    """Return how long the missing runs take, judging by runs of the same experiments.
-
-    None where an experiment has no run yet, or where it is not known how many are made at once.
-    """
-    durations: dict[str, list[float]] = {}
-    for record in (*agenda.recorded, *known):
-        durations.setdefault(record.experiment_id, []).append(record.duration_seconds)
-    missing = [trial.config.experiment_id for trial in agenda.missing]
-    if task.at_once is None or not missing or not set(missing) <= durations.keys():
-        return None
-    return sum(median(durations[own]) for own in missing) / task.at_once
-
-
-def _resolvable(task: Task, known: Iterable[Comparison]) -> Iterator[tuple[int, float]]:
-    """Yield for each protocol its seeds and the difference they resolve, judging by the noise."""
-    seeds = {config.protocol_id: len(config.seed_list) for config in task.datasets}
-    for comparison in known:
-        number = seeds[comparison.config.protocol_id]
-        difference = None if comparison.tuning else resolvable_difference(comparison, number)
-        if difference:
-            yield number, difference
-
-
-def settle(task: Task, engine: EngineFor, voice: "Voice") -> Study:
-    """Add seeds from look to look until what is asked is decided, a run fails or the plan ends.
-
-    Raises `InputError` where the configs state different plans.
-    """
-    plan = task.question.plan
-    if plan is None:
-        raise InputError("plan: the configs state different plans; expected one for all")
-    if len(task.datasets) < 2:
-        raise InputError("until settled: expected several experiments, to hold against each other")
-    stated = {config.seeds for config in task.datasets}
-    if len(stated) > 1 and not all(isinstance(seeds, int) for seeds in stated):
-        raise InputError("seeds: the configs list different ones; expected the same for all")
-    apart = max(map(seeds_apart, task.datasets))
-    order = in_order(stated, (), apart + plan.most)
-    if order[-1] > LARGEST_SEED:
-        raise InputError(f"seeds: the plan's {plan.most} seeds go beyond {LARGEST_SEED}")
-    wanted = dict.fromkeys(task.datasets, apart or plan.first)
-    done = dict.fromkeys(task.datasets, 0)
-    names = {config: (config.name, config.experiment_id) for config in task.datasets}
-    records: list[RunRecord] = []
-    while True:
-        block = {config: order[done[config] : seeds] for config, seeds in wanted.items()}
-        agenda = task.agenda(in_turns(block))
-        voice.announce(
-            agenda,
-            len(wanted),
-            stage=_stage(max(wanted.values()), apart),
-            seconds=_expected_seconds(task, agenda, records),
-        )
-        made, failures = _make(task, agenda, engine, voice)
-        records += made
-        done |= wanted
-        study = _study(task, records, failures)
-        coming = {} if failures else next_seeds(study.comparisons)
-        wanted = {config: coming[own] for config, own in names.items() if own in coming}
-        if not any(done[config] < seeds for config, seeds in wanted.items()):
-            most = at_most(study.comparisons, {names[config]: done[config] for config in done})
-            voice.tell_outcome(plan, asked(study.comparisons), len(records), most)
-            return study
-
-
-def _stage(seeds: int, apart: int) -> str:
-    return f"Look at {seeds - apart} seeds" if seeds > apart else f"Tuning with {seeds} seeds"
-
-
-def _study(task: Task, records: Sequence[RunRecord], failures: Sequence[RunFailed]) -> Study:
-    comparisons = compare_records(records, task.question)
-    return Study(tuple(comparisons), tuple(records), failures=tuple(failures))
-
-
-def _make(
-    task: Task, agenda: Agenda, engine: EngineFor, voice: "Voice"
-) -> tuple[list[RunRecord], list[RunFailed]]:
-    """Make the missing runs, keep each as it ends; return all records and what failed."""
-    records, failures = list(agenda.recorded), []
-    for record in records:
-        task.export(record)
-    if not agenda.missing:
-        return records, []
-    voice.notice("Loading TensorFlow …")
-    made = engine(agenda).make(agenda.missing, task.datasets, models=task.save_models)
-    # A traceback that a notebook keeps would hold the events, and with them the workers.
-    with closing(made) as events, voice.following(agenda.missing) as tell:
-        for event in events:
-            if isinstance(event, RunEnded):
-                task.keep(event)
-                records.append(event.record)
-            elif isinstance(event, RunFailed):
-                failures.append(event)
-            tell(event)
-    return records, failures

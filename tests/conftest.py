@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bnbench.datasets.dataset import Dataset, load
-from bnbench.evidence import comparison
+from bnbench.evidence import compare as comparing
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.question import Question
 from bnbench.evidence.records import (
@@ -29,6 +29,7 @@ from bnbench.experiments.architecture import build, count_parameters
 from bnbench.experiments.config import Config, load_config, parse_config
 from bnbench.experiments.sweep import swept_values
 from bnbench.training import TRAINING_VERSION
+from bnbench.training.trial import Trial, interleave
 from tests.forge import Forge
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # it would hide what a failed write leaves in a buffer
@@ -121,6 +122,11 @@ def tiny_settings(data_path: Path) -> list[str]:
         "training.epochs=2",
         "seeds=2",
     ]
+
+
+def trials_of(*configs: Config) -> list[Trial]:
+    """Return all runs of the configs, seed by seed."""
+    return interleave({config: config.seed_list for config in configs})
 
 
 def dataset_of(config: Config) -> Dataset:
@@ -263,7 +269,7 @@ def records(**accuracies: Sequence[float | None]) -> list[RunRecord]:
 
 def compare(records: Iterable[RunRecord], **question: Any) -> list[Comparison]:
     """Compare records, asking the question that the arguments make."""
-    return comparison.compare(records, Question(**question))
+    return comparing.compare(records, Question(**question))
 
 
 @pytest.fixture

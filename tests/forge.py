@@ -104,12 +104,13 @@ def _serve() -> None:
     import scipy.stats
     import tensorflow
 
+    from bnbench import campaign
     from bnbench.__main__ import main
     from bnbench.show import terminal
-    from bnbench.training import agenda, program
+    from bnbench.training import program
     from bnbench.training.engines import processes
 
-    assert all((keras, scipy.stats, tensorflow, terminal, agenda, program))
+    assert all((keras, scipy.stats, tensorflow, terminal, campaign, program))
     processes.default_method = "fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _answer("ready")

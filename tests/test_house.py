@@ -20,7 +20,7 @@ FLOORS = (  # from the ground up; a room may import what stands on floors below 
     {"files", "memory", "interruption", "experiments"},
     {"datasets", "evidence"},
     {"training", "lessons"},
-    {"show"},
+    {"show", "campaign"},
     {"api"},
     {"cli"},
     {"__main__"},

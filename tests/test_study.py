@@ -58,7 +58,7 @@ def tuned(records: Sequence[RunRecord], *names: str) -> Comparison:
 
 def cells(comparison: Comparison, columns: Sequence[str]) -> dict[str, list[str]]:
     """Return these cells of the table of placements, by its network."""
-    grid = grids.placements(comparison)
+    grid = grids.placement_contrasts(comparison)
     places = [[column.heading for column in grid.columns].index(name) for name in columns]
     return {row[0]: [row[place] for place in places] for row in grid.rows}
 
@@ -74,7 +74,7 @@ def test_the_tables_of_the_study_are_what_compare_says() -> None:
     records = bnbench.load_records(STUDY)
     together = tuned(records)
     numbers = cells(together, ["learning_rate", "difference", "new images", "seeds", "verdict"])
-    for contrast in together.placements:
+    for contrast in together.placement_contrasts:
         config, name = contrast.experiment.config, network(contrast)
         chosen, difference, new, seeds, among_all = numbers[name]
         verdict, holds = cells(tuned(records, config.name), ["verdict", "on new images"])[name]
@@ -94,7 +94,7 @@ def test_every_interval_told_of_the_study_is_one_of_compare() -> None:
         cell.lstrip("+-")
         for folder in (STUDY, STUDY / "adam", STUDY / "epochs_30", STUDY / "fixed_rate")
         for comparison in each_way(bnbench.load_records(folder))
-        for grid in (grids.placements, grids.results, grids.contrasts)
+        for grid in (grids.placement_contrasts, grids.results, grids.contrasts)
         for row in grid(comparison).rows
         for cell in row
     }

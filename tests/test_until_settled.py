@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from bnbench import api
+from bnbench.campaign import Campaign
 from bnbench.cli.advice import COMMANDS
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
-from bnbench.show.progress import Voice
+from bnbench.show.progress import ProgressReporter
 from bnbench.show.sentences import answer, closing
-from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
+from bnbench.training.trial import Trial
 from tests.conftest import CONFIGS, bnbench, record
 
 Accuracy = Callable[[Trial], float | None]
@@ -59,8 +60,9 @@ def settle(tmp_path: Path) -> Callable[..., api.Study]:
         store = RecordStore(tmp_path / "runs")
         store.prepare()
         datasets = dict.fromkeys(configs, cast(Dataset, SHA()))
-        task = api.Task(datasets, store, False, False, lambda record: None)
-        return api.settle(task, lambda needed: engine, Voice())
+        campaign = Campaign(datasets, store, lambda needed: engine, ProgressReporter())
+        campaign.run_until_decided()
+        return api.Study(tuple(campaign.comparisons()), tuple(campaign.records))
 
     return settled
 
@@ -203,9 +205,10 @@ def test_what_cannot_be_settled_is_refused(settle) -> None:
         settle(engine, "pre_act")
     plans = [api.load_config(CONFIGS / "pre_act.yaml", [f"plan.first={n}"]) for n in (7, 8)]
     datasets = dict.fromkeys(plans, cast(Dataset, SHA()))
-    task = api.Task(datasets, RecordStore(Path("runs")), False, False, lambda record: None)
+    store = RecordStore(Path("runs"))
+    campaign = Campaign(datasets, store, lambda needed: engine, ProgressReporter())
     with pytest.raises(InputError, match="different plans"):
-        api.settle(task, lambda needed: engine, Voice())
+        campaign.run_until_decided()
     assert not engine.trials
 
 

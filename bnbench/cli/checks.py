@@ -6,7 +6,8 @@ from bnbench.api import Study
 from bnbench.cli import options
 from bnbench.cli.options import FailOn
 from bnbench.errors import CheckFailed, InputError
-from bnbench.evidence.comparison import Comparison, newest
+from bnbench.evidence.compare import newest
+from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
 from bnbench.show import terminal
@@ -64,7 +65,7 @@ def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[s
         against_baseline = comparison.is_against_baseline(contrast)
         if FailOn.WORSE in fail_on and against_baseline and contrast.result.verdict == "worse":
             yield f"{named(contrast)}: worse"
-        if FailOn.INCONCLUSIVE in fail_on and not contrast.result.decided:
+        if FailOn.UNDECIDED in fail_on and not contrast.result.decided:
             yield f"{named(contrast)}: {reason(comparison, contrast)}"
 
 

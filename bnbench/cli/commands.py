@@ -218,13 +218,13 @@ def report(
 ) -> None:
     """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
     from bnbench.cli import checks
-    from bnbench.evidence.comparison import whole
+    from bnbench.evidence.compare import without_subsumed
     from bnbench.files import check_writable
     from bnbench.show import terminal
 
     check_writable(output)
     study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
-    shown = checks.chosen(study, protocol) if protocol else whole(study.comparisons)
+    shown = checks.chosen(study, protocol) if protocol else without_subsumed(study.comparisons)
     chosen = replace(study, comparisons=tuple(shown))
     chosen.report(output)
     terminal.notice(f"{output}: {count(len(chosen.comparisons), 'comparison')}")

@@ -48,7 +48,7 @@ class FailOn(StrEnum):
     """What makes a command fail beside what always does."""
 
     WORSE = "worse"
-    INCONCLUSIVE = "inconclusive"
+    UNDECIDED = "undecided"
     UNHEALTHY = "unhealthy"
 
 

@@ -14,7 +14,7 @@ _TIMED = {  # of a run's environment: what bears on epoch times, with its name
 
 
 @dataclass(frozen=True)
-class Unlike:
+class Mismatch:
     """What differed between runs whose epoch times were to be compared."""
 
     aspect: str
@@ -25,14 +25,14 @@ class Unlike:
 class EpochRatio:
     """An experiment's epoch time over the baseline's: median of the paired seeds' ratios.
 
-    ``unlike`` tells why the times cannot be compared, where they cannot; ``in_turns`` is False
+    ``mismatch`` tells why the times cannot be compared, where they cannot; ``interleaved`` is False
     where all runs of one came before those of the other, so that the ratio has the machine's drift.
     """
 
     ratio: float | None = None
     ci95: tuple[float, float] | None = None
-    unlike: Unlike | None = None
-    in_turns: bool = True
+    mismatch: Mismatch | None = None
+    interleaved: bool = True
 
 
 def epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
@@ -40,26 +40,26 @@ def epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
     seeds = sorted(experiment.values.keys() & baseline.values.keys())
     if experiment is baseline or not seeds:
         return EpochRatio()
-    if unlike := _unlike(experiment, baseline):
-        return EpochRatio(unlike=unlike)
+    if mismatch := _mismatch(experiment, baseline):
+        return EpochRatio(mismatch=mismatch)
     ours, theirs = experiment.epoch_seconds(seeds), baseline.epoch_seconds(seeds)
     if len(seeds) < 2:
         return EpochRatio(ours[0] / theirs[0])
     ratio, low, high = stats.ratio_interval(ours, theirs)
-    return EpochRatio(ratio, (low, high), in_turns=_in_turns(experiment, baseline))
+    return EpochRatio(ratio, (low, high), interleaved=_interleaved(experiment, baseline))
 
 
-def _unlike(*experiments: Experiment) -> Unlike | None:
+def _mismatch(*experiments: Experiment) -> Mismatch | None:
     """Return the first aspect that bears on epoch times and is not the same in all runs."""
     environments = [r.environment for e in experiments for r in e.records.values()]
     for field, aspect in _TIMED.items():
         seen = {str(getattr(environment, field)) for environment in environments}
         if len(seen) > 1:
-            return Unlike(aspect, tuple(sorted(seen)))
+            return Mismatch(aspect, tuple(sorted(seen)))
     return None
 
 
-def _in_turns(experiment: Experiment, baseline: Experiment) -> bool:
+def _interleaved(experiment: Experiment, baseline: Experiment) -> bool:
     ours, theirs = (
         sorted(record.started_at for record in one.records.values())
         for one in (experiment, baseline)

@@ -19,7 +19,7 @@ _NORMAL = 1.96  # of a 95 % interval, for the floor that no number of seeds gets
 
 
 @dataclass(frozen=True)
-class Crossed:
+class CrossedRandomEffects:
     """A mean over seeds and test rows with its uncertainty, as a share of 1.
 
     ``variance`` is that of the mean for new seeds and new rows, with ``df`` degrees of freedom;
@@ -44,7 +44,7 @@ class Crossed:
         return math.ceil(self.rows * (self.floor / margin) ** 2)
 
 
-def crossed(differences: NDArray[np.int8]) -> Crossed | None:
+def crossed(differences: NDArray[np.int8]) -> CrossedRandomEffects | None:
     """Return what differences of correctness, -1, 0 or 1, say of new seeds and new rows.
 
     With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows (b)
@@ -66,7 +66,7 @@ def crossed(differences: NDArray[np.int8]) -> Crossed | None:
     e = rest / ((seeds - 1) * (rows - 1))
     total = max(a + b - e, a, b)
     terms = a**2 / (seeds - 1) + b**2 / (rows - 1) + e**2 / ((seeds - 1) * (rows - 1))
-    return Crossed(
+    return CrossedRandomEffects(
         mean=mean,
         variance=total / (seeds * rows),
         df=max(seeds - 1.0, total**2 / terms if terms else 0.0),

@@ -12,7 +12,7 @@ from bnbench.experiments.sweep import label, order_of_values, typed_name
 
 
 def _names_of(config: Config) -> tuple[str, ...]:
-    """Return what an experiment may be called, the most telling first."""
+    """Return what an experiment may be called, the most specific first."""
     name, own = config.name, config.experiment_id
     return label(config), typed_name(config), name, f"{name}-{own}", f"{name} [{own}]", own
 

@@ -76,12 +76,12 @@ class Candidates:
 class Tuning:
     """How the experiments of a comparison were chosen, for each config of the sweep.
 
-    The seeds that chose have no part in the comparison where they are set ``apart``: so many.
+    The first ``tuning_seeds``, if any, chose and have no part in the comparison.
     """
 
     keys: Keys
     candidates: tuple[Candidates, ...]
-    apart: int = 0
+    tuning_seeds: int = 0
 
     @property
     def records(self) -> list[RunRecord]:
@@ -91,7 +91,7 @@ class Tuning:
     def _counted(self, one: Candidates) -> Iterable[RunRecord]:
         records = one.best.records
         later = [r for seed, r in records.items() if seed not in one.seeds]
-        return later if self.apart and later else records.values()
+        return later if self.tuning_seeds and later else records.values()
 
     @property
     def tried(self) -> list[RunKey]:
@@ -120,7 +120,7 @@ def swept_keys(config: Config) -> Keys:
     return tuple(key for key in config.swept if not key.startswith("model."))
 
 
-def seeds_apart(config: Config) -> int:
+def tuning_seeds_of(config: Config) -> int:
     """Return how many seeds choose among swept values and have no part in the contrasts."""
     return config.plan.tuning if swept_keys(config) else 0
 
@@ -176,15 +176,15 @@ def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning |
     if max(map(len, by_network.values())) < 2:
         return None
     chosen = tuple(
-        _candidates(keys, experiments, plan.choosing)
+        _candidates(keys, experiments, plan.selection_seeds)
         for _, experiments in sorted(by_network.items())
     )
     return Tuning(keys, chosen, plan.tuning)
 
 
-def _candidates(keys: Keys, experiments: Iterable[Experiment], choosing: int) -> Candidates:
+def _candidates(keys: Keys, experiments: Iterable[Experiment], selection_seeds: int) -> Candidates:
     experiments = tuple(sorted(experiments, key=lambda e: order_of_values(e.config, keys)))
-    seeds = order_of_seeds(experiments, choosing)
+    seeds = order_of_seeds(experiments, selection_seeds)
     return Candidates(
         label(experiments[0].config), keys, experiments, _best(experiments, seeds), seeds
     )

@@ -18,7 +18,7 @@ from bnbench.evidence.levels import ALPHA, Sides, nominal_levels
 from bnbench.evidence.stats import Array, Interval
 
 Outcomes = Mapping[int, float | None]  # by seed; None where the run diverged
-Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Sample:
         )
 
 
-class Standing(NamedTuple):
+class SequentialDecision(NamedTuple):
     """Where a contrast stands after its looks.
 
     ``look`` is the place of the look at which the verdict fell or, without one, the first at which
@@ -155,7 +155,7 @@ class Standing(NamedTuple):
 
 def replay(
     looks: tuple[int, ...], taken: Sequence[int], evidence: Callable[[int, int], Evidence]
-) -> list[Standing]:
+) -> list[SequentialDecision]:
     """Return where each contrast of a family stands: the first look that decides is the verdict.
 
     ``taken`` has for each contrast the number of ``looks`` that took place; ``evidence`` is called
@@ -165,21 +165,21 @@ def replay(
     records never change a verdict.
     """
     family = len(taken)
-    standings = [Standing(left=(family, family))] * family
+    decisions = [SequentialDecision(left=(family, family))] * family
     for look in range(len(looks)):
-        open_ = [i for i, s in enumerate(standings) if s.verdict is None]
-        there = [i for i in open_ if standings[i].look is None and taken[i] > look]
+        open_ = [i for i, s in enumerate(decisions) if s.verdict is None]
+        there = [i for i in open_ if decisions[i].look is None and taken[i] > look]
         seen = {i: evidence(i, look) for i in there}
         absent = len(open_) - len(there)
-        differ = _Steps(
+        differ = HolmStepDown(
             {i: e.p_difference for i, e in seen.items()},
-            family - sum(s.verdict in ("better", "worse") for s in standings),
+            family - sum(s.verdict in ("better", "worse") for s in decisions),
             absent,
             partial(_level, looks, look, 2),
         )
-        alike = _Steps(
+        alike = HolmStepDown(
             {i: e.p_equivalence for i, e in seen.items()},
-            family - sum(s.verdict == "equivalent" for s in standings),
+            family - sum(s.verdict == "equivalent" for s in decisions),
             absent,
             partial(_level, looks, look, 1),
         )
@@ -188,7 +188,7 @@ def replay(
             alike.left - len(alike.certain - differ.possible),
         )
         for i in there:
-            told = Standing(None, None, *differ.adjusted(i), left)
+            told = SequentialDecision(None, None, *differ.adjusted(i), left)
             if i in differ.certain:
                 told = told._replace(verdict="better" if seen[i].sign > 0 else "worse", look=look)
             elif i in differ.possible:
@@ -197,8 +197,8 @@ def replay(
                 told = told._replace(verdict="equivalent", look=look)
             elif i in alike.possible:
                 told = told._replace(look=look)
-            standings[i] = told
-    return standings
+            decisions[i] = told
+    return decisions
 
 
 def _level(looks: tuple[int, ...], look: int, sides: Sides, left: int) -> float:
@@ -207,7 +207,7 @@ def _level(looks: tuple[int, ...], look: int, sides: Sides, left: int) -> float:
 
 
 @dataclass(frozen=True)
-class _Steps:
+class HolmStepDown:
     """Holm's steps at one look: the smallest p first, each against the level of those left."""
 
     p_values: Mapping[int, float]
@@ -268,10 +268,11 @@ class Contrast:
     ``verdict`` is None before the first look. ``next_look`` is the coming one of a contrast that is
     not decided, ``missing`` are the seeds it lacks; ``waits`` is True where the verdict hangs on
     seeds of other contrasts of the family. ``unused`` counts the pairs after the last look.
-    ``below_margin`` marks a better or worse whose interval lies inside the margin, ``opposed`` a
-    verdict that the last look, by itself, would not give. Of an undecided contrast ``seeds_needed``
-    is the look that decides four times in five if the difference is what was seen, and
-    ``seeds_needed_at_margin`` if it is the margin; None where no look of the plan does.
+    ``below_margin`` marks a better or worse whose interval lies inside the margin,
+    ``contradicted_by_last_look`` a verdict that the last look alone would not give. Of an undecided
+    contrast ``seeds_needed`` is the look that decides with 80 % power if the true difference is
+    the one seen, ``seeds_needed_at_margin`` if it is the margin; None where no look of the plan
+    does.
     """
 
     pairs: int
@@ -295,14 +296,14 @@ class Contrast:
     verdict: Verdict | None
     decided_at: int | None
     below_margin: bool
-    opposed: bool
+    contradicted_by_last_look: bool
     seeds_needed: int | None
     seeds_needed_at_margin: int | None
 
     @property
-    def telling(self) -> Look | None:
+    def deciding_look(self) -> Look | None:
         """The look to quote: the last or, where that points elsewhere, the one that decided."""
-        if self.opposed:
+        if self.contradicted_by_last_look:
             return next(look for look in self.looks if look.seeds == self.decided_at)
         return self.looks[-1] if self.looks else None
 
@@ -327,10 +328,10 @@ def judge(family: Sequence[Pairs], looks: tuple[int, ...], margin: float) -> tup
         return samples[place, look]
 
     taken = [sum(seeds <= pairs.complete for seeds in looks) for pairs in family]
-    standings = replay(looks, taken, lambda place, look: sample(place, look).evidence(margin))
+    decisions = replay(looks, taken, lambda place, look: sample(place, look).evidence(margin))
     return tuple(
-        _contrast(pairs, looks, margin, standing, [sample(place, look) for look in range(count)])
-        for place, (pairs, standing, count) in enumerate(zip(family, standings, taken, strict=True))
+        _contrast(pairs, looks, margin, decision, [sample(place, look) for look in range(count)])
+        for place, (pairs, decision, count) in enumerate(zip(family, decisions, taken, strict=True))
     )
 
 
@@ -338,7 +339,7 @@ def _contrast(
     pairs: Pairs,
     looks: tuple[int, ...],
     margin: float,
-    standing: Standing,
+    decision: SequentialDecision,
     samples: Sequence[Sample],
 ) -> Contrast:
     course = tuple(
@@ -347,12 +348,12 @@ def _contrast(
     )
     last = samples[-1] if samples else pairs.sample()
     interval = course[-1].interval if course else None
-    tested = None if not samples else samples[-1 if standing.look is None else standing.look]
-    decided_at = looks[standing.look or 0] if standing.verdict else None
-    coming = () if standing.verdict else looks[len(samples) :]
+    tested = None if not samples else samples[-1 if decision.look is None else decision.look]
+    decided_at = looks[decision.look or 0] if decision.verdict else None
+    coming = () if decision.verdict else looks[len(samples) :]
     fair = tested is not None and last.diverged[0] == last.diverged[1]
     likely = (
-        _likely(last, looks, coming, standing.left, margin) if fair and coming else (None, None)
+        _likely(last, looks, coming, decision.left, margin) if fair and coming else (None, None)
     )
     wins, ties, losses = last.outcomes
     share, share_interval = stats.probability_of_improvement(wins, ties, losses)
@@ -364,25 +365,25 @@ def _contrast(
         looks=course,
         next_look=coming[0] if coming else None,
         missing=tuple(s for s in pairs.order[: sum(coming[:1])] if s not in pairs.both),
-        waits=standing.look is not None and standing.verdict is None,
+        waits=decision.look is not None and decision.verdict is None,
         unused=len(pairs.both) - len(pairs.both & set(pairs.order[: course[-1].seeds]))
         if course
         else 0,
         p_value=tested.p_value if tested else None,
-        p_holm=standing.p_holm,
-        p_required=standing.p_required,
+        p_holm=decision.p_holm,
+        p_required=decision.p_required,
         wins=wins,
         ties=ties,
         losses=losses,
         probability_of_improvement=share,
         probability_ci95=share_interval,
         diverged=last.diverged,
-        verdict=standing.verdict or ("inconclusive" if samples else None),
+        verdict=decision.verdict or ("undecided" if samples else None),
         decided_at=decided_at,
-        below_margin=standing.verdict in ("better", "worse") and _inside(interval, margin),
-        opposed=standing.verdict is not None
+        below_margin=decision.verdict in ("better", "worse") and _inside(interval, margin),
+        contradicted_by_last_look=decision.verdict is not None
         and tested is not last
-        and _opposed(standing.verdict, last.mean, interval, margin),
+        and _contradicted(decision.verdict, last.mean, interval, margin),
         seeds_needed=likely[0],
         seeds_needed_at_margin=likely[1],
     )
@@ -418,7 +419,7 @@ def _inside(interval: Interval | None, margin: float) -> bool:
     return interval is not None and -margin < interval[0] and interval[1] < margin
 
 
-def _opposed(
+def _contradicted(
     verdict: Verdict | None, mean: float | None, interval: Interval | None, margin: float
 ) -> bool:
     """Tell whether the last look, by itself, points elsewhere than the verdict."""
@@ -441,24 +442,9 @@ def withheld(contrast: Contrast) -> Contrast:
         decided_at=None,
         waits=False,
         below_margin=False,
-        opposed=False,
+        contradicted_by_last_look=False,
         seeds_needed=None,
         seeds_needed_at_margin=None,
-    )
-
-
-def swapped(contrast: Contrast) -> Contrast:
-    """Return the contrast with its two sides exchanged."""
-    better, share = contrast.probability_of_improvement, contrast.probability_ci95
-    opposite: dict[Verdict | None, Verdict] = {"better": "worse", "worse": "better"}
-    return replace(
-        negated(contrast),
-        wins=contrast.losses,
-        losses=contrast.wins,
-        probability_of_improvement=None if better is None else 1 - better,
-        probability_ci95=(1 - share[1], 1 - share[0]) if share else None,
-        diverged=contrast.diverged[::-1],
-        verdict=opposite.get(contrast.verdict, contrast.verdict),
     )
 
 

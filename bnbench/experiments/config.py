@@ -309,7 +309,7 @@ class PlanConfig(_Section):
         return (*range(self.first, self.most, self.step), self.most)
 
     @property
-    def choosing(self) -> int:
+    def selection_seeds(self) -> int:
         """The number of seeds that choose among swept values."""
         return self.tuning or self.first
 

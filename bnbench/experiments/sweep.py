@@ -67,7 +67,7 @@ def label(config: Config) -> str:
     return _BETWEEN.join([config.name, *(_read(key, value) for key, value in of_network)])
 
 
-def unplaced(label: str, config: Config) -> str:
+def without_placement(label: str, config: Config) -> str:
     """Return what a network's label has beside the placement, where that was swept."""
     name, *values = label.split(_BETWEEN)
     return _BETWEEN.join([name, *(v for v in values if v != config.model.batch_norm.placement)])

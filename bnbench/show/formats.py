@@ -72,7 +72,7 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
         for one in tuning.candidates
         for candidate in one.experiments
     ]
-    return {"keys": tuning.keys, "apart": tuning.apart > 0, "candidates": candidates}
+    return {"keys": tuning.keys, "apart": tuning.tuning_seeds > 0, "candidates": candidates}
 
 
 def _finding(finding: Finding, advice: Advice) -> dict[str, str]:
@@ -146,7 +146,7 @@ def _contrast(comparison: Comparison, contrast: ExperimentContrast) -> dict[str,
         "decided_at": result.decided_at,
         "reason": reason(comparison, contrast),
         "below_margin": result.below_margin,
-        "opposed": result.opposed,
+        "contradicted_by_last_look": result.contradicted_by_last_look,
         "seeds_needed": result.seeds_needed,
         "seeds_needed_at_margin": result.seeds_needed_at_margin,
         "new_images": asdict(contrast.new_images) if contrast.new_images else None,

@@ -73,7 +73,7 @@ def grids(comparisons: Iterable["Comparison"]) -> Iterator[tuple["Comparison", l
     shown: set[tuple[str, ...]] = set()
     for comparison in comparisons:
         chosen = [candidates(comparison.tuning)] if comparison.tuning else []
-        asked = [placements(comparison)] if len(comparison.placements) > 1 else []
+        asked = [placements(comparison)] if len(comparison.placement_contrasts) > 1 else []
         held = [contrasts(comparison)] if comparison.contrasts else []
         networks = parameters(comparison)
         new = [networks] if set(networks.rows) - shown else []
@@ -98,15 +98,13 @@ def placements(comparison: "Comparison") -> Grid:
             Column("verdict", numeric=False),
             Column(f"on {new}", dispensable=1, numeric=False, beneath=True),
         ),
-        tuple(_placement_row(comparison, contrast) for contrast in comparison.placements),
+        tuple(_placement_row(comparison, contrast) for contrast in comparison.placement_contrasts),
     )
 
 
 def _placement_row(comparison: "Comparison", contrast: "ExperimentContrast") -> tuple[str, ...]:
     sides = contrast.by_placement
     after, before = sides["after_activation"], sides["before_activation"]
-    if contrast.experiment is before:
-        contrast = contrast.swapped()
     values = [(after.config.settings()[k], before.config.settings()[k]) for k in comparison.tuned]
     result = contrast.result
     return (
@@ -195,7 +193,7 @@ def contrasts(comparison: "Comparison") -> Grid:
             Column(f"on {new}", dispensable=2, numeric=False, beneath=True),
             Column("also differs in", dispensable=7, numeric=False),
         ),
-        tuple(_contrast_row(contrast) for contrast in comparison.told),
+        tuple(_contrast_row(contrast) for contrast in comparison.contrasts),
     )
 
 
@@ -408,8 +406,8 @@ def verdict(contrast: "ExperimentContrast") -> str:
         return "baseline fails" if alone else "fails to train"
     if result.decided:
         below = ", below the margin" * result.below_margin
-        opposed = f", not at {result.looks[-1].seeds}" * result.opposed
-        return f"{result.verdict} at {result.decided_at}{below}{opposed}"
+        contradicted = f", not at {result.looks[-1].seeds}" * result.contradicted_by_last_look
+        return f"{result.verdict} at {result.decided_at}{below}{contradicted}"
     return f"{result.verdict}, {_coming(result)}" if result.verdict else "no verdict"
 
 
@@ -441,7 +439,7 @@ def on_new_images(contrast: "ExperimentContrast") -> str:
 
 
 def _ratio(ratio: "EpochRatio") -> str:
-    if ratio.unlike:
+    if ratio.mismatch:
         return "not comparable"
     if ratio.ratio is None:
         return NOTHING

@@ -12,12 +12,12 @@ from bnbench.experiments.config import PlanConfig
 from bnbench.show import terminal
 from bnbench.text import count, duration, percent
 from bnbench.text import seconds as shown_seconds
-from bnbench.training.agenda import Agenda, Trial
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
+from bnbench.training.trial import Trial
 
 
 @dataclass(frozen=True)
-class Voice:
+class ProgressReporter:
     """Tells a person how the work goes; a quiet one tells only of what is wrong."""
 
     quiet: bool = False
@@ -32,16 +32,9 @@ class Voice:
         terminal.warn([text])
 
     def announce(
-        self,
-        agenda: Agenda,
-        experiments: int,
-        *,
-        stage: str = "",
-        seconds: float | None = None,
+        self, recorded: int, missing: int, experiments: int, stage: str, seconds: float | None
     ) -> None:
-        """Tell what is there, what is to be made, at which stage, how long, and what was odd."""
-        terminal.warn(agenda.warnings)
-        missing, recorded = len(agenda.missing), len(agenda.recorded)
+        """Tell what is recorded, what is to be made, at which stage, and how long it takes."""
         head = f"{stage}: " if stage else ""
         self.notice(
             f"{head}{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}, "
@@ -66,19 +59,21 @@ class Voice:
                     f"{first} seeds{those}."
                 )
 
-    def tell_outcome(
-        self, plan: PlanConfig, sought: Sequence[ExperimentContrast], runs: int, most: int
+    def report_outcome(
+        self, plan: PlanConfig, contrasts: Sequence[ExperimentContrast], runs: int, most: int
     ) -> None:
         """Tell what came of adding seeds until it is settled: so many runs of ``most``."""
-        undecided = [c for c in sought if c.failing or not c.result.decided]
-        looks = [contrast.result.decided_at or plan.most for contrast in sought]
-        if not sought:
+        undecided = [c for c in contrasts if c.failing or not c.result.decided]
+        looks = [contrast.result.decided_at or plan.most for contrast in contrasts]
+        if not contrasts:
             self.notice("Nothing to settle: no two of the experiments share a protocol.")
         elif not undecided:
             made = count(runs, "run") + (f" instead of {most}" if runs < most else "")
             self.notice(f"Settled at {max(looks)} of at most {plan.most} seeds: {made}.")
         else:
-            self.notice(f"Not settled: {count(len(undecided), 'contrast')} of {len(sought)} open.")
+            self.notice(
+                f"Not settled: {count(len(undecided), 'contrast')} of {len(contrasts)} open."
+            )
 
     @contextmanager
     def following(self, trials: Sequence[Trial]) -> Iterator[Callable[[Event], None]]:

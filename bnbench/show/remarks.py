@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.experiments.config import PlanConfig
-from bnbench.experiments.sweep import unplaced
+from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
@@ -43,7 +43,9 @@ def named(contrast: ExperimentContrast) -> str:
 
 def network(contrast: ExperimentContrast) -> str:
     """Return what tells this pair of placements from others: what both labels have beside them."""
-    one, other = (unplaced(e.label, e.config) for e in (contrast.experiment, contrast.baseline))
+    one, other = (
+        without_placement(e.label, e.config) for e in (contrast.experiment, contrast.baseline)
+    )
     return one if one == other else named(contrast)
 
 
@@ -56,7 +58,7 @@ def confound(contrast: ExperimentContrast) -> str:
 
 
 def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
-    """Return why a contrast has no verdict, or none but inconclusive; None where it has one."""
+    """Return why a contrast has no verdict, or none but undecided; None where it has one."""
     result = contrast.result
     tuning = comparison.tuning
     if tuning and not tuning.is_fair(contrast.experiment, contrast.baseline):
@@ -129,9 +131,9 @@ def p_value(p: float) -> str:
 
 def incomparable(ratio: EpochRatio) -> str | None:
     """Return why two epoch times are not compared, or None."""
-    if ratio.unlike is None:
+    if ratio.mismatch is None:
         return None
-    return f"different {ratio.unlike.aspect}: {', '.join(ratio.unlike.values)}"
+    return f"different {ratio.mismatch.aspect}: {', '.join(ratio.mismatch.values)}"
 
 
 def _baseline(comparison: Comparison) -> Iterator[str]:
@@ -166,8 +168,8 @@ def _plan(comparison: Comparison) -> Iterator[str]:
             f"the {count(pairs, 'pair')} of seeds after the look at {seeds} {_are(pairs)} in the "
             "means of the experiments, not in the contrasts"
         )
-    for contrast in comparison.told:
-        if contrast.result.opposed:
+    for contrast in comparison.contrasts:
+        if contrast.result.contradicted_by_last_look:
             result = contrast.result
             yield (
                 f"{named(contrast)}: {result.verdict} was decided at {result.decided_at} seeds and "
@@ -276,7 +278,7 @@ def _epoch_times(comparison: Comparison) -> Iterator[str]:
         base = comparison.baselines[experiment].label
         if why := incomparable(ratio):
             yield f"{experiment.label}: epoch time not comparable with {base}: {why}"
-        if not ratio.in_turns:
+        if not ratio.interleaved:
             later.setdefault(base, []).append(experiment.label)
     for base, labels in later.items():
         yield (

@@ -5,8 +5,8 @@ from math import ceil
 
 from bnbench.evidence import health
 from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
+from bnbench.evidence.deciding import next_seeds
 from bnbench.evidence.experiment import Experiment
-from bnbench.evidence.settling import next_seeds
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
 from bnbench.experiments.sweep import short_key
 from bnbench.show.advice import IN_WORDS, Advice
@@ -24,7 +24,7 @@ def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
         label = comparison.baseline.label
         alone = f"{label} is alone under this protocol: there is nothing to hold it against."
         return [alone, *_health(comparison, advice)]
-    placements = comparison.placements
+    placements = comparison.placement_contrasts
     said = [_placement(comparison, c, advice, len(placements) > 1) for c in placements]
     return [
         *_smoke(comparison),
@@ -204,8 +204,8 @@ def _size(
     """Return the difference with its interval, from the other side with ``minus``."""
     result, metric = contrast.result, comparison.question.measure
     mean, interval = result.mean_difference, result.interval
-    if result.telling:
-        mean, interval = result.telling.mean, result.telling.interval
+    if result.deciding_look:
+        mean, interval = result.deciding_look.mean, result.deciding_look.interval
     if mean is None:
         return "unknown"
     scale = -metric.scale if minus else metric.scale
@@ -221,19 +221,19 @@ def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
     said = f", decided at {result.decided_at} seeds"
     if mixed := [e.label for e in (contrast.experiment, contrast.baseline) if e.mixed]:
         return f"{said}, on means over runs of which some did not learn ({listed(mixed)})"
-    if result.opposed:
+    if result.contradicted_by_last_look:
         return f"{said}, though the {result.looks[-1].seeds} seeds looked at now point elsewhere"
     new = f"new {examples(comparison.config.data)}"
     match contrast.new_images.holds if contrast.new_images else None:
         case True:
             return f"{said}; holds for {new}"
         case False:
-            return f"{said}; open for {new}{_hopeless(comparison, contrast)}"
+            return f"{said}; open for {new}{_undecidable(comparison, contrast)}"
         case _:
             return said
 
 
-def _hopeless(comparison: Comparison, contrast: ExperimentContrast) -> str:
+def _undecidable(comparison: Comparison, contrast: ExperimentContrast) -> str:
     """Say where no number of seeds would make it hold on these test rows."""
     images, mean = contrast.new_images, abs(contrast.result.mean_difference or 0.0)
     if images is None or not mean:
@@ -280,7 +280,7 @@ def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
     """
     going_on = next_seeds([comparison])
     by_itself = {contrast.experiment.identity, contrast.baseline.identity} <= going_on.keys()
-    apart = comparison.tuning.apart if comparison.tuning else 0
+    apart = comparison.tuning_seeds
     seeds = apart + (contrast.result.next_look or 0)
     how = advice.more_seeds if by_itself else advice.seeds(seeds)
     return f": {how}" if how else ""
@@ -344,7 +344,7 @@ def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
         yield (
             "Every experiment stands here with the values that did best on the validation data"
             f"{_seeds_of_choice(comparison.tuning)}; the test data had no part in that choice"
-            f"{', nor these seeds in the comparison' if comparison.tuning.apart else ''}."
+            f"{', nor these seeds in the comparison' if comparison.tuning.tuning_seeds else ''}."
         )
     pairs = len(comparison.experiments) * (len(comparison.experiments) - 1) // 2
     if len(comparison.contrasts) < pairs:

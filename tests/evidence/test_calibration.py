@@ -13,7 +13,7 @@ import pytest
 
 from bnbench.evidence import stats
 from bnbench.evidence.levels import ALPHA, nominal_levels
-from bnbench.evidence.verdicts import Evidence, Pairs, Standing, judge, replay
+from bnbench.evidence.verdicts import Evidence, Pairs, SequentialDecision, judge, replay
 from bnbench.experiments.config import PlanConfig
 
 STUDIES = 2_000
@@ -81,14 +81,14 @@ def studied(
     return [Study(*arrays) for arrays in zip(signs, p_difference, p_equivalence, strict=True)]
 
 
-def standings(study: Study, looks: tuple[int, ...] = PLAN.looks) -> list[Standing]:
+def decisions(study: Study, looks: tuple[int, ...] = PLAN.looks) -> list[SequentialDecision]:
     """Let all looks take place."""
     return replay(looks, [len(looks)] * len(study.signs), study.evidence)
 
 
 def share_saying(verdicts: set[str], studies: Iterable[Study]) -> float:
     """Return the share of studies in which any contrast has one of these verdicts."""
-    said = [{standing.verdict for standing in standings(study)} for study in studies]
+    said = [{decision.verdict for decision in decisions(study)} for study in studies]
     return sum(bool(found & verdicts) for found in said) / STUDIES
 
 
@@ -135,7 +135,7 @@ def course(true: float) -> tuple[float, float]:
     One contrast with a deviation of 0.4 points, looked at up to 60 seeds.
     """
     looks = LONG.looks
-    ends = [standings(study, looks)[0] for study in studied(simulated(0.4, 1, true, LONG), looks)]
+    ends = [decisions(study, looks)[0] for study in studied(simulated(0.4, 1, true, LONG), looks)]
     better = sum(end.verdict == "better" for end in ends) / STUDIES
     seeds = [looks[-1 if end.look is None else end.look] for end in ends]
     return better, sum(seeds) / STUDIES
@@ -199,9 +199,9 @@ def test_the_simulated_path_is_the_one_that_compare_takes(deviation, true):
         nothing = dict.fromkeys(range(PLAN.most), 0.0)
         pairs = [Pairs(tuple(nothing), dict(enumerate(row.tolist())), nothing) for row in family]
         judged = judge(pairs, PLAN.looks, MARGIN)
-        for contrast, standing, row in zip(judged, standings(study), family, strict=True):
-            assert contrast.verdict == (standing.verdict or "inconclusive")
-            decided_at = PLAN.looks[standing.look] if standing.verdict else None
+        for contrast, decision, row in zip(judged, decisions(study), family, strict=True):
+            assert contrast.verdict == (decision.verdict or "undecided")
+            decided_at = PLAN.looks[decision.look] if decision.verdict else None
             assert contrast.decided_at == decided_at
             for look, level in zip(contrast.looks, levels, strict=True):
                 expected = stats.mean_interval(row[: look.seeds], level)

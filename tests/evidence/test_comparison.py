@@ -3,11 +3,8 @@
 import pytest
 
 from bnbench.errors import InputError
-from bnbench.evidence.comparison import (
-    Comparison,
-    ExperimentContrast,
-    resolvable_difference,
-)
+from bnbench.evidence.compare import resolvable_difference
+from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.show.remarks import confound, incomparable, reason, remarks
 from tests.conftest import compare, record, records
@@ -100,14 +97,14 @@ def test_people_are_told_after_minus_before() -> None:
     """Unless one of them is the baseline; all that has a side is exchanged with them."""
     made = records(post_act=shifted(0.01), pre_act=[*TEN[:9], None], no_bn=TEN)
     (found,) = compare(made)
-    (before, *_), (after, *_) = found.contrasts, found.told
+    (before, *_), (after, *_) = found.contrasts, found.contrasts
     assert (names(before), names(after)) == (("pre_act", "post_act"), ("post_act", "pre_act"))
     assert after.result.mean_difference == pytest.approx(0.01)
     assert after.result.diverged == (0, 1)
     assert (after.result.wins, after.result.losses) == (10, 0)
     assert (before.result.verdict, after.result.verdict) == ("worse", "better")
     assert after.result.interval == tuple(-end for end in reversed(before.result.interval))
-    assert compare(made, baseline="post_act")[0].told[0].experiment.label == "pre_act"
+    assert compare(made, baseline="post_act")[0].contrasts[0].experiment.label == "pre_act"
 
 
 def test_the_plan_is_that_of_the_newest_run() -> None:
@@ -144,7 +141,7 @@ def test_why_there_is_no_verdict_is_said() -> None:
         "9 pairs; verdicts begin at 10 seeds, which waits for seed 4"
     )
     (found,) = compare(records(no_bn=TEN, pre_act=[None, None, *shifted(0.01)[2:]]))
-    assert found.contrasts[0].result.verdict == "inconclusive"
+    assert found.contrasts[0].result.verdict == "undecided"
     assert "pre_act diverged more often (2 runs, the other 0)" in (
         reason(found, found.contrasts[0]) or ""
     )
@@ -219,10 +216,10 @@ def test_epoch_times_that_were_not_taken_in_turns_are_remarked() -> None:
         for seed in range(2)
     ]
     (found,) = compare(records(no_bn=TEN[:2]) + later)
-    assert not ratio_of(found, "pre_act").in_turns
+    assert not ratio_of(found, "pre_act").interleaved
     assert "pre_act: not run in turns with no_bn" in "\n".join(remarks(found))
     (found,) = compare(records(no_bn=TEN[:2], pre_act=TEN[:2]))
-    assert ratio_of(found, "pre_act").in_turns
+    assert ratio_of(found, "pre_act").interleaved
 
 
 def test_one_name_with_two_configs_is_told_apart() -> None:

@@ -19,7 +19,7 @@ SAMPLE = [
 
 @pytest.mark.slow
 def test_a_config_against_itself_is_no_better_and_no_worse(keras: object) -> None:
-    """One config under two names, disjoint seeds paired in order: equivalent or inconclusive."""
+    """One config under two names, disjoint seeds paired in order: equivalent or undecided."""
     from bnbench.training.program import DeviceData, TrainingProgram
 
     records = []
@@ -34,7 +34,7 @@ def test_a_config_against_itself_is_no_better_and_no_worse(keras: object) -> Non
     assert contrast.result.pairs == 10
     assert contrast.result.std_difference > 0
     assert contrast.differs_in == ()
-    assert contrast.result.verdict in {"equivalent", "inconclusive"}
+    assert contrast.result.verdict in {"equivalent", "undecided"}
 
 
 @pytest.mark.endurance

@@ -154,7 +154,7 @@ def test_one_seed_or_one_row_tells_nothing_of_others(shape):
         (0.0, "worse", False),
         (0.0, "equivalent", True),
         (0.02, "equivalent", False),
-        (0.02, "inconclusive", None),
+        (0.02, "undecided", None),
         (0.02, None, None),
     ],
 )

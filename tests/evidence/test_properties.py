@@ -171,7 +171,10 @@ def test_swapping_the_experiments_flips_sign_and_verdict(rows):
     one, other = judged(rows), judged(rows, swap=True)
     assert other.verdict == SWAPPED.get(one.verdict, one.verdict)
     assert (other.p_value, other.below_margin) == (one.p_value, one.below_margin)
-    assert (other.decided_at, other.opposed) == (one.decided_at, one.opposed)
+    assert (other.decided_at, other.contradicted_by_last_look) == (
+        one.decided_at,
+        one.contradicted_by_last_look,
+    )
     assert (other.seeds_needed, other.missing) == (one.seeds_needed, one.missing)
     assert (other.wins, other.ties, other.losses) == (one.losses, one.ties, one.wins)
     if rows:

@@ -15,7 +15,7 @@ from bnbench.evidence.verdicts import (
     Contrast,
     Evidence,
     Pairs,
-    Standing,
+    SequentialDecision,
     judge,
     negated,
     replay,
@@ -62,7 +62,7 @@ def test_the_first_look_that_decides_gives_the_verdict():
 def test_a_verdict_may_fall_at_a_later_look():
     """Ten undecided pairs and five clear ones are better at 15, not at 10."""
     gains = [*(0.4 + 0.5 * UNIT), *CLEAR[:5]]
-    assert (judged(gains[:10]).verdict, judged(gains[:10]).decided_at) == ("inconclusive", None)
+    assert (judged(gains[:10]).verdict, judged(gains[:10]).decided_at) == ("undecided", None)
     assert (judged(gains).verdict, judged(gains).decided_at) == ("better", 15)
 
 
@@ -74,7 +74,7 @@ def test_equal_accuracies_are_equivalent_at_the_first_look():
     assert (contrast.mean_difference, contrast.std_difference) == (0.0, 0.0)
     assert contrast.interval == (0.0, 0.0)
     assert (contrast.ties, contrast.probability_of_improvement) == (10, 0.5)
-    assert (contrast.below_margin, contrast.opposed) == (False, False)
+    assert (contrast.below_margin, contrast.contradicted_by_last_look) == (False, False)
 
 
 def test_before_the_first_look_there_is_an_estimate_and_no_verdict():
@@ -137,15 +137,23 @@ def test_a_hole_keeps_the_look_waiting():
 
 
 def test_later_seeds_that_point_elsewhere_are_marked():
-    """The verdict stays, its look too; the estimate is of the last look, and `opposed`."""
+    """The verdict stays, its look too; the estimate is of the last look, and it is marked."""
     for first, later, verdict in (
         (CLEAR, -CLEAR, "better"),
         (-CLEAR, CLEAR, "worse"),
         (SAME, CLEAR, "equivalent"),
     ):
         before, after = judged(first[:10]), judged([*first[:10], *later[:20]])
-        assert (before.verdict, before.decided_at, before.opposed) == (verdict, 10, False)
-        assert (after.verdict, after.decided_at, after.opposed) == (verdict, 10, True)
+        assert (before.verdict, before.decided_at, before.contradicted_by_last_look) == (
+            verdict,
+            10,
+            False,
+        )
+        assert (after.verdict, after.decided_at, after.contradicted_by_last_look) == (
+            verdict,
+            10,
+            True,
+        )
         assert after.p_value == before.p_value
         assert (after.pairs, after.interval) == (30, after.looks[-1].interval)
 
@@ -157,7 +165,7 @@ def test_seeds_beyond_the_plans_end_are_counted_and_change_nothing():
         assert (forty.unused, more.unused) == (0, 5)
         assert dataclasses.replace(more, unused=0) == forty
         assert (more.next_look, more.missing, more.seeds_needed) == (None, (), None)
-    assert judged(OPEN[:40]).verdict == "inconclusive"
+    assert judged(OPEN[:40]).verdict == "undecided"
 
 
 def test_the_seeds_come_in_the_order_of_the_plan():
@@ -214,13 +222,13 @@ def test_a_diverged_side_loses_its_pairs():
 @pytest.mark.parametrize(
     ("gains", "ours", "theirs", "verdict"),
     [
-        (CLEAR, 1, 0, "inconclusive"),
+        (CLEAR, 1, 0, "undecided"),
         (CLEAR, 0, 1, "better"),
         (CLEAR, 1, 1, "better"),
         (-CLEAR, 1, 0, "worse"),
-        (-CLEAR, 0, 1, "inconclusive"),
-        (SAME, 1, 0, "inconclusive"),
-        (SAME, 0, 1, "inconclusive"),
+        (-CLEAR, 0, 1, "undecided"),
+        (SAME, 1, 0, "undecided"),
+        (SAME, 0, 1, "undecided"),
         (SAME, 1, 1, "equivalent"),
     ],
 )
@@ -237,7 +245,7 @@ def test_the_side_that_diverged_more_often_is_never_better_nor_equivalent(
 def test_where_all_diverged_a_look_has_nothing_to_test():
     """It takes place and says nothing, without an error."""
     contrast = judged(dict.fromkeys(range(10)))
-    assert (contrast.verdict, contrast.pairs, contrast.losses) == ("inconclusive", 0, 10)
+    assert (contrast.verdict, contrast.pairs, contrast.losses) == ("undecided", 0, 10)
     assert (contrast.mean_difference, contrast.interval, contrast.p_value) == (None, None, None)
     assert (contrast.seeds_needed, contrast.next_look) == (None, 15)
 
@@ -245,7 +253,7 @@ def test_where_all_diverged_a_look_has_nothing_to_test():
 # families
 
 
-def replayed(*p_values: Iterable[float], sides: int = 2) -> list[Standing]:
+def replayed(*p_values: Iterable[float], sides: int = 2) -> list[SequentialDecision]:
     """Replay looks at which contrasts have these p of a difference, or of equivalence."""
     rows = [list(row) for row in p_values]
 
@@ -268,12 +276,12 @@ def test_a_look_goes_through_holms_steps(sides, verdict):
     needed = [level(0, left, sides) for left in (3, 2, 1)]
     assert needed[0] < needed[1] < needed[2]
     passed = replayed([needed[1]], [needed[2]], [needed[0]], sides=sides)
-    assert [standing.verdict for standing in passed] == [verdict] * 3
+    assert [decision.verdict for decision in passed] == [verdict] * 3
     above = [p * 1.0001 for p in needed]
     failed = replayed([above[1]], [needed[2]], [needed[0]], sides=sides)
-    assert [standing.verdict for standing in failed] == [None, None, verdict]
+    assert [decision.verdict for decision in failed] == [None, None, verdict]
     none = replayed([needed[1]], [needed[2]], [above[0]], sides=sides)
-    assert [standing.verdict for standing in none] == [None, None, None]
+    assert [decision.verdict for decision in none] == [None, None, None]
 
 
 def test_p_holm_and_what_is_required_are_those_of_the_step():
@@ -308,8 +316,8 @@ def test_the_two_questions_have_a_family_each():
 
 def test_a_difference_comes_before_equivalence():
     """What is certainly different, if only by little, is better or worse."""
-    (standing,) = replay(LOOKS, [1], lambda contrast, look: Evidence(-1, 1e-4, 1e-4))
-    assert standing.verdict == "worse"
+    (decision,) = replay(LOOKS, [1], lambda contrast, look: Evidence(-1, 1e-4, 1e-4))
+    assert decision.verdict == "worse"
 
 
 RANKS = np.array([1, 2, -3, 4, 5, 6, 7, 8, 9, 10]) / 10
@@ -326,7 +334,7 @@ def test_a_verdict_that_hangs_on_seeds_of_another_contrast_waits():
     for gains in (RANKS, [*RANKS, *CLEAR[:20]]):
         waiting, absent = judge([pairs(gains), pairs([])], LOOKS, MARGIN)
         assert (waiting.waits, absent.waits) == (True, False)
-        assert (waiting.verdict, waiting.decided_at) == ("inconclusive", None)
+        assert (waiting.verdict, waiting.decided_at) == ("undecided", None)
         assert (waiting.p_value, waiting.p_holm) == (RANKS_P, 2 * RANKS_P)
         assert waiting.p_required == level(0, 2)
         assert (absent.verdict, absent.next_look) == (None, 10)
@@ -441,4 +449,4 @@ def test_a_few_far_seeds_decide_nothing():
     assert stats.sign_flip_p_value(gains) < 0.0125
     contrast = judged(gains)
     assert contrast.interval[0] < 0 < contrast.interval[1]
-    assert contrast.verdict == "inconclusive"
+    assert contrast.verdict == "undecided"

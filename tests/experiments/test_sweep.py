@@ -12,7 +12,7 @@ from bnbench.experiments.sweep import (
     short_key,
     swept_values,
     typed_name,
-    unplaced,
+    without_placement,
 )
 from tests.conftest import CONFIGS
 
@@ -157,7 +157,7 @@ def test_networks_that_differ_in_the_placement_alone_share_the_rest_of_their_lab
     """Where the placement was not swept the label has none to leave out."""
     placements = "model.batch_norm.placement=none,after_activation"
     found = load_experiments(PRE_ACT, ["model.activation=elu,relu", placements])
-    shared = [unplaced(label(config), config) for config in found]
+    shared = [without_placement(label(config), config) for config in found]
     assert shared == ["pre_act · elu"] * 2 + ["pre_act · relu"] * 2
     (alone,) = load_experiments(PRE_ACT)
-    assert unplaced(label(alone), alone) == "pre_act"
+    assert without_placement(label(alone), alone) == "pre_act"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.evidence import comparison
+from bnbench.evidence import compare
 from bnbench.evidence.store import RecordStore
 from tests.faults.conftest import assert_comparable, untimed, untimed_records
 from tests.forge import Forge
@@ -55,7 +55,7 @@ def test_comparing_a_thousand_times_during_a_run(
         records, warnings = store.read_all()
         assert warnings == []
         assert [untimed(record.to_json()) for record in records] == expected
-        (compared,) = comparison.compare(records)
+        (compared,) = compare.compare(records)
         assert len(compared.experiments[0].values) == 8
         replaced.add(json.dumps([record.duration_seconds for record in records]))
         if running.ended:

@@ -12,8 +12,8 @@ import pytest
 from bnbench.api import Study
 from bnbench.cli import checks, options
 from bnbench.errors import CheckFailed
-from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import RunFailed
+from bnbench.training.trial import Trial
 from tests.conftest import ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable
 from tests.forge import FAST, Forge

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from bnbench import api
+from bnbench.campaign import agenda
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.evidence.records import RunRecord
@@ -27,7 +28,7 @@ from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
 from bnbench.show import formats, plots
 from bnbench.training import TRAINING_VERSION
-from bnbench.training.agenda import agenda, interleave
+from tests.conftest import trials_of
 from tests.faults.stores import STORES
 from tests.faults.stores.driving import Done, drive
 from tests.faults.stores.shelf import Content, Shelf, home_of, runs_of, shifted
@@ -475,10 +476,10 @@ def test_what_a_run_would_make(shelf: Shelf) -> None:
         store = RecordStore(shelf.folder)
         if len(states) > 1:
             with pytest.raises(InputError, match="made on other data"):
-                agenda(interleave(datasets), datasets, store)
+                agenda(trials_of(*datasets), datasets, store)
         elif config.name == shelf.blocked:
             with pytest.raises(EnvironmentFault, match="cannot be written"):
-                agenda(interleave(datasets), datasets, store)
+                agenda(trials_of(*datasets), datasets, store)
         else:
             assert_sorted_out(config, recorded, datasets, store)
 
@@ -494,7 +495,7 @@ def assert_sorted_out(
     datasets: dict[Config, Dataset],
     store: RecordStore,
 ) -> None:
-    found = agenda(interleave(datasets), datasets, store)
+    found = agenda(trials_of(*datasets), datasets, store)
     assert_harmless("".join(found.warnings))
     current = {s for s, c in recorded.items() if c["training_version"] == TRAINING_VERSION}
     assert {record.seed for record in found.recorded} == current

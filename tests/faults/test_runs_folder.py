@@ -26,7 +26,7 @@ from bnbench.__main__ import main
 from bnbench.datasets import dataset
 from bnbench.evidence import tuning
 from bnbench.show import progress, sentences, terminal
-from bnbench.training import agenda
+from bnbench import campaign
 if AS_ORDINARY_USER and os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

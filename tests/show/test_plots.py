@@ -184,8 +184,8 @@ def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) 
     drawn = plots.figure(seven, ["differences"])
     (axes,) = axes_of(drawn)
     points, thick, thin = marks(axes)
-    assert len(points) == len(thick) == len(thin) == len(seven.told) == 21
-    for contrast, point, seeds, images in zip(seven.told, points, thick, thin, strict=True):
+    assert len(points) == len(thick) == len(thin) == len(seven.contrasts) == 21
+    for contrast, point, seeds, images in zip(seven.contrasts, points, thick, thin, strict=True):
         found = contrast.result
         assert point.get_label() == contrast.experiment.label
         assert point.get_xdata()[0] == pytest.approx(100 * found.mean_difference)
@@ -195,9 +195,9 @@ def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) 
     (band,) = axes.patches
     assert (band.get_x(), band.get_width()) == pytest.approx((-0.3, 0.6))
     words = said(drawn)
-    for verdict in {c.result.verdict for c in seven.told}:
+    for verdict in {c.result.verdict for c in seven.contrasts}:
         shown = [word for word in words if word.startswith(verdict)]
-        assert len(shown) == sum(c.result.verdict == verdict for c in seven.told)
+        assert len(shown) == sum(c.result.verdict == verdict for c in seven.contrasts)
     assert any("thick: for new seeds on these images; thin: for new images too" in w for w in words)
 
 
@@ -254,7 +254,7 @@ def test_a_verdict_says_what_it_hangs_on() -> None:
     close = [record("pre_act", seed, 0.88 + gain) for seed, gain in enumerate(gains)]
     late = [record("controls/input_bn", seed, 0.88) for seed in range(3)]
     drawn = plots.figure(compare([*plain, *close, *late])[0], ["looks"])
-    assert {"inconclusive, waits for others", "first look at 10"} <= set(said(drawn))
+    assert {"undecided, waits for others", "first look at 10"} <= set(said(drawn))
 
 
 def test_each_look_is_drawn_where_it_was() -> None:
@@ -286,7 +286,7 @@ def test_looks_of_all_contrasts_have_panels_two_by_two(seven: Comparison) -> Non
     assert len(panels) == len(seven.contrasts) == 21
     assert len({round(axes.get_position().x0, 3) for axes in panels}) == 2
     names = [" ".join(axes.get_title(loc="left").split()) for axes in panels]
-    assert names == [f"{c.experiment.label} against {c.baseline.label}" for c in seven.told]
+    assert names == [f"{c.experiment.label} against {c.baseline.label}" for c in seven.contrasts]
 
 
 def test_many_looks_have_a_tick_each_and_numbers_for_some() -> None:
@@ -557,8 +557,8 @@ def cases() -> dict[str, list[RunRecord]]:
             record(name, seed) for name in ("no_bn", "pre_act") for seed in range(10)
         ],
         "no noise": [record(name, seed) for name in ("no_bn", "pre_act") for seed in range(7)],
-        "runs of unlike lengths": [run("no_bn", 0, epochs=4), run("no_bn", 1, epochs=2)],
-        "unlike machines": [run("no_bn", 0), run("pre_act", 0, processor="Another")],
+        "runs of different lengths": [run("no_bn", 0, epochs=4), run("no_bn", 1, epochs=2)],
+        "different machines": [run("no_bn", 0), run("pre_act", 0, processor="Another")],
         "no parameters but kernels": of("no_bn", overrides=["model.use_bias=false"]),
     }
 
@@ -692,14 +692,14 @@ def test_the_alternative_texts_have_the_numbers() -> None:
     )
     assert differences == (
         "Differences in test accuracy in percentage points ± half the interval for new seeds. "
-        "The margin is ±0.3. pre_act against no_bn: +1.00 ± 0.00, inconclusive, "
+        "The margin is ±0.3. pre_act against no_bn: +1.00 ± 0.00, undecided, "
         "next 15; for new images from +0.77 to +1.23; "
         "not a clean comparison: also differs in model.batch_norm.input."
     )
     assert looks == (
         "Differences in test accuracy in percentage points ± half the interval at each look. "
         "The plan ends at 40 seeds; the margin is ±0.3. pre_act against no_bn: "
-        "inconclusive, next 15; at 10 seeds +1.00 ± 0.00."
+        "undecided, next 15; at 10 seeds +1.00 ± 0.00."
     )
     assert "pre_act: total 270,946, trainable 268,578, non-trainable 2,368, kernel" in parameters
 

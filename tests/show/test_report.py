@@ -299,10 +299,10 @@ def test_the_same_records_give_the_same_bytes(page: str, runs: Callable[..., Pat
     assert report.to_html(compare(made(), all_pairs=True), [WARNING]) == page
     folder = runs(*made())
     program = (
-        "import sys; from pathlib import Path; from bnbench.evidence import comparison, store;"
+        "import sys; from pathlib import Path; from bnbench.evidence import compare, store;"
         "from bnbench.show import report;"
         "found, _ = store.RecordStore(Path(sys.argv[1])).read_all();"
-        "sys.stdout.buffer.write(report.to_html(comparison.compare(found)).encode())"
+        "sys.stdout.buffer.write(report.to_html(compare.compare(found)).encode())"
     )
     pages = {
         subprocess.run(

@@ -77,7 +77,7 @@ Results (± half the 95 % interval, for differences over all looks)
  experiment   placement                     [%]   seeds           [pp]   verdict                 new images          [s]           [95 % CI]
  ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
  no_bn        none                 88.10 ± 0.09      10              –   baseline                –                  1.00                   –
- post_act     after_activation     88.10 ± 0.33      10   +0.00 ± 0.41   inconclusive, next 15   –                  1.30   1.30 [1.30, 1.30]
+ post_act     after_activation     88.10 ± 0.33      10   +0.00 ± 0.41   undecided, next 15   –                  1.30   1.30 [1.30, 1.30]
  pre_act      before_activation    89.10 ± 0.09      10   +1.00 ± 0.00   better at 10            holds              1.30   1.30 [1.30, 1.30]"""
     )
 
@@ -95,7 +95,7 @@ Results (± half the 95 % interval, for differences over all looks)
  no_bn                88.10 ± 0.09                       –                1.00
  none                           10                baseline                   –
  post_act             88.10 ± 0.33            +0.00 ± 0.41                1.30
- after_activation               10   inconclusive, next 15   1.30 [1.30, 1.30]
+ after_activation               10   undecided, next 15   1.30 [1.30, 1.30]
  pre_act              89.10 ± 0.09            +1.00 ± 0.00                1.30
  before_activation              10            better at 10   1.30 [1.30, 1.30]
 No room for: new images."""
@@ -116,7 +116,7 @@ looks)
  no_bn                88.10 ± 0.09                       –
  none                           10                baseline
  post_act             88.10 ± 0.33            +0.00 ± 0.41
- after_activation               10   inconclusive, next 15
+ after_activation               10   undecided, next 15
  pre_act              89.10 ± 0.09            +1.00 ± 0.00
  before_activation              10            better at 10
 No room for: new images, epoch time, ratio."""
@@ -127,9 +127,9 @@ def test_what_keeps_a_verdict_open_takes_a_line_where_room_is_short() -> None:
     """It stands in brackets behind the verdict, and below it at 60 columns."""
     apart = [value + 0.004 + (-1) ** index * 0.002 for index, value in enumerate(TEN)]
     (found,) = compare(records(no_bn=TEN, pre_act=[*apart[:9], None]))
-    assert "inconclusive, next 15 (1 and 0 diverged)" in shown(grids.contrasts(found), 200)
+    assert "undecided, next 15 (1 and 0 diverged)" in shown(grids.contrasts(found), 200)
     narrow = shown(grids.contrasts(found), 60)
-    assert "+0.42 ± 0.23   inconclusive, next 15\n no_bn" in narrow
+    assert "+0.42 ± 0.23   undecided, next 15\n no_bn" in narrow
     assert "(1 and 0 diverged)\n" in narrow
 
 

@@ -56,8 +56,8 @@ _PLOTS: dict[str, _Plot] = {
 }
 KINDS = tuple(_PLOTS)
 _NEEDS: dict[str, Callable[[Comparison], object]] = {  # without which a kind has nothing to draw
-    "differences": lambda comparison: comparison.told,
-    "looks": lambda comparison: comparison.told,
+    "differences": lambda comparison: comparison.contrasts,
+    "looks": lambda comparison: comparison.contrasts,
     "tuning": lambda comparison: comparison.tuning,
 }
 

@@ -73,8 +73,8 @@ def _pair_height(width: float) -> float:
 
 
 def _time_label(comparison: Comparison, width: float) -> str:
-    unlike = any(ratio.unlike for ratio in comparison.ratios.values())
-    label = "training time [s]" + " (measured under unlike conditions)" * unlike
+    mismatch = any(ratio.mismatch for ratio in comparison.ratios.values())
+    label = "training time [s]" + " (measured under different conditions)" * mismatch
     return layout.wrapped(label, width - _LEFT - _RIGHT)
 
 

@@ -32,7 +32,7 @@ class _Row(NamedTuple):
 
 def draw(part: SubFigure, comparison: Comparison) -> None:
     """Draw a row for each contrast, with its numbers and verdict at the right."""
-    if not comparison.told:
+    if not comparison.contrasts:
         layout.write_notes(part, [_ALONE])
         return
     width = layout.width_of(part)
@@ -137,7 +137,7 @@ def _write_table(axes: Axes, at: Array, rows: Sequence[_Row]) -> None:
 
 def _notes(comparison: Comparison) -> list[str]:
     """Return what the reader must know of the marks that are drawn."""
-    held, shown = comparison.told, examples(comparison.config.data)
+    held, shown = comparison.contrasts, examples(comparison.config.data)
     marks = [f"grey: margin of ±{comparison.margin:g}"]
     if any(contrast.result.interval for contrast in held):
         marks.append(f"thick: for new seeds on these {shown}")
@@ -151,7 +151,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def height(comparison: Comparison, width: float) -> float:
     """Return the height of the plot with all rows, in inches."""
-    if not comparison.told:
+    if not comparison.contrasts:
         return layout.bare_height(_ALONE, width)
     notes = layout.noted(_notes(comparison), width)
     return _rows_height(_contrast_rows(comparison, width), width) + 0.5 + layout.LINE * len(notes)
@@ -168,9 +168,9 @@ def _contrast_rows(comparison: Comparison, width: float) -> list[_Row]:
     In a narrow plot there are no headings: each contrast has its whole name.
     """
     if layout.narrow(width):
-        return [_Row(named(contrast), contrast) for contrast in comparison.told]
+        return [_Row(named(contrast), contrast) for contrast in comparison.contrasts]
     rows = []
-    for heading, contrasts in groupby(comparison.told, _heading):
+    for heading, contrasts in groupby(comparison.contrasts, _heading):
         rows.append(_Row(heading))
         for contrast in contrasts:
             alone = contrast.family == "placement"
@@ -191,13 +191,13 @@ def _heading(contrast: ExperimentContrast) -> str:
 
 def words(comparison: Comparison) -> str:
     """Return each contrast with its difference, its verdict and what else differs."""
-    if not comparison.told:
+    if not comparison.contrasts:
         return _ALONE
     said = [
         f"Differences in {_measured(comparison)} in percentage points ± half the interval for new "
         f"seeds. The margin is ±{comparison.margin:g}."
     ]
-    for contrast in comparison.told:
+    for contrast in comparison.contrasts:
         remark = "" if contrast.clean else f"; {confound(contrast)}"
         difference = f"{grids.difference(contrast)}, {grids.verdict(contrast)}"
         said.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")

@@ -35,7 +35,7 @@ def draw(part: SubFigure, comparison: Comparison) -> None:
         _write_above(axes, comparison, contrast, _name_width(width))
         if left == _LEFT:
             axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
-        if contrast in comparison.told[-columns:]:  # no panel is below it
+        if contrast in comparison.contrasts[-columns:]:  # no panel is below it
             axes.set_xlabel("seeds")
     layout.write_notes(part, [_note(comparison)])
 
@@ -91,7 +91,7 @@ def _write_above(
 
 def _note(comparison: Comparison) -> str:
     """Return what the marks that are drawn mean."""
-    results = [contrast.result for contrast in comparison.told]
+    results = [contrast.result for contrast in comparison.contrasts]
     marks = [f"grey: margin of ±{comparison.margin:g}"]
     if any(result.decided for result in results):
         marks.append("dashed: the look that decided")
@@ -104,7 +104,7 @@ def _places(
     comparison: Comparison, whole: float
 ) -> Iterator[tuple[ExperimentContrast, float, float]]:
     """Yield each contrast with how far from the left and from the top its panel stands."""
-    held, columns, width = comparison.told, *_grid(comparison, whole)
+    held, columns, width = comparison.contrasts, *_grid(comparison, whole)
     top = 0.0
     for start in range(0, len(held), columns):
         row = held[start : start + columns]
@@ -116,7 +116,7 @@ def _places(
 
 def _grid(comparison: Comparison, whole: float) -> tuple[int, float]:
     """Return how many panels stand side by side, and how wide each is."""
-    columns = 1 if layout.narrow(whole) else min(2, len(comparison.told))
+    columns = 1 if layout.narrow(whole) else min(2, len(comparison.contrasts))
     return columns, (whole - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
 
 
@@ -148,7 +148,7 @@ def words(comparison: Comparison) -> str:
         f"Differences in {measured} in percentage points ± half the interval at each look. "
         f"The plan ends at {count(plan.most, 'seed')}; the margin is ±{comparison.margin:g}."
     ]
-    for contrast in comparison.told:
+    for contrast in comparison.contrasts:
         scale = contrast.experiment.metric.scale
         course = "".join(f"; at {_seen(look, scale)}" for look in contrast.result.looks)
         said.append(f"{named(contrast)}: {verdict(contrast)}{course}.")
@@ -163,9 +163,9 @@ def _seen(look: Look, scale: float) -> str:
 
 def _nothing_seen(comparison: Comparison) -> str:
     """Return why there is nothing to draw, or nothing."""
-    if not comparison.told:
+    if not comparison.contrasts:
         return "There is nothing to hold the one experiment against, so there are no looks."
-    if not any(contrast.result.looks for contrast in comparison.told):
+    if not any(contrast.result.looks for contrast in comparison.contrasts):
         first = count(comparison.plan.first, "seed")
         return f"There has been no look yet: the first is at {first} of both sides."
     return ""

@@ -16,7 +16,7 @@ from bnbench.evidence.comparison import PLACEMENT, Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import Candidates, Tuning
 from bnbench.experiments.config import Placement
-from bnbench.experiments.sweep import order_of_values, short_key, unplaced
+from bnbench.experiments.sweep import order_of_values, short_key, without_placement
 from bnbench.show.grids import setting_value
 from bnbench.show.plots import layout
 from bnbench.show.plots.style import Style
@@ -108,14 +108,14 @@ class _Sheet:
         return self.names + (widest + _BETWEEN if widest else 0.0)
 
     @cached_property
-    def told(self) -> list[str]:
+    def cell_texts(self) -> list[str]:
         """What stands in the cells."""
         return [_told(experiment) for row in self.rows for _, experiment in _judged(row.candidates)]
 
     @cached_property
     def tiers(self) -> list[list[_Values]]:
         """The columns that stand side by side, evenly shared out."""
-        words = {word for text in self.told for word in text.split()}
+        words = {word for text in self.cell_texts for word in text.split()}
         needed = max(layout.text_width(word, "bold") for word in words) + 2 * _AROUND
         number = -(-len(self.columns) // max(1, int(self._room / needed)))
         each = -(-len(self.columns) // number)
@@ -192,7 +192,7 @@ class _Sheet:
 
 def _row(one: Candidates) -> _Row:
     config = one.best.config
-    shared = unplaced(one.name, config)
+    shared = without_placement(one.name, config)
     placement = config.model.batch_norm.placement.removesuffix("_activation")
     return _Row(shared, "" if shared == one.name else placement, one)
 
@@ -201,7 +201,7 @@ def _position(one: Candidates) -> tuple[Any, ...]:
     config = one.best.config
     own = [key for key in config.swept if key.startswith("model.") and key != PLACEMENT]
     placement = get_args(Placement).index(config.model.batch_norm.placement)
-    return config.name, order_of_values(config, own), unplaced(one.name, config), placement
+    return config.name, order_of_values(config, own), without_placement(one.name, config), placement
 
 
 def _judged(one: Candidates) -> Iterator[tuple[_Values, Experiment]]:
@@ -331,12 +331,12 @@ def _measured(sheet: _Sheet) -> str:
 def _notes(sheet: _Sheet) -> list[str]:
     """Return what the marks that are drawn mean."""
     marks = ["framed: chosen"]
-    if partial := [text.split()[1] for text in sheet.told if "(" in text]:
+    if partial := [text.split()[1] for text in sheet.cell_texts if "(" in text]:
         some = partial[0].strip("()").replace("/", " of ")
         marks.append(f"{partial[0]}: the mean of the {some} runs that did not diverge")
-    if _DIVERGED in sheet.told:
+    if _DIVERGED in sheet.cell_texts:
         marks.append(f"{_DIVERGED}, hatched: all runs diverged")
-    if len(sheet.told) < len(sheet.rows) * len(sheet.columns):
+    if len(sheet.cell_texts) < len(sheet.rows) * len(sheet.columns):
         marks.append("no cell: not tried")
     scale = []
     if sheet.shades and sheet.shades.below:

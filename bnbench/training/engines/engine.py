@@ -7,7 +7,7 @@ from typing import Protocol
 from bnbench.datasets.dataset import Dataset
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.training.agenda import Trial
+from bnbench.training.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training import device
-from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from bnbench.training.engines.launch import Launcher, Method, launcher
 from bnbench.training.engines.worker import Ready, Setup
+from bnbench.training.trial import Trial
 
 # The system libraries of macOS do not stand a fork without a fresh start, and Windows has none.
 default_method: Method = "forkserver" if sys.platform == "linux" else "spawn"

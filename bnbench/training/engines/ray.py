@@ -10,10 +10,10 @@ from time import monotonic
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
-from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import Event
 from bnbench.training.engines.launch import Spawner
 from bnbench.training.engines.ray_driver import Done, Errand, Noted, drive
+from bnbench.training.trial import Trial
 
 _PROBE_SECONDS = 5.0
 _JOIN_SECONDS = 60.0

@@ -17,10 +17,10 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training import device
-from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from bnbench.training.engines.worker import end_with, leave_signals_to_the_parent
 from bnbench.training.engines.workshop import Workshop, reason
+from bnbench.training.trial import Trial
 
 _PACKAGES = ("ray", "tensorflow", "keras", "numpy")
 _ATTEMPTS = 4  # of a run, as nodes may go one after another

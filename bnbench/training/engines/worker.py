@@ -14,8 +14,8 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training import device
-from bnbench.training.agenda import Trial
 from bnbench.training.engines.workshop import Workshop, reason
+from bnbench.training.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bnbench.datasets.dataset import Dataset
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config, DataConfig
-from bnbench.training.agenda import Trial
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
+from bnbench.training.trial import Trial
 
 if TYPE_CHECKING:
     from bnbench.training.program import DeviceData, TrainingProgram

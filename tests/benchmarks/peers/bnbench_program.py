@@ -71,9 +71,9 @@ def many_runs(task: Task, counts: list[int], jobs: int) -> list[tuple[float, flo
     """
     import psutil
 
-    from bnbench.training.agenda import Trial
     from bnbench.training.engines.engine import RunEnded
     from bnbench.training.engines.processes import Processes
+    from bnbench.training.trial import Trial
 
     trials = [Trial(task.config, seed) for seed in range(counts[-1])]
     made: list[tuple[float, float]] = []

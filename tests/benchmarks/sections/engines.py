@@ -13,13 +13,13 @@ from typing import Any
 
 from bnbench.datasets.dataset import load
 from bnbench.experiments.config import Config, dump_yaml
-from bnbench.training.agenda import interleave
 from bnbench.training.engines.engine import EpochEnded, RunEnded
 from bnbench.training.engines.launch import Method
 from bnbench.training.engines.processes import Processes
 from tests.benchmarks.figures import Figure, Section, times
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.settings import Settings
+from tests.conftest import trials_of
 from tests.training.engines.cluster import ADDRESS, Cluster, hindrance
 
 METHODS: tuple[Method, ...] = ("forkserver", "spawn")
@@ -61,7 +61,7 @@ def _side_by_side(settings: Settings, network: str) -> Iterator[Figure]:
 def _epoch_seconds(config: Config, jobs: int) -> float:
     config = config.model_copy(update={"seeds": jobs})
     data = {config: load(config.data)}
-    made = Processes("cpu", jobs).make(interleave([config]), data)
+    made = Processes("cpu", jobs).make(trials_of(config), data)
     return median(
         seconds
         for event in made
@@ -77,7 +77,7 @@ def _starts(settings: Settings) -> Iterator[Figure]:
         values = []
         for _ in range(settings.rounds):
             start = time.perf_counter()
-            for event in Processes("cpu", 1, method).make(interleave([config]), data):
+            for event in Processes("cpu", 1, method).make(trials_of(config), data):
                 if isinstance(event, EpochEnded):
                     values.append(time.perf_counter() - start)
         yield _figure("processes", method, "start to first epoch", values)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from bnbench.errors import BnbenchError
 from bnbench.experiments.config import load_config
-from bnbench.training.agenda import interleave
 from bnbench.training.engines.engine import Engine, EpochEnded, RunEnded
 from bnbench.training.engines.processes import Processes
 from bnbench.training.engines.ray import Ray
-from tests.conftest import dataset_of
+from tests.conftest import dataset_of, trials_of
 
 
 def main(address: str, *paths: str) -> None:
@@ -27,7 +26,7 @@ def main(address: str, *paths: str) -> None:
     if address.isdigit():
         engine = Processes("cpu", int(address))
     try:
-        for event in engine.make(interleave(configs), data):
+        for event in engine.make(trials_of(*configs), data):
             match event:
                 case EpochEnded():
                     say(trial=str(event.trial), epochs=event.epochs_done)

@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from bnbench.experiments.config import Config
-from bnbench.training.agenda import Trial, interleave
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.engines.launch import Method
 from bnbench.training.engines.processes import Processes, next_trial
-from tests.conftest import ROOT, dataset_of
+from bnbench.training.trial import Trial
+from tests.conftest import ROOT, dataset_of, trials_of
 from tests.faults.conftest import assert_comparable, untimed_records
 from tests.forge import FAST, Forge
 
@@ -36,7 +36,7 @@ def quick(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 def events_of(engine: Processes, *configs: Config, **options: bool) -> Generator[Event, None, None]:
     data = {config: dataset_of(config) for config in configs}
-    return engine.make(interleave(configs), data, **options)
+    return engine.make(trials_of(*configs), data, **options)
 
 
 def hashes(events: Iterable[Event]) -> dict[str, str]:
@@ -123,7 +123,7 @@ def test_an_exception_is_the_failure_of_its_run_alone(quick: Make) -> None:
     )
     data = dataset_of(good)
     narrow = replace(dataset_of(bad), x_train=data.x_train[:, :-1].copy())
-    made = Processes("cpu", 1).make(interleave([bad, good]), {good: data, bad: narrow})
+    made = Processes("cpu", 1).make(trials_of(bad, good), {good: data, bad: narrow})
     ended = [event for event in made if not isinstance(event, EpochEnded)]
     assert [type(event).__name__ for event in ended] == ["RunFailed", "RunEnded"] * 2
     failed = ended[0]
@@ -170,12 +170,12 @@ from bnbench.datasets.dataset import load
 from bnbench.experiments.config import load_config
 from bnbench.training.engines.engine import RunEnded
 from bnbench.training.engines.processes import Processes
-from bnbench.training.agenda import interleave
+from tests.conftest import trials_of
 
 print("started", flush=True)
 config = load_config(Path(sys.argv[1]))
 data = load(config.data)
-for event in Processes("cpu", 2).make(interleave([config]), {config: data}):
+for event in Processes("cpu", 2).make(trials_of(config), {config: data}):
     print(type(event).__name__, "tensorflow" in sys.modules, flush=True)
 """
 
@@ -313,7 +313,7 @@ def test_workers_killed_again_and_again_lose_nothing(
 def test_a_worker_stays_with_what_it_has_compiled(quick: Make) -> None:
     """Two workers share three experiments so that four programs are compiled, not six."""
     configs = [quick("seeds=4", name=name) for name in "abc"]
-    waiting, order = interleave(configs), []
+    waiting, order = trials_of(*configs), []
     compiled: list[set[Config]] = [set(), set()]
     while waiting:
         mine, others = compiled
@@ -329,6 +329,6 @@ def test_a_worker_stays_with_what_it_has_compiled(quick: Make) -> None:
 
 def test_one_worker_keeps_the_order_of_the_seeds(quick: Make) -> None:
     """Alone, it has nothing to leave to others."""
-    trials = interleave([quick("seeds=3", name=name) for name in "ab"])
+    trials = trials_of(quick("seeds=3", name=name) for name in "ab")
     assert next_trial(trials, {trials[0].config}, set()) == trials[0]
     assert next_trial(trials[1:], {trials[0].config}, set()) == trials[1]

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from bnbench.errors import EnvironmentFault
-from bnbench.training.agenda import interleave
 from bnbench.training.engines.ray import Ray
 from bnbench.training.engines.ray_driver import Node, places
+from tests.conftest import trials_of
 from tests.faults.conftest import untimed, untimed_records
 from tests.forge import Forge
 from tests.training.engines.cluster import ADDRESS, Cluster, hindrance, kill_node
@@ -139,7 +139,7 @@ def test_a_seed_stays_on_one_kind_of_node(tiny: Callable[..., Any]) -> None:
         Node("b", "10.0.0.2", 1, {}, "avx512"),
         Node("c", "10.0.0.3", 1, {}, "avx512"),
     ]
-    trials = interleave([tiny("seeds=8", name=name) for name in ("one", "other")])
+    trials = trials_of(tiny("seeds=8", name=name) for name in ("one", "other"))
     chosen = places(trials, nodes)
     kinds = {node.id: node.instruction_set for node in nodes}
     for seed in range(8):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bnbench.campaign import agenda
 from bnbench.datasets.dataset import batch_faults
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.evidence.packed import pack
@@ -11,8 +12,8 @@ from bnbench.evidence.records import History, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config
 from bnbench.training import TRAINING_VERSION
-from bnbench.training.agenda import Trial, agenda, interleave
-from tests.conftest import dataset_of, record
+from bnbench.training.trial import Trial
+from tests.conftest import dataset_of, record, trials_of
 
 Make = Callable[..., Config]
 
@@ -36,7 +37,7 @@ def made_for(config: Config, data_sha256: str, seed: int = 0) -> RunRecord:
 def test_runs_are_interleaved_seed_by_seed(tiny: Make) -> None:
     """Seed 0 of all experiments comes before seed 1 of any; none is lost where counts differ."""
     first, second = tiny("seeds=3", name="first"), tiny("seeds=[7]", name="second")
-    assert [str(trial) for trial in interleave([first, second])] == [
+    assert [str(trial) for trial in trials_of(first, second)] == [
         "first seed 0",
         "second seed 7",
         "first seed 1",
@@ -52,11 +53,11 @@ def test_only_what_is_missing_is_to_be_made(tiny: Make, tmp_path) -> None:
     made = made_for(config, data.sha256)
     store.keep(made)
     store.path(config, 1).write_text("{")
-    found = agenda(interleave([config]), {config: data}, store)
+    found = agenda(trials_of(config), {config: data}, store)
     assert found.missing == (Trial(config, 1), Trial(config, 2))
     assert found.recorded == (made,)
     assert "seed-0001.json: skipped: not a run record" in found.warnings[0]
-    assert len(agenda(interleave([config]), {config: data}, store, force=True).missing) == 3
+    assert len(agenda(trials_of(config), {config: data}, store, force=True).missing) == 3
 
 
 def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> None:
@@ -65,9 +66,16 @@ def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> N
     store = RecordStore(tmp_path)
     path = store.keep(made_for(config, "d" * 64))
     with pytest.raises(InputError, match=rf"{path}: made on other data than .* another folder$"):
-        agenda(interleave([config]), {config: dataset_of(config)}, store)
+        agenda(trials_of(config), {config: dataset_of(config)}, store)
     assert (
-        len(agenda(interleave([config]), {config: dataset_of(config)}, store, force=True).missing)
+        len(
+            agenda(
+                trials_of(config),
+                {config: dataset_of(config)},
+                store,
+                force=True,
+            ).missing
+        )
         == 1
     )
 
@@ -81,12 +89,12 @@ def test_packed_runs_are_recorded(tiny: Make, tmp_path) -> None:
     pack(packed, tmp_path / "shared.jsonl.gz")
     store.path(config, 1).parent.mkdir()
     store.path(config, 1).write_text("{")
-    found = agenda(interleave([config]), {config: data}, store)
+    found = agenda(trials_of(config), {config: data}, store)
     assert found.missing == (Trial(config, 2),)
     assert found.recorded == tuple(packed)
     assert found.warnings[0].startswith(f"{store.path(config, 1)}: skipped: not a run record")
     assert "the run is repeated" not in found.warnings[0]
-    assert len(agenda(interleave([config]), {config: data}, store, models=True).missing) == 3
+    assert len(agenda(trials_of(config), {config: data}, store, models=True).missing) == 3
 
 
 def test_a_run_of_another_training_version_is_made_again(tiny: Make, tmp_path) -> None:
@@ -96,7 +104,7 @@ def test_a_run_of_another_training_version_is_made_again(tiny: Make, tmp_path) -
     store = RecordStore(tmp_path)
     made = made_for(config, data.sha256)
     store.keep(made.model_copy(update={"training_version": TRAINING_VERSION + 1}))
-    found = agenda(interleave([config]), {config: data}, store)
+    found = agenda(trials_of(config), {config: data}, store)
     assert found.missing == (Trial(config, 0),)
     assert found.warnings == (
         f"tiny seed 0: recorded under training version {TRAINING_VERSION + 1}, "
@@ -110,7 +118,7 @@ def test_a_recorded_run_comes_with_the_config_that_is_asked_for(tiny: Make, tmp_
     data = dataset_of(alone)
     store = RecordStore(tmp_path)
     store.keep(made_for(alone, data.sha256))
-    (found,) = agenda(interleave([of_sweep]), {of_sweep: data}, store).recorded
+    (found,) = agenda(trials_of(of_sweep), {of_sweep: data}, store).recorded
     assert (found.config, found.swept) == (of_sweep, {"training.epochs": 2})
 
 
@@ -125,7 +133,7 @@ def test_a_folder_in_a_records_place_is_said_before_training(
     path = store.path(config, 0).with_suffix(ending)
     path.mkdir(parents=True)
     with pytest.raises(EnvironmentFault, match=f"{path}: cannot be written: a folder stands there"):
-        agenda(interleave([config]), {config: data}, store)
+        agenda(trials_of(config), {config: data}, store)
 
 
 @pytest.mark.parametrize(
