@@ -20,7 +20,7 @@ _CLEARED = re.compile(
 _HARMLESS = re.compile(
     r"TF_CPP_[A-Z_]+|TF_FORCE_GPU_ALLOW_GROWTH|TF_GPU_ALLOCATOR|TF_USE_LEGACY_KERAS"
     r"|KERAS_(HOME|BACKEND)"  # `device` sets the backend and passes over what is in the folder
-    r"|TF_(CLI|DATA_DIR|IN_AUTOMATION|INPUT|LOG|PLUGIN|REGISTRY|VAR|WORKSPACE)[A-Z0-9_]*"  # Terraform
+    r"|TF_(CLI|DATA_DIR|IN_AUTOMATION|INPUT|LOG|VAR|WORKSPACE)[A-Z0-9_]*"  # Terraform's
 )
 # Read when Python or NumPy starts, which is before anything of ours runs.
 _TOO_LATE = re.compile(r"NPY_(DISABLE|ENABLE)_CPU_FEATURES|GLIBC_TUNABLES")
