@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from bnbench.evidence import stats
+from bnbench.evidence.decisions import SequentialDecision, replay
 from bnbench.evidence.levels import ALPHA, nominal_levels
-from bnbench.evidence.verdicts import Evidence, Pairs, SequentialDecision, judge, replay
+from bnbench.evidence.pairs import Evidence, Pairs
+from bnbench.evidence.verdicts import judge
 from bnbench.experiments.config import PlanConfig
 
 STUDIES = 2_000
