@@ -63,7 +63,9 @@ def settle(tmp_path: Path) -> Callable[..., api.Study]:
         campaign = Campaign(datasets, store, lambda needed: engine, ProgressReporter())
         campaign.run_until_decided()
         return api.Study(
-            tuple(campaign.comparisons()), tuple(campaign.records), failures=tuple(campaign.failures)
+            tuple(campaign.comparisons()),
+            tuple(campaign.records),
+            failures=tuple(campaign.failures),
         )
 
     return settled
