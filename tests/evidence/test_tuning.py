@@ -139,7 +139,7 @@ def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
     assert rows[1][3] == "84.50 ± 2.17"
 
 
-def test_a_long_baseline_leaves_room_for_the_differences() -> None:
+def test_a_long_baseline_does_not_widen_the_differences() -> None:
     """The column is headed by the baseline's name only where that is short."""
     long = [r.model_copy(update={"experiment": "a" * 40}) for r in BOTH[:30]]
     named = [
@@ -151,7 +151,7 @@ def test_a_long_baseline_leaves_room_for_the_differences() -> None:
     assert "vs no_bn" in [c.heading for c in results(compare([record()])[0]).columns]
 
 
-def test_a_best_value_at_the_end_and_uneven_grids_are_told() -> None:
+def test_a_best_value_at_the_end_and_uneven_grids_are_reported() -> None:
     """What a reader must know before trusting a tuning, with the cure of the first."""
     uneven = tuned([r for r in BOTH if typed_name(r.config) != "no_bn+learning_rate=0.001"])
     assert any(line.startswith("not all experiments were tuned over") for line in remarks(uneven))
