@@ -1,4 +1,4 @@
-"""What a contrast says of new images: seeds and test rows are both samples, crossed.
+"""Whether a contrast holds for new images: seeds and test rows are crossed random effects.
 
 Sources: Searle, Casella and McCulloch 1992 (mean squares of a two-way layout), Satterthwaite 1946
 (degrees of freedom), Owen and Eckles 2012 and Miller 2024 (rows and questions as a sample).
@@ -6,14 +6,15 @@ Sources: Searle, Casella and McCulloch 1992 (mean squares of a two-way layout), 
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bnbench.evidence.decisions import Verdict
 from bnbench.evidence.levels import ALPHA
 from bnbench.evidence.stats import Interval
-from bnbench.evidence.verdicts import Verdict
 
 _NORMAL = 1.96  # of a 95 % interval, for the floor that no number of seeds gets below
 
@@ -32,6 +33,37 @@ class CrossedRandomEffects:
     floor: float
     rows: int
 
+    @classmethod
+    def of(cls, differences: NDArray[np.int8]) -> Self | None:
+        """Return the mean of differences of correctness (-1, 0 or 1), for new seeds and new rows.
+
+        With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows
+        (b) and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm. The degrees of freedom
+        are Satterthwaite's, n - 1 at least. None for fewer than two seeds or two rows.
+        """
+        seeds, rows = differences.shape
+        if seeds < 2 or rows < 2:
+            return None
+        by_seed = differences.sum(axis=1, dtype=np.int64) / rows
+        by_row = differences.sum(axis=0, dtype=np.int64) / seeds
+        mean = float(by_seed.mean())
+        squares = int(np.count_nonzero(differences)) - seeds * rows * mean**2
+        between_seeds = rows * float(np.sum((by_seed - mean) ** 2))
+        between_rows = seeds * float(np.sum((by_row - mean) ** 2))
+        rest = max(squares - between_seeds - between_rows, 0.0)  # below zero by rounding alone
+        a = between_seeds / (seeds - 1)
+        b = between_rows / (rows - 1)
+        e = rest / ((seeds - 1) * (rows - 1))
+        total = max(a + b - e, a, b)
+        terms = a**2 / (seeds - 1) + b**2 / (rows - 1) + e**2 / ((seeds - 1) * (rows - 1))
+        return cls(
+            mean=mean,
+            variance=total / (seeds * rows),
+            df=max(seeds - 1.0, total**2 / terms if terms else 0.0),
+            floor=_NORMAL * math.sqrt(max(b - e, 0.0) / seeds) / math.sqrt(rows),
+            rows=rows,
+        )
+
     def interval(self, level: float) -> Interval:
         """Return the interval that misses the true mean in a share ``level`` of all cases."""
         half = float(special.stdtrit(self.df, 1 - level / 2)) * math.sqrt(self.variance)
@@ -44,45 +76,14 @@ class CrossedRandomEffects:
         return math.ceil(self.rows * (self.floor / margin) ** 2)
 
 
-def crossed(differences: NDArray[np.int8]) -> CrossedRandomEffects | None:
-    """Return what differences of correctness, -1, 0 or 1, say of new seeds and new rows.
-
-    With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows (b)
-    and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm, and the degrees of freedom are
-    Satterthwaite's, n - 1 at least. None for fewer than two seeds or two rows.
-    """
-    seeds, rows = differences.shape
-    if seeds < 2 or rows < 2:
-        return None
-    by_seed = differences.sum(axis=1, dtype=np.int64) / rows
-    by_row = differences.sum(axis=0, dtype=np.int64) / seeds
-    mean = float(by_seed.mean())
-    squares = int(np.count_nonzero(differences)) - seeds * rows * mean**2
-    between_seeds = rows * float(np.sum((by_seed - mean) ** 2))
-    between_rows = seeds * float(np.sum((by_row - mean) ** 2))
-    rest = max(squares - between_seeds - between_rows, 0.0)  # below zero by rounding alone
-    a = between_seeds / (seeds - 1)
-    b = between_rows / (rows - 1)
-    e = rest / ((seeds - 1) * (rows - 1))
-    total = max(a + b - e, a, b)
-    terms = a**2 / (seeds - 1) + b**2 / (rows - 1) + e**2 / ((seeds - 1) * (rows - 1))
-    return CrossedRandomEffects(
-        mean=mean,
-        variance=total / (seeds * rows),
-        df=max(seeds - 1.0, total**2 / terms if terms else 0.0),
-        floor=_NORMAL * math.sqrt(max(b - e, 0.0) / seeds) / math.sqrt(rows),
-        rows=rows,
-    )
-
-
 @dataclass(frozen=True)
 class NewImages:
-    """How far a contrast holds for new images too.
+    """Whether the verdict of a contrast holds for new images too.
 
     ``interval`` is for new seeds on new test rows, in shares of 1, with ``df`` degrees of freedom,
-    at the level of the last look; ``holds`` tells whether it bears the verdict out, and is None
+    at the level of the last look; ``holds`` says whether it confirms the verdict, and is None
     where nothing is decided. ``rows_needed`` test rows would bring the ``floor`` down to the
-    margin; it is None where the ``rows`` that there are do.
+    margin; it is None where the present ``rows`` do.
     """
 
     interval: Interval
@@ -99,19 +100,19 @@ def for_new_images(
     levels: tuple[float, float],
     margin: float,
 ) -> NewImages | None:
-    """Return what `crossed` makes of a verdict; ``levels`` are the last look's, two- and one-sided.
+    """Return whether a verdict holds for new images, from differences of correctness.
 
-    ``margin`` is a share of 1. None where the differences are too few to tell. Equivalence holds
-    only where there are so many rows that a share of the margin would hardly have gone unseen
-    among them: all rows alike is no proof on a few.
+    ``levels`` are the last look's, two- and one-sided; ``margin`` is a share of 1. None for fewer
+    than two seeds or two rows. Equivalence needs so many rows that a share of the margin would be
+    seen in one of them with 95 %: a few rows without a difference prove nothing.
     """
-    layout = crossed(differences)
+    layout = CrossedRandomEffects.of(differences)
     if layout is None:
         return None
     two_sided, one_sided = levels
     low, high = layout.interval(two_sided)
     inner_low, inner_high = layout.interval(2 * one_sided)
-    bears_out = {
+    confirmed = {
         "better": low > 0,
         "worse": high < 0,
         "equivalent": 1 - ALPHA ** (1 / layout.rows) < margin
@@ -123,5 +124,5 @@ def for_new_images(
         floor=layout.floor,
         rows=layout.rows,
         rows_needed=layout.rows_needed(margin),
-        holds=bears_out.get(verdict or ""),
+        holds=confirmed.get(verdict or ""),
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bnbench.evidence.advice import IN_WORDS, Advice
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import Finding, health
@@ -15,9 +16,7 @@ from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning
 from bnbench.experiments.sweep import swept_values, typed_name
 from bnbench.show import grids, terminal
-from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.grids import Grid
-from bnbench.show.health import cure, message
 from bnbench.show.remarks import incomparable, reason, remarks
 from bnbench.show.sentences import answer, closing, title
 from bnbench.text import visible
@@ -76,12 +75,11 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
 
 
 def _finding(finding: Finding, advice: Advice) -> dict[str, str]:
-    experiment = getattr(finding, "experiment", None)
     return {
-        "about": experiment.label if experiment else getattr(finding, "name", "data"),
+        "about": finding.about,
         "kind": finding.kind,
-        "message": message(finding),
-        "cure": cure(finding, advice),
+        "message": finding.message,
+        "cure": finding.cure(advice),
     }
 
 

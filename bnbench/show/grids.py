@@ -413,7 +413,7 @@ def verdict(contrast: "ExperimentContrast") -> str:
 
 def _coming(result: "Contrast") -> str:
     """Return what may decide it yet."""
-    if result.waits:
+    if result.waits_for_others:
         return "waits for others"
     return f"next {result.next_look}" if result.next_look else "plan ended"
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bnbench.errors import EnvironmentFault
+from bnbench.evidence.advice import Advice
 from bnbench.evidence.comparison import Comparison
 from bnbench.show import formats, grids, sentences
-from bnbench.show.advice import Advice
 from bnbench.show.remarks import remarks
 
 CALLS = Advice(

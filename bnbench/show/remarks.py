@@ -108,7 +108,7 @@ def _not_significant(comparison: Comparison, contrast: ExperimentContrast) -> st
 
 def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
     result = contrast.result
-    if result.waits:
+    if result.waits_for_others:
         return "hangs on other contrasts, which lack seeds"
     if result.next_look is None:
         return f"the plan ended at {comparison.plan.most} seeds"

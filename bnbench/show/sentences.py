@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator
 from math import ceil
 
 from bnbench.evidence import health
+from bnbench.evidence.advice import IN_WORDS, Advice
 from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.deciding import next_seeds
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning
 from bnbench.experiments.sweep import short_key
-from bnbench.show.advice import IN_WORDS, Advice
 from bnbench.show.examples import examples
-from bnbench.show.health import cure, message
 from bnbench.show.remarks import fails, named, network, reason
 from bnbench.text import count, fixed, listed, signed
 
@@ -174,7 +173,7 @@ def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
     """Yield what spoils the answer; findings that have one cure stand together."""
     by_cure: dict[str, list[str]] = {}
     for finding in health.health(comparison):
-        by_cure.setdefault(cure(finding, advice), []).append(message(finding))
+        by_cure.setdefault(finding.cure(advice), []).append(finding.message)
     for remedy, found in by_cure.items():
         yield f"{'; '.join(found)}: {remedy}."
 

@@ -19,9 +19,9 @@ from bnbench.show.grids import Grid
 from bnbench.text import visible
 
 if TYPE_CHECKING:
+    from bnbench.evidence.advice import Advice
     from bnbench.evidence.comparison import Comparison
     from bnbench.lessons.explanation import Section
-    from bnbench.show.advice import Advice
 
 _ANY_LENGTH = 10_000
 _READABLE = 90

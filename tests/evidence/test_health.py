@@ -1,4 +1,4 @@
-"""What makes a comparison unfit to rely on, found in records made by hand; words and cures."""
+"""What makes a comparison unreliable, found in records made by hand: tests, words and cures."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.health import health
 from bnbench.evidence.records import RunRecord, pack_bits
 from bnbench.evidence.store import RecordStore
-from bnbench.show.health import cure, message
 from bnbench.show.sentences import answer
 from tests.conftest import ROOT, compare, record, records
 
@@ -43,16 +42,16 @@ def test_the_reference_records_are_healthy() -> None:
     assert kinds(comparison) == []
 
 
-def test_a_network_that_says_one_class_fails_to_train() -> None:
-    """It is told with the share of that class, its cure, and no verdict in words."""
+def test_a_network_that_assigns_all_rows_to_one_class_fails_to_train() -> None:
+    """The finding names the share of that class and the cure, and no verdict is put in words."""
     rows = [60, 40]
     made = [by_class("no_bn", seed, [60, 0], rows) for seed in range(10)]
     made += [by_class("controls/input_bn", s, [55, 35], rows) for s in range(10)]
     (comparison,) = compare(made)
     assert kinds(comparison)[0] == "most_frequent_class"
     (first, *_) = health(comparison)
-    assert "the most frequent one is 60.00 % of them" in message(first)
-    assert cure(first, COMMANDS).startswith("the same run with --set training.learning_rate=")
+    assert "the most frequent one is 60.00 % of them" in first.message
+    assert first.cure(COMMANDS).startswith("the same run with --set training.learning_rate=")
     said = answer(comparison, COMMANDS)
     assert not any(
         "better" in line.lower().split("than")[0] for line in said if "input_bn by" in line
@@ -60,7 +59,7 @@ def test_a_network_that_says_one_class_fails_to_train() -> None:
 
 
 def test_some_learned_and_some_did_not() -> None:
-    """A mean over both stands for neither."""
+    """A mean over both describes neither."""
     made = [by_class("no_bn", seed, [55, 35 if seed else 0], [60, 40]) for seed in range(3)]
     made[0] = by_class("no_bn", 0, [60, 0], [60, 40])
     assert "some_learned" in kinds(compare(made)[0])
@@ -112,12 +111,12 @@ def test_features_far_from_one_or_from_zero(scales, reach, said) -> None:
     values = {"feature_scales": scales, "feature_reach": reach}
     (comparison,) = compare([by_class("no_bn", 0, [500, 500], [600, 600], **values)])
     found = [f for f in health(comparison) if f.kind == "feature_values"]
-    assert [message(f).partition(", not")[0] for f in found] == [said] * bool(said)
-    assert all(cure(f, COMMANDS).endswith("--set data.standardize=true") for f in found)
+    assert [f.message.partition(", not")[0] for f in found] == [said] * bool(said)
+    assert all(f.cure(COMMANDS).endswith("--set data.standardize=true") for f in found)
 
 
 def test_too_few_steps_for_the_moving_statistics() -> None:
-    """Counted with the batches of the run's own rows, and told where BN is used alone."""
+    """Counted in batches of the run's own rows, and only where BN is used."""
     overrides = ["training.epochs=3"]  # 32 batches of 1,000 rows in each
     made = [
         by_class(config, seed, [500, 500], [600, 600], overrides=overrides)
@@ -125,11 +124,11 @@ def test_too_few_steps_for_the_moving_statistics() -> None:
         for seed in range(2)
     ]
     (found,) = [f for f in health(compare(made)[0]) if f.kind == "few_steps"]
-    assert message(found) == (
+    assert found.message == (
         "after 96 steps the moving statistics, which Batch Normalization uses on test rows, still "
         "hold 38.10 % of their start values; 15 epochs leave less than 1 %"
     )
-    assert cure(found, COMMANDS) == "the same run with --set training.epochs=15"
+    assert found.cure(COMMANDS) == "the same run with --set training.epochs=15"
     assert "few_steps" not in kinds(compare(made[:2])[0])
 
 
@@ -154,10 +153,10 @@ def test_a_class_that_is_never_right_is_named() -> None:
         for seed in range(2)
     ]
     (found,) = [f for f in health(compare(made)[0]) if f.kind == "class_never_right"]
-    assert message(found) == "no_bn has no test row right of class owl"
+    assert found.message == "no_bn has no test row right of class owl"
 
 
-def test_what_diverged_always_fails_and_is_said() -> None:
+def test_an_experiment_of_which_all_runs_diverged_fails_to_train() -> None:
     """With the baseline gone there is an answer all the same."""
     (comparison,) = compare(records(no_bn=[None] * 10, post_act=TEN))
     assert kinds(comparison) == ["all_diverged"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bnbench.evidence import packed
-from bnbench.evidence.images import crossed
+from bnbench.evidence.images import CrossedRandomEffects
 from bnbench.evidence.packed import pack
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.stats import mean_interval
@@ -190,7 +190,7 @@ def test_the_reference_records_say_what_the_readme_says() -> None:
                 for s in range(10)
             ]
         )
-        layout = crossed(rows)
+        layout = CrossedRandomEffects.of(rows)
         assert layout is not None
         low, high = mean_interval(rows.mean(axis=1))
         wide = layout.interval(0.05)
