@@ -10,7 +10,7 @@ from typing import Protocol
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.evidence.comparison import Comparison
 from bnbench.show.sentences import title
-from bnbench.text import visible
+from bnbench.text import count, visible
 
 # Its messages about its caches and folders would otherwise reach the terminal.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())
@@ -40,7 +40,6 @@ __all__ = [
 class _Plot(Protocol):
     HEADING: str
 
-    def missing(self, comparison: Comparison) -> str: ...  # why nothing is drawn, or ""
     def draw(self, sheet: Sheet, comparison: Comparison) -> None: ...
     def words(self, comparison: Comparison) -> str: ...
 
@@ -57,7 +56,22 @@ KINDS = tuple(_PLOTS)
 
 def kinds_of(comparison: Comparison) -> tuple[str, ...]:
     """Return the kinds of plots that have something to draw of this comparison."""
-    return tuple(kind for kind, plot in _PLOTS.items() if not plot.missing(comparison))
+    return tuple(kind for kind in KINDS if not _missing(comparison, kind))
+
+
+def _missing(comparison: Comparison, kind: str) -> str:
+    """Return why this kind has nothing to draw, or nothing."""
+    contrasts = comparison.contrasts
+    if kind == "curves" and not curves.longest(comparison):
+        return "No run completed an epoch, so there are no curves."
+    if kind in ("differences", "looks") and not contrasts:
+        return "There is only one experiment, so there is nothing to compare."
+    if kind == "looks" and not any(contrast.result.looks for contrast in contrasts):
+        first = count(comparison.plan.first, "seed")
+        return f"There has been no look yet: the first is at {first} of both sides."
+    if kind == "tuning" and not comparison.tuning:
+        return "Nothing was tuned in this comparison."
+    return ""
 
 
 def figure(comparison: Comparison, kinds: Sequence[str] | None = None) -> Figure:
@@ -73,14 +87,14 @@ def figure(comparison: Comparison, kinds: Sequence[str] | None = None) -> Figure
     with matplotlib.style.context(STYLE):
         sheet = Sheet()
         sheet.write_lines(title(comparison))
-        for plot in map(_PLOTS.__getitem__, kinds):
+        for kind in kinds:
             sheet.top += 0.12
-            sheet.write_lines(plot.HEADING, size="large", weight="bold")
+            sheet.write_lines(_PLOTS[kind].HEADING, size="large", weight="bold")
             sheet.top += 0.1
-            if why := plot.missing(comparison):
+            if why := _missing(comparison, kind):
                 sheet.write_lines(why)
             else:
-                plot.draw(sheet, comparison)
+                _PLOTS[kind].draw(sheet, comparison)
         drawn = sheet.finished()
     drawn.set_label("\n".join(alternative_text(comparison, kind) for kind in kinds))
     return drawn
@@ -88,5 +102,4 @@ def figure(comparison: Comparison, kinds: Sequence[str] | None = None) -> Figure
 
 def alternative_text(comparison: Comparison, kind: str) -> str:
     """Return in words what the plot of this kind shows, with its numbers."""
-    plot = _PLOTS[kind]
-    return visible(plot.missing(comparison) or plot.words(comparison))
+    return visible(_missing(comparison, kind) or _PLOTS[kind].words(comparison))

@@ -23,11 +23,6 @@ _SEED: Style = {"linewidth": 0.6, "alpha": 0.3, "marker": "", "label": "", "zord
 _BROKEN_OFF: Style = {"color": "black", "linestyle": "", "marker": "x", "clip_on": False}
 
 
-def missing(comparison: Comparison) -> str:
-    """Return why there is nothing to draw, or nothing."""
-    return "" if _longest(comparison) else "No run completed an epoch, so there are no curves."
-
-
 def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw accuracy above loss, by epoch and by time, above the keys."""
     panels = _panels(sheet)
@@ -35,7 +30,7 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
         _draw_panel(axes, comparison, time, name)
     by_epoch, by_time = panels["epoch", "loss"], panels["seconds", "loss"]
     by_epoch.set_xlabel("epoch")
-    several = _longest(comparison) > 1
+    several = longest(comparison) > 1
     by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True) if several else FixedLocator([1]))
     mismatch = any(ratio.mismatch for ratio in comparison.ratios.values())
     by_time.set_xlabel("training time [s]" + " (measured under different conditions)" * mismatch)
@@ -44,14 +39,16 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
 
 
 def _panels(sheet: Sheet) -> dict[tuple[str, str], Axes]:
-    """Return the panels by time and name."""
+    """Return the panels by time and name; those of one column or row share their scales."""
     panels: dict[tuple[str, str], Axes] = {}
     for name, measured in _MEASURED.items():
         for time, left in (("epoch", _LEFT), ("seconds", _LEFT + _WIDTH + _BESIDE)):
-            above, beside = panels.get((time, "val_accuracy")), panels.get(("epoch", name))
-            axes = sheet.add_axes(left, _WIDTH, _HEIGHT, sharex=above, sharey=beside)
-            axes.tick_params(labelbottom=above is not None, labelleft=beside is None)
-            panels[time, name] = axes
+            panels[time, name] = axes = sheet.add_axes(left, _WIDTH, _HEIGHT)
+            axes.tick_params(labelbottom=name == "loss", labelleft=time == "epoch")
+            if name == "loss":
+                axes.sharex(panels[time, "val_accuracy"])
+            if time == "seconds":
+                axes.sharey(panels["epoch", name])
         panels["epoch", name].set_ylabel(measured)
         sheet.top += _HEIGHT + _BETWEEN
     sheet.top += 0.35
@@ -59,29 +56,20 @@ def _panels(sheet: Sheet) -> dict[tuple[str, str], Axes]:
 
 
 def _explain(sheet: Sheet, comparison: Comparison) -> None:
-    """Draw the keys in as many columns as fit."""
+    """Explain the lines, and how many seeds each has."""
     keys = []
     for experiment in comparison.experiments:
         label = layout.wrapped(_counted(experiment), layout.WIDTH - 1.2)
         keys.append(Line2D([], [], **style_of(comparison, experiment) | {"label": label}))
     if any(map(_broken_off, comparison.experiments)):
         keys.append(Line2D([], [], label="diverged after this epoch", **_BROKEN_OFF))
-    widest = max(layout.text_width(str(key.get_label())) for key in keys)
-    legend = sheet.figure.legend(
-        handles=keys,
-        loc="upper left",
-        ncols=max(1, min(4, len(keys), int(layout.WIDTH / (widest + 1.0)))),
-        bbox_to_anchor=(0, sheet.top),
-        bbox_transform=sheet.inches,
-        borderaxespad=0,
-    )
-    sheet.top += legend.get_window_extent().height / sheet.figure.dpi
+    sheet.explain(keys)
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> None:
     experiments = comparison.experiments
     aside = np.zeros(len(experiments))
-    if time == "epoch" and _longest(comparison) == 1:  # all points would be at one place
+    if time == "epoch" and longest(comparison) == 1:  # all points would be at one place
         aside = (np.arange(len(aside)) - (len(aside) - 1) / 2) / len(aside)
     for place, experiment in enumerate(experiments):
         if completed := _completed(experiment):
@@ -154,7 +142,7 @@ def _broken_off(experiment: Experiment) -> list[RunRecord]:
     return [record for record in records if not record.completed and record.history.loss]
 
 
-def _longest(comparison: Comparison) -> int:
+def longest(comparison: Comparison) -> int:
     """Return the largest number of epochs that a run completed."""
     return max(len(r.history.loss) for e in comparison.experiments for r in e.records.values())
 

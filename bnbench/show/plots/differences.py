@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,38 +16,30 @@ from bnbench.show.remarks import confound, named, network
 from bnbench.text import signed
 
 HEADING = "Paired differences: means over seeds, with intervals that are valid over all looks"
-_COLUMNS = (("right", 0.95), ("center", 1.4), ("left", 1.9), ("left", 3.15))  # from the axes
-_BESIDE = 3.95  # inches for all of them
+_COLUMNS = (("right", 0.95), ("center", 1.55), ("left", 2.05), ("left", 3.2))  # from the axes
+_BESIDE = 4.05  # inches for all of them
 
 
-class _Row(NamedTuple):
-    """A contrast by its name or, without one, a heading."""
-
-    name: str
-    contrast: ExperimentContrast | None = None
-
-
-def missing(comparison: Comparison) -> str:
-    """Return why there is nothing to draw, or nothing."""
-    return "" if comparison.contrasts else "There is only one experiment, so no differences."
+_Row = tuple[str, ExperimentContrast | None]  # a contrast under its name, or a heading
 
 
 def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row for each contrast, with its numbers and verdict at the right."""
     rows = _rows(comparison)
-    names, table = [row.name for row in rows], _table(rows)
+    names, table = layout.row_names(name for name, _ in rows), _table(rows)
     ends, left = layout.row_ends(names, [cells[2] for cells in table]), layout.name_width(names)
     axes = sheet.add_axes(left, layout.WIDTH - left - _BESIDE, ends[-1])
     axes.axvspan(-comparison.margin, comparison.margin, **MARGIN)
     axes.axvline(0, **ZERO)
     axes.set_xlabel(f"difference in {_measured(comparison)} [percentage points]")
     middles = layout.lay_rows(axes, names, ends)
-    for y, row, cells, name in zip(middles, rows, table, axes.get_yticklabels(), strict=True):
+    labels = axes.get_yticklabels()
+    for y, (_, contrast), cells, label in zip(middles, rows, table, labels, strict=True):
         _write_cells(axes, y, cells)
-        if row.contrast:
-            _draw_contrast(axes, y, comparison, row.contrast)
+        if contrast:
+            _draw_contrast(axes, y, comparison, contrast)
         else:
-            name.set_fontweight("bold")
+            label.set_fontweight("bold")
     sheet.top += ends[-1] + 0.55
     for note in _notes(comparison):
         sheet.write_lines(note)
@@ -74,11 +65,13 @@ def _draw_contrast(
 
 
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
-    """Return the cells beside each row; the first row is a heading, which has the columns'."""
-    held = [row.contrast for row in rows if row.contrast]
-    told = [examples(contrast.experiment.config.data) for contrast in held if _holds(contrast)]
-    heads = ("difference", "won-tied-lost", "verdict", f"new {told[0]}" if told else "")
-    return [heads, *(_cells(row.contrast) for row in rows[1:])]
+    """Return the cells beside each row; the first row is a heading and has those of the columns."""
+    contrasts = [contrast for _, contrast in rows if contrast]
+    new = {f"new {examples(c.experiment.config.data)}" for c in contrasts if _holds(c)} or {""}
+    return [
+        ("difference", "won-tied-lost", "verdict", *new),
+        *(_cells(contrast) for _, contrast in rows[1:]),
+    ]
 
 
 def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
@@ -117,13 +110,13 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def _rows(comparison: Comparison) -> list[_Row]:
     """Return the contrasts in their order, under headings: placements, and the baseline."""
-    rows = []
+    rows: list[_Row] = []
     for heading, contrasts in groupby(comparison.contrasts, _heading):
-        rows.append(_Row(heading))
+        rows.append((heading, None))
         for contrast in contrasts:
             placement = contrast.family == "placement"
             name = network(contrast) if placement else contrast.experiment.label
-            rows.append(_Row(name, contrast))
+            rows.append((name, contrast))
     return rows
 
 

@@ -6,11 +6,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
-from matplotlib.transforms import Affine2D, ScaledTranslation
+from matplotlib.transforms import Affine2D, BboxTransformTo, ScaledTranslation
 
 from bnbench.evidence.stats import Array
 from bnbench.show.plots.style import LETTERS
@@ -19,7 +20,6 @@ from bnbench.text import visible
 WIDTH = 10.0  # of every figure
 LINE = 0.18
 EDGE = 0.1
-_NAME = 2.2  # the widest that the name of a row may be
 
 
 class Sheet:
@@ -28,7 +28,7 @@ class Sheet:
     def __init__(self) -> None:
         self.figure = Figure((WIDTH, 1.0))
         self.top = EDGE
-        corner = ScaledTranslation(0, 1, self.figure.transFigure)
+        corner = ScaledTranslation(0, 1, BboxTransformTo(self.figure.bbox))
         self.inches = Affine2D().scale(1, -1) + self.figure.dpi_scale_trans + corner
         self._places: dict[Axes, tuple[float, float, float, float]] = {}
 
@@ -36,17 +36,31 @@ class Sheet:
         """Write text so far from the left and from the top of the figure."""
         self.figure.text(x, y, text, transform=self.inches, **style)
 
-    def write_lines(self, text: str, share: float = 0.95, **style: Any) -> None:
-        """Write text at the left in lines as long as this share of the width, and go below it."""
-        lines = wrapped(text, share * WIDTH)
+    def write_lines(self, text: str, **style: Any) -> None:
+        """Write text at the left in lines that fit, and go below it."""
+        lines = wrapped(text, 0.95 * WIDTH)
         self.write(EDGE, self.top, lines, va="top", **style)
         self.top += LINE * line_count(lines)
 
-    def add_axes(self, left: float, width: float, height: float, **shared: Axes | None) -> Axes:
+    def add_axes(self, left: float, width: float, height: float) -> Axes:
         """Add axes so far from the left, without going below them."""
-        axes = self.figure.add_axes((0, 0, 1, 1), **shared)
+        axes = self.figure.add_axes((0, 0, 1, 1))
         self._places[axes] = (left, self.top, width, height)
         return axes
+
+    def explain(self, marks: Sequence[Artist]) -> None:
+        """Explain marks by their labels, in as many columns as fit, and go below."""
+        widest = max(text_width(str(mark.get_label())) for mark in marks)
+        legend = self.figure.legend(
+            handles=marks,
+            loc="upper left",
+            ncols=max(1, min(4, len(marks), int((WIDTH - EDGE) / (widest + 1.0)))),
+            bbox_to_anchor=(EDGE, self.top),
+            bbox_transform=self.inches,
+            borderpad=0,
+            borderaxespad=0,
+        )
+        self.top += legend.get_window_extent().height / self.figure.dpi
 
     def finished(self) -> Figure:
         """Return the figure, as high as what is on it."""
@@ -58,32 +72,29 @@ class Sheet:
         return self.figure
 
 
-def row_ends(names: Iterable[str], beside: Iterable[str]) -> Array:
-    """Return where rows end that have these names and these texts beside them, from their top."""
-    lines = [
-        max(line_count(row_name(name)), line_count(text))
-        for name, text in zip(names, beside, strict=True)
-    ]
+def row_names(names: Iterable[str]) -> list[str]:
+    """Return the names of rows in lines that fit left of the axes."""
+    return [wrapped(name, 2.2) for name in names]
+
+
+def name_width(names: Iterable[str]) -> float:
+    """Return how far from the left the axes begin that have rows of these names."""
+    return EDGE + 0.1 + max(text_width(name, "bold") for name in names)
+
+
+def row_ends(*columns: Sequence[str]) -> Array:
+    """Return where the rows end that have these columns of text, from the top of the first."""
+    lines = [max(map(line_count, row)) for row in zip(*columns, strict=True)]
     return np.cumsum(0.08 + LINE * np.array(lines))
 
 
 def lay_rows(axes: Axes, names: Sequence[str], ends: Array) -> Array:
     """Give each name a row of the axes, and return where the rows' middles are."""
-    middles = (ends + np.array([0.0, *ends[:-1]])) / 2
+    middles: Array = (ends + np.array([0.0, *ends[:-1]])) / 2
     axes.set_ylim(ends[-1], 0)
-    axes.set_yticks(middles, list(map(row_name, names)))
+    axes.set_yticks(middles, names)
     axes.grid(visible=False, axis="y")
     return middles
-
-
-def row_name(name: str) -> str:
-    """Return a row's name in lines that fit beside the axes."""
-    return wrapped(name, _NAME)
-
-
-def name_width(names: Iterable[str]) -> float:
-    """Return how far from the left the axes begin that have rows of these names."""
-    return EDGE + 0.1 + max(text_width(row_name(name), "bold") for name in names)
 
 
 def line_count(text: str) -> int:

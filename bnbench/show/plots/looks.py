@@ -1,11 +1,10 @@
 """Looks: the estimate of each contrast as seeds were added, and the look that decided."""
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.verdicts import Look
-from bnbench.experiments.config import PlanConfig
 from bnbench.show.grids import NOTHING, verdict
 from bnbench.show.plots import layout
 from bnbench.show.plots.layout import Sheet
@@ -17,17 +16,6 @@ HEADING = "Looks: means as seeds were added, with intervals that are valid over 
 _DECISION: Style = {"color": "black", "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 1}
 _LEFT, _RIGHT, _BETWEEN = 0.75, 0.2, 0.6  # inches beside the panels
 _HEIGHT, _BELOW = 1.3, 0.55
-_MOST_NUMBERS = 10  # along an axis
-
-
-def missing(comparison: Comparison) -> str:
-    """Return why there is nothing to draw, or nothing."""
-    if not comparison.contrasts:
-        return "There is only one experiment, so there are no looks."
-    if not any(contrast.result.looks for contrast in comparison.contrasts):
-        first = count(comparison.plan.first, "seed")
-        return f"There has been no look yet: the first is at {first} of both sides."
-    return ""
 
 
 def draw(sheet: Sheet, comparison: Comparison) -> None:
@@ -67,13 +55,8 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
         axes.axvline(result.decided_at, **_DECISION)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.margins(y=0.1)
-    _lay_looks(axes, comparison.plan)
-
-
-def _lay_looks(axes: Axes, plan: PlanConfig) -> None:
-    """Give every look of the plan a tick, and as many of them a number as there is room for."""
-    step = -(-len(plan.looks) // _MOST_NUMBERS)
-    axes.set_xticks(plan.looks[::-1][::step])
+    plan = comparison.plan
+    axes.xaxis.set_major_locator(FixedLocator(plan.looks, nbins=10))  # as many as have room
     axes.set_xticks(plan.looks, minor=True)
     axes.tick_params(axis="x", which="both", length=4)
     beyond = max(0.5, 0.04 * (plan.most - plan.first))

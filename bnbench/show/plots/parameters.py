@@ -31,15 +31,10 @@ _ROLES: _Roles = tuple(  # those that are not trained are hatched
 _PANELS = {"number of parameters": _ROLES, "without the kernels": _ROLES[1:]}
 
 
-def missing(comparison: Comparison) -> str:
-    """Return nothing: every experiment has parameters."""
-    return ""
-
-
 def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row of bars for each experiment, with its total, above the keys of the roles."""
-    names = [experiment.label for experiment in comparison.experiments]
-    ends, left = layout.row_ends(names, [""] * len(names)), layout.name_width(names)
+    names = layout.row_names(experiment.label for experiment in comparison.experiments)
+    ends, left = layout.row_ends(names), layout.name_width(names)
     across = (layout.WIDTH - left - _BETWEEN - _RIGHT) / 2
     for place, (label, roles) in enumerate(_PANELS.items()):
         axes = sheet.add_axes(left + place * (across + _BETWEEN), across, ends[-1])
@@ -47,22 +42,9 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
         _draw_bars(axes, layout.lay_rows(axes, names, ends), comparison, roles)
         axes.tick_params(labelleft=not place)
     sheet.top += ends[-1] + 0.5
-    _explain_bars(sheet, "trained", "upper left", _ROLES[:4])
-    _explain_bars(sheet, "not trained", "upper right", _ROLES[4:])
-    sheet.top += 0.4
-
-
-def _explain_bars(sheet: Sheet, title: str, place: str, roles: _Roles) -> None:
-    sheet.figure.legend(
-        handles=[Patch(label=role.replace("_", " "), **style) for role, style in roles],
-        loc=place,
-        bbox_to_anchor=(0 if "left" in place else layout.WIDTH, sheet.top),
-        bbox_transform=sheet.inches,
-        borderaxespad=0,
-        title=title,
-        alignment="left",
-        ncols=len(roles),
-    )
+    sheet.explain([Patch(label=role.replace("_", " "), **style) for role, style in _ROLES])
+    sheet.top += 0.1
+    sheet.write_lines("hatched: not trained")
 
 
 def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> None:
