@@ -237,17 +237,17 @@ def test_another_metric_says_nothing_of_new_images() -> None:
     assert not any("new images" in text for text in written_on(drawn))
 
 
-def test_whether_a_verdict_holds_for_new_images_stands_beside_it() -> None:
+def test_whether_a_verdict_holds_for_new_images_is_beside_it() -> None:
     """Every row that is decided says whether it holds or is open, under a heading."""
     far = [record("pre_act", seed, 0.9 + seed / 5000) for seed in range(10)]
     near = [record("post_act", seed, 0.8802 + seed / 9000) for seed in range(10)]
     plain = [record("no_bn", seed, 0.88 + seed / 9000) for seed in range(10)]
     comparison = compare([*plain, *far, *near])[0]
-    told = {"holds" if c.new_images.holds else "open" for c in comparison.contrasts}
-    assert told | {"new images"} <= set(written_on(plots.figure(comparison, ["differences"])))
+    answers = {"holds" if c.new_images.holds else "open" for c in comparison.contrasts}
+    assert answers | {"new images"} <= set(written_on(plots.figure(comparison, ["differences"])))
 
 
-def test_a_verdict_says_what_it_hangs_on() -> None:
+def test_a_verdict_names_what_it_depends_on() -> None:
     """Seeds of others that it waits for, and later seeds that point elsewhere."""
     plain = [record("no_bn", seed, 0.88) for seed in range(20)]
     turned = [record("pre_act", s, 0.89 - s % 3 / 1000 - s // 10 / 50) for s in range(20)]
@@ -313,7 +313,7 @@ def test_bars_are_the_counts(seven: Comparison) -> None:
 
 
 def test_what_is_not_trained_is_hatched(seven: Comparison) -> None:
-    """So it is told apart in black and white too."""
+    """So it can be distinguished in black and white too."""
     left, _ = axes_of(plots.figure(seven, ["parameters"]))
     hatched = {bars.get_label() for bars in left.containers if bars[0].get_hatch()}
     assert hatched == {"moving_mean", "moving_variance"}
@@ -466,7 +466,7 @@ def test_a_tuning_of_other_names_and_of_nothing_that_trains() -> None:
 
 
 def test_what_was_not_tuned_has_no_tuning(seven: Comparison, breaking: Comparison) -> None:
-    """It is drawn where there is one, and who asks for it elsewhere is told why there is none."""
+    """It is drawn where there is one; asked for elsewhere, the figure says why there is none."""
     assert "tuning" not in plots.kinds_of(seven)
     assert plots.kinds_of(breaking) == ("curves", "differences", "tuning", "parameters")
     assert "\nTuning over learning_rate: " in plots.figure(breaking).get_label()
