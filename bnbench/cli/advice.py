@@ -1,6 +1,6 @@
 """What to type to do what an answer advises."""
 
-from bnbench.show.advice import Advice, Sweep
+from bnbench.evidence.advice import Advice, Sweep
 
 RUN = "the same run with"  # its other options too: what was set makes the networks
 

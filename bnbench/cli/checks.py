@@ -11,7 +11,6 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
 from bnbench.show import terminal
-from bnbench.show.health import message
 from bnbench.show.remarks import confound, named, reason
 from bnbench.text import count, fixed
 
@@ -49,10 +48,10 @@ def check_comparisons(
             failed += filter(None, (_shortfall(e, fail_under) for e in comparison.experiments))
         if strict:
             failed += _unclean(comparison)
-            failed += map(message, health(comparison))
+            failed += (finding.message for finding in health(comparison))
     for comparison in [c for c in shown if c.tuning] or shown:
         if FailOn.UNHEALTHY in fail_on:
-            failed += map(message, health(comparison))
+            failed += (finding.message for finding in health(comparison))
         failed += _verdicts(comparison, fail_on)
     failed += warnings if strict else ()
     if failed:

@@ -342,7 +342,7 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     from bnbench.cli.advice import COMMANDS
     from bnbench.experiments.config import TABLES, dump_yaml
     from bnbench.files import check_writable, write_text
-    from bnbench.show import data_grids, health, terminal
+    from bnbench.show import data_grids, terminal
     from bnbench.training.survey import survey
 
     if label is None and file.endswith(TABLES):
@@ -354,7 +354,7 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     cures = COMMANDS
     if found.config.data.standardize:
         cures = replace(COMMANDS, standardize="the config has data.standardize: true")
-    said = [f"{health.message(one)}: {health.cure(one, cures)}" for one in found.findings]
+    said = [f"{one.message}: {one.cure(cures)}" for one in found.findings]
     terminal.show_remarks(f"{sentence}." for sentence in (*found.doubts, *said))
     place = visible(shlex.quote(str(output or f"{found.config.name}.yaml")))
     command = f"bnbench run {place} --set {PLACEMENTS}"

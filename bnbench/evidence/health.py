@@ -1,225 +1,316 @@
-"""What makes a comparison unfit to rely on, whatever its verdicts say."""
+"""What makes an answer unreliable: each kind of finding with its test, its words and its cure."""
 
 import math
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Self
 
 from pydantic import ValidationError
 
+from bnbench.evidence.advice import Advice, Sweep
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment, says_one_class
 from bnbench.evidence.records import DataSummary
 from bnbench.experiments.config import Config
-
-_FAR_APART = 100.0  # of feature scales: the largest over the smallest
-_USUAL = (0.1, 100.0)  # largest range of features that the usual learning rates suit
-_OFFSET = (10.0, 5.0)  # how far from 0 features are too far: in itself, and in largest ranges
-_START_LEFT = 0.01  # share of the start values that moving statistics may still hold
-_NEARLY_ALL = 0.8  # of the test rows, in one class
+from bnbench.experiments.sweep import short_key
+from bnbench.text import count, listed, percent
 
 
 @dataclass(frozen=True)
-class NotLearned:
-    """No run of an experiment did better than guessing; ``one_class`` where each says but one.
+class Finding(ABC):
+    """One reason not to rely on an answer; a new kind is a subclass, and its entry in ``KINDS``.
 
-    ``most_frequent`` is the share of the test rows that are of the most frequent class.
+    It is ``about`` an experiment's label, the name of a swept config, or "data"; ``message`` is a
+    sentence without its full stop.
     """
 
-    experiment: Experiment
-    one_class: bool
-    most_frequent: float
+    kind: ClassVar[str]  # in JSON
+    about: str
+    message: str
 
-    @property
-    def kind(self) -> str:
-        """What it is called in JSON."""
-        return "most_frequent_class" if self.one_class else "not_learned"
+    @classmethod
+    @abstractmethod
+    def find(cls, comparison: Comparison) -> Iterator[Self]:
+        """Yield what is found of this kind."""
 
-
-@dataclass(frozen=True)
-class AllDiverged:
-    """No run of an experiment completed, of so many."""
-
-    kind: ClassVar = "all_diverged"
-    experiment: Experiment
-    runs: int
-
-
-@dataclass(frozen=True)
-class SomeLearned:
-    """Some runs of an experiment learned and some did not, so that a mean stands for neither."""
-
-    kind: ClassVar = "some_learned"
-    experiment: Experiment
-    learned: int
-    not_learned: int
-
-
-@dataclass(frozen=True)
-class ScalesApart:
-    """The features' ranges differ so much that the network hardly sees the small ones."""
-
-    kind: ClassVar = "feature_scales"
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class FeatureValues:
-    """The features are far smaller or larger than 1, or far from 0 for how much they vary."""
-
-    kind: ClassVar = "feature_values"
-    largest_range: float
-    reach: float
-    far: bool
-
-
-@dataclass(frozen=True)
-class FewSteps:
-    """BN's moving statistics still hold a good share of their start values after the last step.
-
-    They are what Batch Normalization uses on test rows; ``needed`` epochs leave less than 1 %.
-    """
-
-    kind: ClassVar = "few_steps"
-    steps: int
-    share: float
-    needed: int
-
-
-@dataclass(frozen=True)
-class CoarseRows:
-    """One test row moves the metric by more than the margin; ``needed`` rows would not."""
-
-    kind: ClassVar = "coarse_test_rows"
-    rows: int
-    margin: float
-    needed: int
-
-
-@dataclass(frozen=True)
-class NeverRight:
-    """A class of which no run of an experiment had a single test row right."""
-
-    kind: ClassVar = "class_never_right"
-    experiment: Experiment
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class OneClassPrevails:
-    """Most test rows are of one class, so that accuracy says little of the others."""
-
-    kind: ClassVar = "one_class_prevails"
-    share: float
-
-
-@dataclass(frozen=True)
-class BestAtEnd:
-    """The best of the values that were tried is the smallest or the largest of them.
-
-    ``wider`` has what is to be tried, of each key that was swept: the values there were and, of
-    this one, more beyond the end.
-    """
-
-    kind: ClassVar = "best_at_end"
-    name: str
-    key: str
-    value: float
-    end: Literal["smallest", "largest"]
-    wider: Mapping[str, tuple[Any, ...]]
-
-
-OfData = ScalesApart | FeatureValues | CoarseRows | OneClassPrevails
-Finding = OfData | AllDiverged | NotLearned | SomeLearned | FewSteps | NeverRight | BestAtEnd
+    @abstractmethod
+    def cure(self, advice: Advice) -> str:
+        """Return what to do about it: what to type where one can type, else in words."""
 
 
 def health(comparison: Comparison) -> list[Finding]:
-    """Return what is to be mended before the comparison is believed; of a smoke run nothing."""
+    """Return what to repair before the comparison is believed; nothing for a smoke run."""
     if comparison.smoke:
         return []
-    return [
-        *(found for e in comparison.experiments for found in _of_experiment(e)),
-        *_of_data(comparison),
-        *_of_steps(comparison),
-        *_of_tuning(comparison),
-    ]
+    return [finding for kind in KINDS for finding in kind.find(comparison)]
 
 
-def _of_experiment(experiment: Experiment) -> Iterator[Finding]:
-    completed = experiment.completed
-    if not completed:
-        yield AllDiverged(experiment, len(experiment.records))
-        return
-    rows = experiment.newest.data.test_rows_by_class
-    if experiment.fails_to_train:
-        yield NotLearned(experiment, all(map(says_one_class, completed)), max(rows) / sum(rows))
-        return
-    if experiment.mixed:
-        did = len(experiment.learned)
-        yield SomeLearned(experiment, did, len(completed) - did)
-    names = experiment.newest.data.class_names or tuple(map(str, range(len(rows))))
-    never = [
-        name
-        for place, name in enumerate(names)
-        if rows[place]
-        and not any((record.data.test_correct_by_class or rows)[place] for record in completed)
-    ]
-    if never:
-        yield NeverRight(experiment, tuple(never))
+class _OfExperiment(Finding):
+    @classmethod
+    def find(cls, comparison: Comparison) -> Iterator[Self]:
+        for experiment in comparison.experiments:
+            if message := cls.said_of(experiment):
+                yield cls(experiment.label, f"{experiment.label}{message}")
+
+    @staticmethod
+    @abstractmethod
+    def said_of(experiment: Experiment) -> str | None:
+        """Return what follows the experiment's label, where there is anything to say."""
+
+    def cure(self, advice: Advice) -> str:
+        return advice.rates
 
 
-def _of_data(comparison: Comparison) -> Iterator[Finding]:
-    data = comparison.baseline.newest.data
-    metric = comparison.question.measure
-    for found in of_data(data, comparison.config.data.standardize, comparison.margin, metric.scale):
-        if metric.by_row or not isinstance(found, CoarseRows | OneClassPrevails):
-            yield found  # those two are about shares of test rows
+_FAILS = " fails to train at these settings: "
 
 
-def of_data(
-    data: DataSummary, standardized: bool, margin: float, scale: float = 100.0
-) -> Iterator[OfData]:
-    """Yield what can be seen before anything is trained; the margin is ``scale`` times a share."""
-    if not standardized:
-        yield from _of_features(*data.feature_scales, data.feature_reach or 0.0)
-    rows = data.rows[2]
-    if scale / rows > margin > 0:
-        yield CoarseRows(rows, margin, math.ceil(scale / margin))
-    share = max(data.test_rows_by_class) / rows
-    if share > _NEARLY_ALL:
-        yield OneClassPrevails(share)
+class AllDiverged(_OfExperiment):
+    """No run of an experiment completed."""
+
+    kind = "all_diverged"
+
+    @staticmethod
+    def said_of(experiment: Experiment) -> str | None:
+        if experiment.completed:
+            return None
+        runs = len(experiment.records)
+        return f"{_FAILS}{'its one run' if runs == 1 else f'each of its {runs} runs'} diverged"
 
 
-def _of_features(low: float, high: float, reach: float) -> Iterator[ScalesApart | FeatureValues]:
-    far = reach > _OFFSET[0] and reach > _OFFSET[1] * high
-    if low > 0 and high >= _FAR_APART * low:
-        yield ScalesApart(low, high)
-    elif high > 0 and (far or not _USUAL[0] <= high <= _USUAL[1]):
-        yield FeatureValues(high, reach, far)
+class OneClassSaid(_OfExperiment):
+    """Every run of an experiment assigns all test rows to one class."""
+
+    kind = "most_frequent_class"
+
+    @staticmethod
+    def said_of(experiment: Experiment) -> str | None:
+        if not (experiment.completed and all(map(says_one_class, experiment.completed))):
+            return None
+        rows = experiment.newest.data.test_rows_by_class
+        return (
+            f"{_FAILS}every run assigns all test rows to one class; the most frequent one is "
+            f"{percent(max(rows) / sum(rows))} % of them"
+        )
 
 
-def _of_steps(comparison: Comparison) -> Iterator[FewSteps]:
-    for training_rows, config in dict.fromkeys(
-        (e.newest.data.rows[0], e.config) for e in comparison.experiments if e.completed
-    ):
-        per_epoch = math.ceil(training_rows / config.training.batch_size)
-        steps, momentum = per_epoch * config.training.epochs, config.model.batch_norm.momentum
-        share = momentum**steps
-        if config.model.uses_batch_norm and share > _START_LEFT:
-            enough = math.log(_START_LEFT) / math.log(momentum)
-            yield FewSteps(steps, share, math.ceil(enough / per_epoch))
-            return  # the others have as many steps, and mostly the same momentum
+class NotLearned(_OfExperiment):
+    """No run of an experiment did better than guessing, in any other way."""
+
+    kind = "not_learned"
+
+    @staticmethod
+    def said_of(experiment: Experiment) -> str | None:
+        if not experiment.fails_to_train or all(map(says_one_class, experiment.completed)):
+            return None
+        return (
+            f"{_FAILS}no run does clearly better than guessing, or there is nothing to learn in "
+            "these features"
+        )
 
 
-def _of_tuning(comparison: Comparison) -> Iterator[Finding]:
-    for one in comparison.tuning.candidates if comparison.tuning else ():
-        tried = {key: one.tried(key) for key in one.keys}
-        for key, (value, end) in one.ends().items():
-            beyond = _beyond(one.best.config, key, value, end)
-            if beyond:
-                wider = {**tried, key: tuple(sorted([*tried[key], *beyond]))}
-                yield BestAtEnd(one.name, key, value, end, wider)
+class SomeLearned(_OfExperiment):
+    """Some runs of an experiment learned and some did not."""
+
+    kind = "some_learned"
+
+    @staticmethod
+    def said_of(experiment: Experiment) -> str | None:
+        if not experiment.mixed:
+            return None
+        learned, completed = len(experiment.learned), len(experiment.completed)
+        return (
+            f": {count(learned, 'run')} learned and {completed - learned} did not do clearly "
+            "better than guessing, so its mean describes neither"
+        )
+
+
+class NeverRight(_OfExperiment):
+    """An experiment that learned has classes of which no run had a single test row right."""
+
+    kind = "class_never_right"
+
+    @staticmethod
+    def said_of(experiment: Experiment) -> str | None:
+        data = experiment.newest.data
+        rows = data.test_rows_by_class
+        right = [r.data.test_correct_by_class or rows for r in experiment.completed]
+        names = data.class_names or tuple(map(str, range(len(rows))))
+        never = [
+            name
+            for place, name in enumerate(names)
+            if rows[place] and not any(by_class[place] for by_class in right)
+        ]
+        if experiment.fails_to_train or not never:
+            return None
+        return (
+            f" has no test row right of {'class' if len(never) == 1 else 'classes'} {listed(never)}"
+        )
+
+    def cure(self, advice: Advice) -> str:
+        return advice.recalls
+
+
+class OfData(Finding):
+    """What can be seen before anything is trained."""
+
+    of_shares: ClassVar = False  # it matters only where the metric is a share of the test rows
+
+    @classmethod
+    def find(cls, comparison: Comparison) -> Iterator[Self]:
+        metric = comparison.question.measure
+        if metric.by_row or not cls.of_shares:
+            data, standardized = comparison.baseline.newest.data, comparison.config.data.standardize
+            yield from cls.find_in(data, standardized, comparison.margin, metric.scale)
+
+    @classmethod
+    def find_in(
+        cls, data: DataSummary, standardized: bool, margin: float, scale: float
+    ) -> Iterator[Self]:
+        """Yield the finding, if any; the ``margin`` is ``scale`` times a share of the test rows."""
+        if message := cls.said_of(data, standardized, margin, scale):
+            yield cls("data", message)
+
+    @staticmethod
+    @abstractmethod
+    def said_of(data: DataSummary, standardized: bool, margin: float, scale: float) -> str | None:
+        """Return the message, where there is anything to say."""
+
+    def cure(self, advice: Advice) -> str:
+        return advice.standardize
+
+
+class ScalesApart(OfData):
+    """The features' ranges differ so much that the network hardly sees the small ones."""
+
+    kind = "feature_scales"
+
+    @staticmethod
+    def said_of(data: DataSummary, standardized: bool, margin: float, scale: float) -> str | None:
+        low, high = data.feature_scales
+        if standardized or not _apart(data):
+            return None
+        return (
+            f"the features' ranges lie {high / low:,.0f}-fold apart ({low:.3g} to {high:.3g}), or "
+            "single values lie far out: the network hardly sees the small ones, and Batch "
+            "Normalization on the input repairs just that"
+        )
+
+
+def _apart(data: DataSummary) -> bool:
+    low, high = data.feature_scales
+    return low > 0 and high >= 100 * low
+
+
+class FeatureValues(OfData):
+    """The features are far smaller or larger than 1, or far from 0 for how much they vary."""
+
+    kind = "feature_values"
+
+    @staticmethod
+    def said_of(data: DataSummary, standardized: bool, margin: float, scale: float) -> str | None:
+        largest, reach = data.feature_scales[1], data.feature_reach or 0.0
+        far = reach > 10 and reach > 5 * largest
+        usual = 0.1 <= largest <= 100  # what the usual learning rates suit
+        if standardized or _apart(data) or largest <= 0 or (usual and not far):
+            return None
+        return (
+            f"the features {f'reach {reach:,.4g} with' if far else 'have'} ranges of "
+            f"{largest:,.4g} at most, not about 1 around 0: the usual learning rates do not suit "
+            "that, and Batch Normalization on the input repairs just that"
+        )
+
+
+class CoarseRows(OfData):
+    """One test row moves the metric by more than the margin."""
+
+    kind = "coarse_test_rows"
+    of_shares = True
+
+    @staticmethod
+    def said_of(data: DataSummary, standardized: bool, margin: float, scale: float) -> str | None:
+        rows = data.rows[2]
+        if not scale / rows > margin > 0:
+            return None
+        return (
+            f"one of the {rows:,} test rows is worth {100 / rows:.2g} points, more than the margin "
+            f"of {margin:g}: that takes {math.ceil(scale / margin):,} rows at least"
+        )
+
+    def cure(self, advice: Advice) -> str:
+        return advice.margin
+
+
+class OneClassPrevails(OfData):
+    """Most test rows are of one class, so that accuracy says little about the others."""
+
+    kind = "one_class_prevails"
+    of_shares = True
+
+    @staticmethod
+    def said_of(data: DataSummary, standardized: bool, margin: float, scale: float) -> str | None:
+        share = max(data.test_rows_by_class) / data.rows[2]
+        if share <= 0.8:
+            return None
+        of = f"{percent(share)} % of the test rows are of one class"
+        return f"{of}: accuracy says little about the others"
+
+    def cure(self, advice: Advice) -> str:
+        return advice.balanced
+
+
+@dataclass(frozen=True)
+class FewSteps(Finding):
+    """BN's moving statistics, used on test rows, keep more than 1 % of their start values."""
+
+    kind = "few_steps"
+    epochs_needed: int
+
+    @classmethod
+    def find(cls, comparison: Comparison) -> Iterator[Self]:
+        for experiment in comparison.experiments:
+            training, model = experiment.config.training, experiment.config.model
+            per_epoch = math.ceil(experiment.newest.data.rows[0] / training.batch_size)
+            steps, momentum = per_epoch * training.epochs, model.batch_norm.momentum
+            if experiment.completed and model.uses_batch_norm and momentum**steps > 0.01:
+                needed = math.ceil(math.log(0.01) / math.log(momentum) / per_epoch)
+                message = (
+                    f"after {count(steps, 'step')} the moving statistics, which Batch "
+                    f"Normalization uses on test rows, still hold {percent(momentum**steps)} % of "
+                    f"their start values; {count(needed, 'epoch')} leave less than 1 %"
+                )
+                yield cls("data", message, needed)
+                return  # the others have as many steps, and mostly the same momentum
+
+    def cure(self, advice: Advice) -> str:
+        return advice.set("training.epochs", self.epochs_needed)
+
+
+@dataclass(frozen=True)
+class BestAtEnd(Finding):
+    """The best of the values that were tried is the smallest or the largest of them.
+
+    ``wider`` has what to try: the values of before and, of this setting, some beyond the end.
+    """
+
+    kind = "best_at_end"
+    wider: Sweep
+
+    @classmethod
+    def find(cls, comparison: Comparison) -> Iterator[Self]:
+        for one in comparison.tuning.candidates if comparison.tuning else ():
+            tried = {key: one.tried(key) for key in one.keys}
+            for key, (value, end) in one.ends().items():
+                if beyond := _beyond(one.best.config, key, value, end):
+                    message = (
+                        f"{one.name} does best at the {end} {short_key(key)} that was tried, "
+                        f"{value:g}; values beyond it may be better"
+                    )
+                    wider = {**tried, key: tuple(sorted([*tried[key], *beyond]))}
+                    yield cls(one.name, message, wider)
+
+    def cure(self, advice: Advice) -> str:
+        return advice.sweep(self.wider)
 
 
 def _beyond(config: Config, key: str, value: float, end: str) -> list[float]:
@@ -232,10 +323,8 @@ def _beyond(config: Config, key: str, value: float, end: str) -> list[float]:
 
 
 def _allowed(config: Config, key: str, value: float) -> bool:
-    section, _, setting = key.partition(".")
-    settings = config.resolved()
-    place = settings[section]
-    *parents, leaf = setting.split(".")
+    settings = place = config.resolved()
+    *parents, leaf = key.split(".")
     for parent in parents:
         place = place[parent]
     place[leaf] = value
@@ -244,3 +333,16 @@ def _allowed(config: Config, key: str, value: float) -> bool:
     except ValidationError:
         return False
     return True
+
+
+_OF_DATA: tuple[type[OfData], ...] = (ScalesApart, FeatureValues, CoarseRows, OneClassPrevails)
+_OF_EXPERIMENTS = (AllDiverged, OneClassSaid, NotLearned, SomeLearned, NeverRight)
+KINDS: tuple[type[Finding], ...] = (*_OF_EXPERIMENTS, *_OF_DATA, FewSteps, BestAtEnd)
+
+
+def of_data(
+    data: DataSummary, standardized: bool, margin: float, scale: float = 100.0
+) -> Iterator[OfData]:
+    """Yield what can be seen before anything is trained; the margin is ``scale`` times a share."""
+    for kind in _OF_DATA:
+        yield from kind.find_in(data, standardized, margin, scale)

@@ -8,7 +8,6 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.health import health
 from bnbench.evidence.records import RunRecord, pack_bits
 from bnbench.evidence.store import RecordStore
-from bnbench.show.health import cure, message
 from bnbench.show.sentences import answer
 from tests.conftest import ROOT, compare, record, records
 
@@ -51,8 +50,8 @@ def test_a_network_that_says_one_class_fails_to_train() -> None:
     (comparison,) = compare(made)
     assert kinds(comparison)[0] == "most_frequent_class"
     (first, *_) = health(comparison)
-    assert "the most frequent one is 60.00 % of them" in message(first)
-    assert cure(first, COMMANDS).startswith("the same run with --set training.learning_rate=")
+    assert "the most frequent one is 60.00 % of them" in first.message
+    assert first.cure(COMMANDS).startswith("the same run with --set training.learning_rate=")
     said = answer(comparison, COMMANDS)
     assert not any(
         "better" in line.lower().split("than")[0] for line in said if "input_bn by" in line
@@ -112,8 +111,8 @@ def test_features_far_from_one_or_from_zero(scales, reach, said) -> None:
     values = {"feature_scales": scales, "feature_reach": reach}
     (comparison,) = compare([by_class("no_bn", 0, [500, 500], [600, 600], **values)])
     found = [f for f in health(comparison) if f.kind == "feature_values"]
-    assert [message(f).partition(", not")[0] for f in found] == [said] * bool(said)
-    assert all(cure(f, COMMANDS).endswith("--set data.standardize=true") for f in found)
+    assert [f.message.partition(", not")[0] for f in found] == [said] * bool(said)
+    assert all(f.cure(COMMANDS).endswith("--set data.standardize=true") for f in found)
 
 
 def test_too_few_steps_for_the_moving_statistics() -> None:
@@ -125,11 +124,11 @@ def test_too_few_steps_for_the_moving_statistics() -> None:
         for seed in range(2)
     ]
     (found,) = [f for f in health(compare(made)[0]) if f.kind == "few_steps"]
-    assert message(found) == (
+    assert found.message == (
         "after 96 steps the moving statistics, which Batch Normalization uses on test rows, still "
         "hold 38.10 % of their start values; 15 epochs leave less than 1 %"
     )
-    assert cure(found, COMMANDS) == "the same run with --set training.epochs=15"
+    assert found.cure(COMMANDS) == "the same run with --set training.epochs=15"
     assert "few_steps" not in kinds(compare(made[:2])[0])
 
 
@@ -154,7 +153,7 @@ def test_a_class_that_is_never_right_is_named() -> None:
         for seed in range(2)
     ]
     (found,) = [f for f in health(compare(made)[0]) if f.kind == "class_never_right"]
-    assert message(found) == "no_bn has no test row right of class owl"
+    assert found.message == "no_bn has no test row right of class owl"
 
 
 def test_what_diverged_always_fails_and_is_said() -> None:

@@ -8,11 +8,11 @@ import re
 import pytest
 from rich.console import Console
 
+from bnbench.evidence.advice import Advice
 from bnbench.evidence.comparison import Comparison
 from bnbench.experiments.architecture import build
 from bnbench.experiments.config import load_config
 from bnbench.show import formats, grids
-from bnbench.show.advice import Advice
 from bnbench.show.grids import Grid
 from bnbench.show.remarks import remarks
 from bnbench.show.sentences import answer, closing

@@ -1,4 +1,4 @@
-"""What to do about what an answer lacks, as far as it depends on where one reads it."""
+"""What to do about what weakens an answer, in words or, where one can type, as commands."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,18 +7,14 @@ from typing import Any
 Sweep = Mapping[str, tuple[Any, ...]]  # values by dotted key
 
 
-def _in_words(sweep: Sweep) -> str:
+def _sweep_in_words(sweep: Sweep) -> str:
     tried = (f"{key} at {', '.join(map(str, values))}" for key, values in sweep.items())
     return f"try {', each with '.join(tried)}"
 
 
-def _set_in_words(key: str, value: Any) -> str:
-    return f"set {key} to {value}"
-
-
 @dataclass(frozen=True)
 class Advice:
-    """The cures, in words where nothing can be typed."""
+    """The cures, by default in words; empty where words would not help."""
 
     more_seeds: str = ""
     seeds: Callable[[int], str] = lambda seeds: ""
@@ -29,8 +25,8 @@ class Advice:
     margin: str = "take more test rows, or state a larger margin before the first run"
     balanced: str = "compare the balanced test accuracy, which counts every class alike"
     recalls: str = "see the recall of every class"
-    sweep: Callable[[Sweep], str] = _in_words
-    set: Callable[[str, Any], str] = _set_in_words
+    sweep: Callable[[Sweep], str] = _sweep_in_words
+    set: Callable[[str, Any], str] = lambda key, value: f"set {key} to {value}"
 
 
 IN_WORDS = Advice()
