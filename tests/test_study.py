@@ -58,7 +58,7 @@ def tuned(records: Sequence[RunRecord], *names: str) -> Comparison:
 
 def cells(comparison: Comparison, columns: Sequence[str]) -> dict[str, list[str]]:
     """Return these cells of the table of placements, by its network."""
-    grid = grids.placement_contrasts(comparison)
+    grid = grids.placements(comparison)
     places = [[column.heading for column in grid.columns].index(name) for name in columns]
     return {row[0]: [row[place] for place in places] for row in grid.rows}
 
@@ -94,7 +94,7 @@ def test_every_interval_told_of_the_study_is_one_of_compare() -> None:
         cell.lstrip("+-")
         for folder in (STUDY, STUDY / "adam", STUDY / "epochs_30", STUDY / "fixed_rate")
         for comparison in each_way(bnbench.load_records(folder))
-        for grid in (grids.placement_contrasts, grids.results, grids.contrasts)
+        for grid in (grids.placements, grids.results, grids.contrasts)
         for row in grid(comparison).rows
         for cell in row
     }

@@ -107,11 +107,12 @@ def _metric(experiment: Experiment) -> dict[str, Any]:
     return {key: getattr(experiment, key) for key in ("mean", "std", "ci95", "values")}
 
 
-_OF_RESULT = (
-    "pairs mean_difference std_difference interval p_value p_holm p_required wins ties losses "
-    "probability_of_improvement probability_ci95 verdict decided_at below_margin "
-    "contradicted_by_last_look seeds_needed seeds_needed_at_margin"
-).split()
+_OF_RESULT = (  # the fields of a `verdicts.Contrast` that JSON has as they are
+    *("pairs", "mean_difference", "std_difference", "interval", "p_value", "p_holm", "p_required"),
+    *("wins", "ties", "losses", "probability_of_improvement", "probability_ci95"),
+    *("verdict", "decided_at", "below_margin", "contradicted_by_last_look"),
+    *("seeds_needed", "seeds_needed_at_margin"),
+)
 
 
 def _contrast(comparison: Comparison, contrast: ExperimentContrast) -> dict[str, Any]:

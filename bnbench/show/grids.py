@@ -118,8 +118,7 @@ def _placement_row(comparison: Comparison, contrast: ExperimentContrast) -> tupl
 
 
 def _winner(contrast: ExperimentContrast, sign: int) -> str:
-    """Return the verdict, with the placement that it is for; ``sign`` is 1 for after minus before.
-    """
+    """Return the verdict with the placement that it is for; ``sign`` 1 means after minus before."""
     if contrast.failing and contrast.result.looks:
         after, before = after_and_before(contrast)
         sides = {"after": after, "before": before}

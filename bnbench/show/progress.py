@@ -65,7 +65,7 @@ class ProgressReporter:
     def report_outcome(
         self, plan: PlanConfig, contrasts: Sequence[ExperimentContrast], runs: int, most: int
     ) -> None:
-        """Write whether adding seeds decided the contrasts, in how many runs of at most ``most``."""
+        """Write whether adding seeds decided all contrasts, in how many ``runs`` of ``most``."""
         undecided = [c for c in contrasts if c.failing or not c.result.decided]
         if not contrasts:
             self.notice("Nothing to decide: no two of the experiments share a protocol.")

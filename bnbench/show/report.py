@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import isnan
 from statistics import fmean
 from typing import Any
@@ -82,8 +83,7 @@ def _protocol(comparison: Comparison, page: Page) -> dict[str, Any]:
         for record in experiment.records.values()
     )
     return {
-        "page": page,
-        "recalls": list(recalls(comparison)),
+        "page": replace(page, tables=(*page.tables, *recalls(comparison))),
         "question": _question(comparison),
         "measure": _measure(comparison),
         "figures": list(_figures(comparison)),

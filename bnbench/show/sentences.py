@@ -284,7 +284,9 @@ def _best(comparison: Comparison) -> Iterator[str]:
     metric = comparison.question.measure
     best = max(finished, key=lambda e: metric.direction * (e.mean or 0.0))
     base = comparison.baselines[best]
-    mean = f"the best mean {metric.heading}: {fixed(metric.scale * (best.mean or 0.0))} {metric.unit}"
+    mean = (
+        f"the best mean {metric.heading}: {fixed(metric.scale * (best.mean or 0.0))} {metric.unit}"
+    )
     equal = [e.label for e in finished if e.mean == best.mean]
     if len(equal) > 1:
         yield f"{listed(equal)} share {mean}."

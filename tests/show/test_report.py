@@ -19,9 +19,8 @@ import pytest
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import parse_config
 from bnbench.experiments.sweep import label
-from bnbench.show import grids, report
-from bnbench.show.remarks import remarks
-from bnbench.show.sentences import answer, closing
+from bnbench.show import report
+from bnbench.show.page import pages
 from tests.conftest import ROOT, compare, record, records
 
 TEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]
@@ -213,10 +212,11 @@ def test_all_that_a_comparison_says(page: str) -> None:
         for table in root.iter("table")
     ]
     said = [text(item) for item in root.iter("li")]
-    for comparison, tables in grids.grids(compare(made(), all_pairs=True)):
-        for grid in [*tables, *grids.recalls(comparison)]:
+    comparisons = compare(made(), all_pairs=True)
+    for comparison, shared in zip(comparisons, pages(comparisons), strict=True):
+        for grid in [*shared.tables, *report.recalls(comparison)]:
             assert (grid.title, list(grid.rows)) in shown
-        assert set(said) >= {*answer(comparison), *remarks(comparison), *closing(comparison)}
+        assert set(said) >= {*shared.answer, *shared.remarks, *shared.closing}
     assert WARNING in said
     assert "32 runs of 4 experiments, made between 2026-11-20 and 2026-11-23." in page
 

@@ -11,10 +11,9 @@ from matplotlib.figure import SubFigure
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.stats import Array
 from bnbench.show import grids
-from bnbench.show.examples import examples
 from bnbench.show.plots import layout
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
-from bnbench.show.remarks import confound, named, network
+from bnbench.show.remarks import confound, examples, named, network
 from bnbench.text import signed
 
 HEADING = "Paired differences: means over seeds, with intervals that are right over all looks"
