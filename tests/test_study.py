@@ -27,6 +27,7 @@ def kind(record: RunRecord) -> tuple[str, str]:
 
 
 @pytest.mark.data
+@pytest.mark.endurance
 @pytest.mark.skipif(
     not dataset.status()[0].folders, reason="the full Fashion-MNIST data set is not installed"
 )

@@ -212,6 +212,7 @@ def test_what_cannot_be_settled_is_refused(settle) -> None:
     assert not engine.trials
 
 
+@pytest.mark.endurance
 def test_the_command_settles_on_real_runs(tiny_yaml, tmp_path) -> None:
     """Two networks and a plan of 2, 3, 4 seeds: real runs, until it is settled or at the end."""
     paths = [

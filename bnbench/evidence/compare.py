@@ -1,6 +1,6 @@
 """Records to comparisons: one for each sweep and each protocol, with its contrasts judged."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, TypeVar
@@ -22,11 +22,12 @@ from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.images import NewImages, for_new_images
 from bnbench.evidence.levels import ALPHA, nominal_levels
 from bnbench.evidence.names import called, check_names, is_named, position
+from bnbench.evidence.pairs import Pairs
 from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
-from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
-from bnbench.experiments.config import Config, PlanConfig
+from bnbench.evidence.verdicts import Contrast, judge
+from bnbench.experiments.config import Config, Placement, PlanConfig
 
 _Thing = TypeVar("_Thing")
 
@@ -45,11 +46,11 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     by_test = question
     if question.metric == CHOSEN_BY.name:  # which chose already
         by_test = replace(question, metric=Question.metric)
-    alike = _newestfirst_experiment(_split(wanted, lambda r: (*_made_on(r), r.protocol_id)))
-    protocols = [_contrasted(chosen, question) for chosen in alike]
+    alike = _newest_first(_split(wanted, lambda r: (*_made_on(r), r.protocol_id)))
+    protocols = [_comparison(chosen, question) for chosen in alike]
     tuned = [
-        _contrasted(tuning.records, by_test, tuning)
-        for chosen in _newestfirst_experiment(_split(wanted, _made_on))
+        _comparison(tuning.records, by_test, tuning)
+        for chosen in _newest_first(_split(wanted, _made_on))
         for keys, members in sweeps(chosen)
         if (tuning := tune(keys, members, _plan(members, question)))
     ]
@@ -88,7 +89,7 @@ def _split(things: Iterable[_Thing], key: Callable[[_Thing], Any]) -> Iterable[l
     return groups.values()
 
 
-def _newestfirst_experiment(groups: Iterable[list[RunRecord]]) -> list[list[RunRecord]]:
+def _newest_first(groups: Iterable[list[RunRecord]]) -> list[list[RunRecord]]:
     return sorted(groups, key=lambda rs: max(r.started_at for r in rs))[::-1]
 
 
@@ -115,7 +116,7 @@ def _check_baseline(comparisons: Sequence[Comparison]) -> None:
         raise InputError(f"baseline {name} may be any of {candidates}: name one of them")
 
 
-def _contrasted(
+def _comparison(
     records: Sequence[RunRecord], question: Question, tuning: Tuning | None = None
 ) -> Comparison:
     """Return the comparison of these records, taken to be of one protocol."""
@@ -128,26 +129,18 @@ def _contrasted(
         given, *own = position(experiment.config, question.names)
         return given, position(baselines[experiment].config, ()), own
 
-    experiments.sort(key=place)
-    plan = _plan(records, question)
-    tuning_seeds = tuning.tuning_seeds if tuning else 0
-    return Comparison(
+    comparison = Comparison(
         question=question,
-        plan=plan,
+        plan=_plan(records, question),
         baselines=baselines,
-        experiments=tuple(experiments),
-        contrasts=_contrasts(
-            _pairs(experiments, baselines, question, tuning),
-            order_of_seeds(experiments, tuning_seeds + plan.most)[tuning_seeds:],
-            plan,
-            question,
-            tuning,
-        ),
+        experiments=tuple(sorted(experiments, key=place)),
+        contrasts=(),
         ratios={e: epoch_ratio(e, baselines[e]) for e in experiments},
         baseline_was_named=named,
         baseline_may_be=() if named else tuple(e.label for e in meant),
         tuning=tuning,
     )
+    return replace(comparison, contrasts=tuple(_contrasts(comparison)))
 
 
 def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment]:
@@ -177,114 +170,83 @@ def _plan(records: Iterable[RunRecord], question: Question) -> PlanConfig:
 _Pair = tuple[Experiment, Experiment]
 
 
-def _pairs(
-    experiments: Sequence[Experiment],
-    baselines: Mapping[Experiment, Experiment],
-    question: Question,
-    tuning: Tuning | None,
-) -> dict[_Pair, Family]:
-    """Return which experiments are held against which, each pair once, with its family."""
-    held = [(e, baselines[e]) for e in experiments if baselines[e] is not e]
-    held += (
+def _contrasts(comparison: Comparison) -> Iterator[ExperimentContrast]:
+    """Judge the pairs of each family together."""
+    skipped, plan = comparison.tuning_seeds, comparison.plan
+    order = order_of_seeds(comparison.experiments, skipped + plan.most)[skipped:]
+    direction = comparison.question.measure.direction
+    for family, members in _families(comparison).items():
+        pairs = [Pairs(order, a.outcomes, b.outcomes, direction) for a, b in members]
+        results = judge(pairs, plan.looks, comparison.margin_in_metric)
+        for pair, result in zip(members, results, strict=True):
+            fair = comparison.tuning is None or comparison.tuning.is_fair(*pair)
+            judged = result if fair else result.withheld()
+            yield ExperimentContrast(
+                *pair,
+                differs_in=_differs_in(comparison, pair),
+                family=family,
+                result=judged,
+                new_images=_new_images(comparison, pair, judged, order),
+            )
+
+
+def _families(comparison: Comparison) -> dict[Family, list[_Pair]]:
+    """Return which experiments are compared with which, each pair once, by family."""
+    baselines = comparison.baselines
+    pairs = [(e, baselines[e]) for e in comparison.experiments if baselines[e] is not e]
+    pairs += (
         _after_minus_before(second, first)
-        for first, second in combinations(experiments, 2)
+        for first, second in combinations(comparison.experiments, 2)
         if first is not baselines[second] and second is not baselines[first]
     )
-    tuned = tuning.keys if tuning else ()
-    families = {pair: _family(*pair, baselines, tuned) for pair in held}
-    wanted = {
-        pair: family for pair, family in families.items() if family != "other" or question.all_pairs
-    }
-    return dict(sorted(wanted.items(), key=lambda item: FAMILIES.index(item[1])))
+    families: dict[Family, list[_Pair]] = {family: [] for family in FAMILIES}
+    for pair in pairs:
+        families[_family(comparison, pair)].append(pair)
+    if not comparison.question.all_pairs:
+        families["other"] = []
+    return families
 
 
-def _after_minus_before(experiment: Experiment, other: Experiment) -> _Pair:
-    """Return the pair as it stands, or exchanged where it is BN before minus BN after."""
-    placements = (e.config.model.batch_norm.placement for e in (experiment, other))
-    if tuple(placements) == ("before_activation", "after_activation"):
-        return other, experiment
-    return experiment, other
+def _placements(pair: _Pair) -> tuple[Placement, ...]:
+    return tuple(experiment.config.model.batch_norm.placement for experiment in pair)
 
 
-def _family(
-    experiment: Experiment,
-    against: Experiment,
-    baselines: Mapping[Experiment, Experiment],
-    tuned: Collection[str],
-) -> Family:
-    """Return "placement" for BN before against after the activations and nothing else."""
-    configs = experiment.config, against.config
-    placements = {config.model.batch_norm.placement for config in configs}
-    answers = placements == {"before_activation", "after_activation"}
-    if answers and differing_settings(*configs, tuned) == (PLACEMENT,):
+def _after_minus_before(*pair: Experiment) -> _Pair:
+    """Return the pair, exchanged where it is BN before minus BN after."""
+    first, second = pair
+    backwards = _placements((first, second)) == ("before_activation", "after_activation")
+    return (second, first) if backwards else (first, second)
+
+
+def _family(comparison: Comparison, pair: _Pair) -> Family:
+    """Return "placement" for BN after and before the activations where nothing else differs."""
+    answers = set(_placements(pair)) == {"before_activation", "after_activation"}
+    if answers and _differs_in(comparison, pair) == (PLACEMENT,):
         return "placement"
-    return "baseline" if against is baselines[experiment] else "other"
+    return "baseline" if pair[1] is comparison.baselines[pair[0]] else "other"
 
 
-def _contrasts(
-    pairs: Mapping[_Pair, Family],
-    order: tuple[int, ...],
-    plan: PlanConfig,
-    question: Question,
-    tuning: Tuning | None,
-) -> tuple[ExperimentContrast, ...]:
-    """Judge each family by itself, by gains, which are better where they are positive."""
-    metric = question.measure
-    margin = (plan.margin if question.margin is None else question.margin) / metric.scale
-    tuned = tuning.keys if tuning else ()
-    contrasts: dict[_Pair, ExperimentContrast] = {}
-    for family in FAMILIES:
-        members = [pair for pair in pairs if pairs[pair] == family]
-        gains = {pair: _gains(*pair, order) for pair in members}
-        results = judge(list(gains.values()), plan.looks, margin)
-        for pair, result in zip(members, results, strict=True):
-            if tuning and not tuning.is_fair(*pair):
-                result = withheld(result)
-            contrasts[pair] = ExperimentContrast(
-                *pair,
-                differs_in=differing_settings(pair[0].config, pair[1].config, tuned),
-                family=family,
-                result=result if metric.direction == 1 else negated(result),
-                new_images=_new_images(pair, gains[pair], result, plan, margin),
-            )
-    return tuple(contrasts[pair] for pair in pairs)
-
-
-def _gains(experiment: Experiment, baseline: Experiment, order: tuple[int, ...]) -> Pairs:
-    sign = experiment.metric.direction
-    ours, theirs = (
-        {seed: None if value is None else sign * value for seed, value in one.outcomes.items()}
-        for one in (experiment, baseline)
-    )
-    return Pairs(order, ours, theirs)
+def _differs_in(comparison: Comparison, pair: _Pair) -> tuple[str, ...]:
+    """Return the dotted keys of the settings in which two experiments differ, without the tuned."""
+    one, other = (experiment.config.settings() for experiment in pair)
+    return tuple(k for k in sorted(one) if one[k] != other[k] and k not in comparison.tuned)
 
 
 def _new_images(
-    pair: _Pair,
-    gains: Pairs,
-    result: Contrast,
-    plan: PlanConfig,
-    margin: float,
+    comparison: Comparison, pair: _Pair, result: Contrast, order: tuple[int, ...]
 ) -> NewImages | None:
     """Return what the last look says of new images, where the metric is a share of test rows."""
-    if not pair[0].metric.by_row or not result.looks:
+    if not comparison.question.measure.by_row or not result.looks:
         return None
     place = len(result.looks) - 1
-    seeds = gains.order[: result.looks[-1].seeds]
+    seeds = order[: result.looks[-1].seeds]
     correct = [tuple(one.records[seed].correct() for one in pair) for seed in seeds]
     rows = [a.astype(np.int8) - b for a, b in correct if a is not None and b is not None]
     if not rows:
         return None
-    levels = nominal_levels(plan.looks)[place], nominal_levels(plan.looks, sides=1)[place]
-    return for_new_images(np.stack(rows), result.verdict, levels, margin)
-
-
-def differing_settings(
-    first: Config, second: Config, tuned: Collection[str] = ()
-) -> tuple[str, ...]:
-    """Return the dotted keys of the settings in which two experiments differ, without the tuned."""
-    one, other = first.settings(), second.settings()
-    return tuple(key for key in sorted(one) if one[key] != other[key] and key not in tuned)
+    looks = comparison.plan.looks
+    levels = nominal_levels(looks)[place], nominal_levels(looks, sides=1)[place]
+    return for_new_images(np.stack(rows), result.verdict, levels, comparison.margin_in_metric)
 
 
 def resolvable_difference(comparison: Comparison, seeds: int) -> float | None:

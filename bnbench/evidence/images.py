@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bnbench.evidence.decisions import Verdict
 from bnbench.evidence.levels import ALPHA
 from bnbench.evidence.stats import Interval
-from bnbench.evidence.verdicts import Verdict
 
 _NORMAL = 1.96  # of a 95 % interval, for the floor that no number of seeds gets below
 

@@ -368,7 +368,7 @@ def verdict(contrast: ExperimentContrast) -> str:
         below = ", below the margin" * result.below_margin
         contradicted = f", not at {result.looks[-1].seeds}" * result.contradicted_by_last_look
         return f"{result.verdict} at {result.decided_at}{below}{contradicted}"
-    if result.waits:
+    if result.waits_for_others:
         return f"{result.verdict} ({OTHERS_FIRST})"
     coming = f"next {result.next_look}" if result.next_look else "plan ended"
     return f"{result.verdict}, {coming}"

@@ -145,7 +145,7 @@ def _p_value(p: float | None) -> str:
 
 def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
     result = contrast.result
-    if result.waits:
+    if result.waits_for_others:
         return OTHERS_FIRST
     if result.next_look is None:
         return f"the plan ended at {comparison.plan.most} seeds"

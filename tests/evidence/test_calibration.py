@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from bnbench.evidence import stats
+from bnbench.evidence.decisions import SequentialDecision, replay
 from bnbench.evidence.levels import ALPHA, nominal_levels
-from bnbench.evidence.verdicts import Evidence, Pairs, SequentialDecision, judge, replay
+from bnbench.evidence.pairs import Evidence, Pairs
+from bnbench.evidence.verdicts import judge
 from bnbench.experiments.config import PlanConfig
 
 STUDIES = 2_000
@@ -58,26 +60,26 @@ def studied(
 ) -> list[Study]:
     """Test the contrasts of all studies at once.
 
-    Two kinds of sign-flip p are not computed. A mean of less than one standard error has a p of
-    more than 0.1 (Oleszkiewicz 1996), which no look allows; 1 stands for it. Where the smallest
-    level that Holm knows has been met before, none is asked for; NaN stands for it.
+    Two kinds of sign-flip p are not computed. Where p of the t test, which stands for the larger of
+    both, is above the whole level of a look, nothing is rejected. Where the smallest level that
+    Holm knows has been met before, none is asked for; NaN stands for it.
     """
     count, contrasts, _ = differences.shape
     levels = [nominal_levels(tuple(looks), ALPHA / contrasts, sides) for sides in (2, 1)]
+    whole = nominal_levels(tuple(looks))
     signs, p_difference, p_equivalence = (np.ones((count, contrasts, len(looks))) for _ in range(3))
-    settled = np.zeros((count, contrasts), bool)
+    decided = np.zeros((count, contrasts), bool)
     for place, seeds in enumerate(looks):
         seen = differences[..., :seeds]
         signs[..., place] = np.sign(seen.mean(axis=-1))
         p_equivalence[..., place] = stats.equivalence_p_value(seen, margin)
-        far = np.abs(seen.sum(axis=-1)) >= np.sqrt(np.sum(seen**2, axis=-1))
-        wanted = far & ~settled
-        p_difference[wanted, place] = np.maximum(
-            stats.sign_flip_p_value(seen[wanted]), stats.t_test_p_value(seen[wanted])
-        )
-        p_difference[settled, place] = np.nan
-        settled |= p_difference[..., place] <= levels[0][place]
-        settled |= p_equivalence[..., place] <= levels[1][place]
+        p = stats.t_test_p_value(seen)
+        wanted = (p <= whole[place]) & ~decided
+        p[wanted] = np.maximum(p[wanted], stats.sign_flip_p_value(seen[wanted]))
+        p[decided] = np.nan
+        p_difference[..., place] = p
+        decided |= p <= levels[0][place]
+        decided |= p_equivalence[..., place] <= levels[1][place]
     return [Study(*arrays) for arrays in zip(signs, p_difference, p_equivalence, strict=True)]
 
 

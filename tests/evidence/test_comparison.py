@@ -87,24 +87,25 @@ def test_before_against_after_is_a_family_of_its_own() -> None:
     others = {"input_bn": TEN, "pre_act_bias": shifted(0.01)}
     (found,) = compare(records(no_bn=TEN, pre_act=shifted(0.01), post_act=TEN, **others))
     placement, *rest = found.contrasts
-    assert names(placement) == ("pre_act", "post_act")
+    assert names(placement) == ("post_act", "pre_act")
     assert [c.family for c in found.contrasts] == ["placement"] + 4 * ["baseline"]
     assert placement.result.p_holm == placement.result.p_value == 2 / 2**10
     assert all(c.result.p_required < placement.result.p_required for c in rest)
 
 
-def test_people_are_told_after_minus_before() -> None:
-    """Unless one of them is the baseline; all that has a side is exchanged with them."""
+def test_the_difference_is_after_minus_before() -> None:
+    """Unless BN after is the baseline: what is compared with it comes first."""
     made = records(post_act=shifted(0.01), pre_act=[*TEN[:9], None], no_bn=TEN)
     (found,) = compare(made)
-    (before, *_), (after, *_) = found.contrasts, found.contrasts
-    assert (names(before), names(after)) == (("pre_act", "post_act"), ("post_act", "pre_act"))
-    assert after.result.mean_difference == pytest.approx(0.01)
-    assert after.result.diverged == (0, 1)
-    assert (after.result.wins, after.result.losses) == (10, 0)
-    assert (before.result.verdict, after.result.verdict) == ("worse", "better")
-    assert after.result.interval == tuple(-end for end in reversed(before.result.interval))
-    assert compare(made, baseline="post_act")[0].contrasts[0].experiment.label == "pre_act"
+    contrast = found.contrasts[0]
+    assert names(contrast) == ("post_act", "pre_act")
+    assert contrast.result.mean_difference == pytest.approx(0.01)
+    assert contrast.result.diverged == (0, 1)
+    assert (contrast.result.wins, contrast.result.losses) == (10, 0)
+    assert contrast.result.verdict == "better"
+    (against_after, *_) = compare(made, baseline="post_act")[0].contrasts
+    assert names(against_after) == ("pre_act", "post_act")
+    assert against_after.result.mean_difference == pytest.approx(-0.01)
 
 
 def test_the_plan_is_that_of_the_newest_run() -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bnbench.evidence.pairs import Outcomes, Pairs
 from bnbench.evidence.stats import sign_flip_p_value
-from bnbench.evidence.verdicts import Contrast, Outcomes, Pairs, judge
+from bnbench.evidence.verdicts import Contrast, judge
 
 MARGIN = 0.003
 LOOKS = (9, 11, 13)  # few, so that judging is quick; at 9 the smallest of four contrasts can pass
@@ -92,7 +93,7 @@ def test_no_record_that_is_added_changes_a_verdict():
             for place, contrast in enumerate(judge(recorded.after(count), LOOKS, MARGIN)):
                 said = contrast.verdict, contrast.decided_at
                 assert decided.get(place, said) == said
-                seen["waits"] += contrast.waits
+                seen["waits"] += contrast.waits_for_others
                 if contrast.decided and place not in decided:
                     decided[place] = said
                     seen[str(contrast.verdict)] += count < len(recorded.runs)
@@ -155,7 +156,10 @@ def test_a_contrast_says_nothing_that_does_not_fit_together(recorded, count):
         assert (contrast.verdict is None) == (pairs.complete < LOOKS[0])
         assert contrast.decided == (contrast.verdict in ("better", "worse", "equivalent"))
         assert [look.seeds for look in contrast.looks] == [n for n in LOOKS if n <= pairs.complete]
-        assert not (contrast.decided and (contrast.next_look or contrast.waits or contrast.missing))
+        assert not (
+            contrast.decided
+            and (contrast.next_look or contrast.waits_for_others or contrast.missing)
+        )
         assert contrast.decided or (contrast.next_look is None) == (pairs.complete >= LOOKS[-1])
         assert bool(contrast.missing) == (contrast.next_look is not None)
         if contrast.looks:
@@ -222,9 +226,18 @@ def test_no_finite_input_yields_nan(rows, margin):
     """Any numbers and any margin give numbers, or None where there is too little to tell."""
     family = [Pairs(SEEDS, dict(enumerate(row)), dict.fromkeys(range(15), 0.0)) for row in rows]
     for contrast in judge(family, LOOKS, margin):
-        for number in numbers(dataclasses.astuple(contrast)):
-            assert math.isfinite(number)
+        assert all(map(math.isfinite, numbers(said(contrast))))
         assert contrast.seeds_needed is None or contrast.seeds_needed in LOOKS
+
+
+def said(contrast: Contrast) -> tuple[object, ...]:
+    """All that a contrast says in numbers."""
+    return (
+        *(contrast.mean_difference, contrast.std_difference, contrast.interval),
+        *((look.mean, look.interval) for look in contrast.looks),
+        *(contrast.p_value, contrast.p_holm, contrast.p_required),
+        *(contrast.probability_of_improvement, contrast.probability_ci95),
+    )
 
 
 def numbers(values: tuple[object, ...]) -> Iterator[float]:

@@ -117,7 +117,7 @@ def test_one_that_was_tuned_otherwise_takes_no_verdict_from_the_rest() -> None:
     found = tuned([*BOTH, *swept("post_act", {0.01: rising(0.6)})])
     verdicts = {(c.experiment.label, c.baseline.label): c.result.verdict for c in found.contrasts}
     assert verdicts == {
-        ("pre_act", "post_act"): None,
+        ("post_act", "pre_act"): None,
         ("post_act", "no_bn"): None,
         ("pre_act", "no_bn"): "worse",
     }
@@ -157,10 +157,10 @@ def test_a_best_value_at_the_end_and_uneven_grids_are_told() -> None:
     assert any(line.startswith("not all experiments were tuned over") for line in remarks(uneven))
     said = [line for line in answer(uneven) if "does best at" in line]
     assert said == [
-        "no_bn does best at the smallest learning_rate that was tried, 0.01; beyond it may be "
-        "better: try training.learning_rate at 0.001, 0.003, 0.01, 0.1.",
-        "pre_act does best at the largest learning_rate that was tried, 0.1; beyond it may be "
-        "better: try training.learning_rate at 0.001, 0.01, 0.1, 0.3, 1.0.",
+        "no_bn does best at the smallest learning_rate that was tried, 0.01; values beyond it may "
+        "be better: try training.learning_rate at 0.001, 0.003, 0.01, 0.1.",
+        "pre_act does best at the largest learning_rate that was tried, 0.1; values beyond it may "
+        "be better: try training.learning_rate at 0.001, 0.01, 0.1, 0.3, 1.0.",
     ]
     assert not any("no_bn does best" in line for line in answer(tuned(BOTH)))
 

@@ -9,18 +9,11 @@ import pytest
 import scipy.stats
 
 from bnbench.evidence import stats
+from bnbench.evidence.decisions import SequentialDecision, replay
 from bnbench.evidence.levels import nominal_levels
+from bnbench.evidence.pairs import Evidence, Pairs
 from bnbench.evidence.power import seeds_needed
-from bnbench.evidence.verdicts import (
-    Contrast,
-    Evidence,
-    Pairs,
-    SequentialDecision,
-    judge,
-    negated,
-    replay,
-    withheld,
-)
+from bnbench.evidence.verdicts import Contrast, judge
 from bnbench.experiments.config import PlanConfig
 
 LOOKS = PlanConfig().looks
@@ -55,7 +48,11 @@ def test_the_first_look_that_decides_gives_the_verdict():
     for gains, verdict in ((CLEAR, "better"), (-CLEAR, "worse"), (SAME, "equivalent")):
         contrast = judged(gains[:10])
         assert (contrast.verdict, contrast.decided_at, contrast.decided) == (verdict, 10, True)
-        assert (contrast.next_look, contrast.missing, contrast.waits) == (None, (), False)
+        assert (contrast.next_look, contrast.missing, contrast.waits_for_others) == (
+            None,
+            (),
+            False,
+        )
         assert (contrast.seeds_needed, contrast.seeds_needed_at_margin) == (None, None)
 
 
@@ -216,7 +213,7 @@ def test_a_diverged_side_loses_its_pairs():
     assert contrast.probability_of_improvement == 0.9
     assert contrast.mean_difference == pytest.approx(0.1)
     both = Pairs(SEEDS, {0: None, 1: 0.5}, {0: None, 1: None}).sample()
-    assert (both.pairs, both.diverged, both.won, both.lost) == (0, (1, 2), 1, 0)
+    assert (both.pairs, both.diverged, both.only_ours, both.only_theirs) == (0, (1, 2), 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +330,7 @@ def test_a_verdict_that_hangs_on_seeds_of_another_contrast_waits():
     assert level(0, 2) < RANKS_P < level(0, 1)
     for gains in (RANKS, [*RANKS, *CLEAR[:20]]):
         waiting, absent = judge([pairs(gains), pairs([])], LOOKS, MARGIN)
-        assert (waiting.waits, absent.waits) == (True, False)
+        assert (waiting.waits_for_others, absent.waits_for_others) == (True, False)
         assert (waiting.verdict, waiting.decided_at) == ("undecided", None)
         assert (waiting.p_value, waiting.p_holm) == (RANKS_P, 2 * RANKS_P)
         assert waiting.p_required == level(0, 2)
@@ -341,16 +338,16 @@ def test_a_verdict_that_hangs_on_seeds_of_another_contrast_waits():
 
     gains = [*RANKS, *CLEAR[:20]]
     better, clear = judge([pairs(gains), pairs(CLEAR[:10])], LOOKS, MARGIN)
-    assert (better.verdict, better.decided_at, better.waits) == ("better", 10, False)
+    assert (better.verdict, better.decided_at, better.waits_for_others) == ("better", 10, False)
     assert clear.decided_at == 10
     later, _ = judge([pairs(gains), pairs(OPEN[:10])], LOOKS, MARGIN)
-    assert (later.verdict, later.decided_at, later.waits) == ("better", 15, False)
+    assert (later.verdict, later.decided_at, later.waits_for_others) == ("better", 15, False)
 
 
 def test_what_is_certain_waits_for_nobody():
     """A p that passes whatever the others turn out to be is a verdict at once."""
     clear, *absent = judge([pairs(CLEAR[:10]), pairs([]), pairs([])], LOOKS, MARGIN)
-    assert (clear.verdict, clear.decided_at, clear.waits) == ("better", 10, False)
+    assert (clear.verdict, clear.decided_at, clear.waits_for_others) == ("better", 10, False)
     assert [contrast.verdict for contrast in absent] == [None, None]
 
 
@@ -411,29 +408,31 @@ def test_values_are_finite(value):
 def test_a_verdict_that_is_withheld_leaves_the_estimate():
     """Where the sides were not chosen on equal terms, all is shown but what would decide."""
     contrast = judged(CLEAR[:15])
-    without = withheld(contrast)
+    without = contrast.withheld()
     assert (without.verdict, without.decided_at, without.decided) == (None, None, False)
     assert without.looks == contrast.looks
     assert (without.mean_difference, without.interval) == (
         contrast.mean_difference,
         contrast.interval,
     )
-    undecided = withheld(judged(OPEN[:10]))
+    undecided = judged(OPEN[:10]).withheld()
     assert (undecided.seeds_needed, undecided.seeds_needed_at_margin) == (None, None)
 
 
-def test_of_a_metric_of_which_less_is_better_the_differences_are_turned_round():
-    """Gains become differences: signs of mean and intervals change, and verdicts do not."""
+def test_of_a_metric_of_which_less_is_better_the_lower_side_wins():
+    """Mean and intervals keep their sign, and whoever has less is better."""
     gains = judged(CLEAR[:15])
-    contrast = negated(gains)
-    assert contrast.mean_difference == -gains.mean_difference
+    less = Pairs(SEEDS, dict(enumerate(-CLEAR[:15])), dict.fromkeys(range(15), 0.0), direction=-1)
+    (contrast,) = judge([less], LOOKS, MARGIN)
+    assert contrast.mean_difference == pytest.approx(-gains.mean_difference)
     low, high = gains.interval
-    assert contrast.interval == (-high, -low)
-    assert contrast.looks[-1].interval == contrast.interval
-    assert contrast.looks[-1].mean == contrast.mean_difference
-    assert (contrast.verdict, contrast.wins) == ("better", 15)
-    assert negated(contrast) == gains
-    assert negated(judged([])) == judged([])
+    assert contrast.interval == pytest.approx((-high, -low))
+    assert (contrast.verdict, contrast.wins, contrast.losses) == ("better", 15, 0)
+    assert not contrast.contradicted_by_last_look
+    later = dict(enumerate([*-CLEAR[:10], *CLEAR[:20]]))
+    turned = Pairs(SEEDS, later, dict.fromkeys(later, 0.0), direction=-1)
+    (contrast,) = judge([turned], LOOKS, MARGIN)
+    assert (contrast.verdict, contrast.contradicted_by_last_look) == ("better", True)
 
 
 def test_p_of_a_look_is_the_larger_of_two_tests():

@@ -1,0 +1,126 @@
+"""The decisions of a family of contrasts: the looks of a plan, replayed in their order.
+
+Sources: Holm 1979 and Maurer and Bretz 2013 (several contrasts over several looks); `levels` has
+the levels of the looks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Literal, NamedTuple
+
+from bnbench.evidence.levels import ALPHA, Sides, nominal_levels
+from bnbench.evidence.pairs import Evidence
+
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
+
+
+class SequentialDecision(NamedTuple):
+    """The state of one contrast after the looks that took place.
+
+    ``look`` is the place of the look that gave the verdict or, without a verdict, of the first one
+    whose result depends on seeds that other contrasts of the family lack, or None. ``p_holm`` (the
+    p adjusted for the family) and ``p_required`` (what the contrast's own p must not exceed) are of
+    the look that decided, else of the last. ``left`` counts the contrasts of the family that are
+    not better or worse so far, and those that are not equivalent.
+    """
+
+    verdict: Verdict | None = None
+    look: int | None = None
+    p_holm: float | None = None
+    p_required: float | None = None
+    left: tuple[int, int] = (1, 1)
+
+
+def replay(
+    looks: tuple[int, ...], taken: Sequence[int], evidence: Callable[[int, int], Evidence]
+) -> list[SequentialDecision]:
+    """Return the decision of each contrast of a family: the first look that decides is the verdict.
+
+    ``taken`` has for each contrast the number of ``looks`` that took place; ``evidence`` is called
+    with the places of contrast and look. At each look Holm's step-down procedure runs with the
+    levels of that look; contrasts that were rejected before count as rejected. A contrast that has
+    not reached a look may still turn out either way: a result that depends on it waits for it, so
+    that further records never change a verdict.
+    """
+    family = len(taken)
+    decisions = [SequentialDecision(left=(family, family))] * family
+    for look in range(len(looks)):
+        undecided = [i for i, d in enumerate(decisions) if d.verdict is None]
+        present = [i for i in undecided if decisions[i].look is None and taken[i] > look]
+        seen = {i: evidence(i, look) for i in present}
+        found = sum(d.verdict in ("better", "worse") for d in decisions)
+        equivalent = sum(d.verdict == "equivalent" for d in decisions)
+        absent = len(undecided) - len(present)
+        difference = HolmStepDown(
+            {i: e.p_difference for i, e in seen.items()},
+            family - found,
+            absent,
+            partial(_level, looks, look, 2),
+        )
+        equivalence = HolmStepDown(
+            {i: e.p_equivalence for i, e in seen.items()},
+            family - equivalent,
+            absent,
+            partial(_level, looks, look, 1),
+        )
+        left = (
+            difference.left - len(difference.certain),
+            equivalence.left - len(equivalence.certain - difference.possible),
+        )
+        for i in present:
+            verdict: Verdict | None = None
+            if i in difference.certain:
+                verdict = "better" if seen[i].sign > 0 else "worse"
+            elif i in equivalence.certain and i not in difference.possible:
+                verdict = "equivalent"
+            ends = i in difference.possible or i in equivalence.possible  # decides, or waits
+            decisions[i] = SequentialDecision(
+                verdict, look if ends else None, *difference.adjusted(i), left
+            )
+    return decisions
+
+
+def _level(looks: tuple[int, ...], look: int, sides: Sides, left: int) -> float:
+    """Return what Holm allows the smallest p of ``left`` contrasts at a look."""
+    return nominal_levels(looks, ALPHA / left, sides)[look]
+
+
+@dataclass(frozen=True)
+class HolmStepDown:
+    """Holm's procedure at one look: the smallest p first, each against the level of those left.
+
+    ``left`` counts the contrasts that no earlier look rejected, the ``absent`` among them: those
+    that have not reached this look.
+    """
+
+    p_values: Mapping[int, float]
+    left: int
+    absent: int
+    level: Callable[[int], float]
+
+    @cached_property
+    def certain(self) -> frozenset[int]:
+        """The contrasts that are rejected even if none of the absent ones is."""
+        return self._rejected(self.left)
+
+    @cached_property
+    def possible(self) -> frozenset[int]:
+        """The contrasts that are rejected if all absent ones are."""
+        return self._rejected(self.left - self.absent)
+
+    def _rejected(self, left: int) -> frozenset[int]:
+        rejected: set[int] = set()
+        for i in sorted(self.p_values, key=self.p_values.__getitem__):
+            if self.p_values[i] > self.level(left - len(rejected)):
+                break
+            rejected.add(i)
+        return frozenset(rejected)
+
+    def adjusted(self, contrast: int) -> tuple[float, float]:
+        """Return the adjusted p of a contrast, and the p required of it at the step it reaches."""
+        own = self.p_values[contrast]
+        before = sorted(p for i, p in self.p_values.items() if p < own)
+        steps = [p * (self.left - step) for step, p in enumerate([*before, own])]
+        passed = min(len(before), len(self.certain))  # Holm stops there, if not before
+        return min(max(steps), 1.0), self.level(self.left - passed)
