@@ -158,15 +158,9 @@ def _measure(comparison: Comparison) -> str:
 
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for kind in plots.kinds_of(comparison):
-        yield {
-            "wide": _svg(comparison, kind, plots.WIDE),
-            "narrow": _svg(comparison, kind, plots.NARROW),
-            "caption": _CAPTIONS[kind].format(examples=examples(comparison.config.data)),
-        }
-
-
-def _svg(comparison: Comparison, kind: str, width: float) -> html.Markup:
-    return html.Markup(plots.to_svg(plots.figure(comparison, (kind,), width)))
+        drawn = plots.to_svg(plots.figure(comparison, (kind,)))
+        caption = _CAPTIONS[kind].format(examples=examples(comparison.config.data))
+        yield {"svg": html.Markup(drawn), "caption": caption}
 
 
 def _environments(runs: Counter[Environment]) -> Grid:

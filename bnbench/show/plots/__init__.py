@@ -1,26 +1,26 @@
 """A comparison as plots: learning curves, paired differences, looks, tuning and parameters.
 
-Nothing is told by colour alone, and text from outside is shown as it is.
+Nothing is shown by colour alone, and text from outside is made harmless.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.evidence.comparison import Comparison
 from bnbench.show.sentences import title
-from bnbench.text import visible
+from bnbench.text import count, visible
 
-# What it logs of its caches and folders would otherwise reach the terminal.
+# Its messages about its caches and folders would otherwise reach the terminal.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 try:
     import matplotlib.style
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
-    from bnbench.show.plots import curves, differences, layout, looks, parameters, tuning
+    from bnbench.show.plots import curves, differences, looks, parameters, tuning
     from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
-    from bnbench.show.plots.layout import NARROW, WIDE
+    from bnbench.show.plots.layout import Sheet
     from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
     raise EnvironmentFault("plots need matplotlib: pip install 'bnbench[plot]'") from error
@@ -28,8 +28,6 @@ except ModuleNotFoundError as error:
 __all__ = [
     "ENDINGS",
     "KINDS",
-    "NARROW",
-    "WIDE",
     "alternative_text",
     "check_ending",
     "figure",
@@ -42,8 +40,7 @@ __all__ = [
 class _Plot(Protocol):
     HEADING: str
 
-    def draw(self, part: SubFigure, comparison: Comparison) -> None: ...
-    def height(self, comparison: Comparison, width: float) -> float: ...
+    def draw(self, sheet: Sheet, comparison: Comparison) -> None: ...
     def words(self, comparison: Comparison) -> str: ...
 
 
@@ -55,46 +52,54 @@ _PLOTS: dict[str, _Plot] = {
     "parameters": parameters,
 }
 KINDS = tuple(_PLOTS)
-_NEEDS: dict[str, Callable[[Comparison], object]] = {  # without which a kind has nothing to draw
-    "differences": lambda comparison: comparison.contrasts,
-    "looks": lambda comparison: comparison.contrasts,
-    "tuning": lambda comparison: comparison.tuning,
-}
 
 
 def kinds_of(comparison: Comparison) -> tuple[str, ...]:
     """Return the kinds of plots that have something to draw of this comparison."""
-    return tuple(kind for kind in KINDS if kind not in _NEEDS or _NEEDS[kind](comparison))
+    return tuple(kind for kind in KINDS if not _missing(comparison, kind))
 
 
-def figure(
-    comparison: Comparison, kinds: Sequence[str] | None = None, width: float = layout.WIDE
-) -> Figure:
-    """Return the plots of these kinds one below the other, as wide as told in inches.
+def _missing(comparison: Comparison, kind: str) -> str:
+    """Return why this kind has nothing to draw, or nothing."""
+    contrasts = comparison.contrasts
+    if kind == "curves" and not curves.longest(comparison):
+        return "No run completed an epoch, so there are no curves."
+    if kind in ("differences", "looks") and not contrasts:
+        return "There is only one experiment, so there is nothing to compare."
+    if kind == "looks" and not any(contrast.result.looks for contrast in contrasts):
+        first = count(comparison.plan.first, "seed")
+        return f"There has been no look yet: the first is at {first} of both sides."
+    if kind == "tuning" and not comparison.tuning:
+        return "Nothing was tuned in this comparison."
+    return ""
 
-    Without kinds they are all that have something to draw; one without says why it has not.
-    Its label is their alternative text. Raises `InputError` for a kind that is not in ``KINDS``.
+
+def figure(comparison: Comparison, kinds: Sequence[str] | None = None) -> Figure:
+    """Return the plots of these kinds, one below the other.
+
+    The default are all kinds that have something to draw; any other kind says why it has nothing.
+    The figure's label is its alternative text. Raises `InputError` for a kind not in ``KINDS``.
     """
     kinds = kinds_of(comparison) if kinds is None else kinds
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"no plot named {visible(kind)}; there are: {', '.join(KINDS)}")
     with matplotlib.style.context(STYLE):
-        protocol = layout.wrapped(title(comparison), width - 0.4)
-        heights = [0.1 + layout.LINE * layout.line_count(protocol)]
-        for plot in map(_PLOTS.__getitem__, kinds):
-            heights += layout.heading_height(plot.HEADING, width), plot.height(comparison, width)
-        whole = Figure((width, sum(heights)))
-        stack = whole.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
-        head, *parts = stack.flat
-        head.text(layout.EDGE / width, 0.5, protocol, va="center")
-        for heading, part, kind in zip(parts[::2], parts[1::2], kinds, strict=True):
-            layout.write_heading(heading, _PLOTS[kind].HEADING)
-            _PLOTS[kind].draw(part, comparison)
-        whole.set_label("\n".join(alternative_text(comparison, kind) for kind in kinds))
-    return whole
+        sheet = Sheet()
+        sheet.write_lines(title(comparison))
+        for kind in kinds:
+            sheet.top += 0.12
+            sheet.write_lines(_PLOTS[kind].HEADING, size="large", weight="bold")
+            sheet.top += 0.1
+            if why := _missing(comparison, kind):
+                sheet.write_lines(why)
+            else:
+                _PLOTS[kind].draw(sheet, comparison)
+        drawn = sheet.finished()
+    drawn.set_label("\n".join(alternative_text(comparison, kind) for kind in kinds))
+    return drawn
 
 
 def alternative_text(comparison: Comparison, kind: str) -> str:
     """Return in words what the plot of this kind shows, with its numbers."""
-    return visible(_PLOTS[kind].words(comparison))
+    return visible(_missing(comparison, kind) or _PLOTS[kind].words(comparison))

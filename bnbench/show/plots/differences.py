@@ -2,55 +2,46 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
-from bnbench.evidence.stats import Array
 from bnbench.show import grids
 from bnbench.show.plots import layout
+from bnbench.show.plots.layout import Sheet
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
 from bnbench.show.remarks import confound, examples, named, network
 from bnbench.text import signed
 
-HEADING = "Paired differences: means over seeds, with intervals that are right over all looks"
-_ALONE = "There is nothing to hold the one experiment against, so there are no differences."
-_ALIGNMENTS = ("right", "center", "left", "left")  # of the columns beside the axes
-_BETWEEN = 0.15  # inches from one column to the next
+HEADING = "Paired differences: means over seeds, with intervals that are valid over all looks"
+_COLUMNS = (("right", 0.95), ("center", 1.55), ("left", 2.05), ("left", 3.2))  # from the axes
+_BESIDE = 4.05  # inches for all of them
 
 
-class _Row(NamedTuple):
-    """A contrast by its name or, without one, a heading."""
-
-    name: str
-    contrast: ExperimentContrast | None = None
+_Row = tuple[str, ExperimentContrast | None]  # a contrast under its name, or a heading
 
 
-def draw(part: SubFigure, comparison: Comparison) -> None:
+def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row for each contrast, with its numbers and verdict at the right."""
-    if not comparison.contrasts:
-        layout.write_notes(part, [_ALONE])
-        return
-    width = layout.width_of(part)
-    rows = _contrast_rows(comparison, width)
-    names, beside = [row.name for row in rows], _beside(rows, width)
-    left, right = layout.name_width(names, width), _right(rows, width)
-    axes = layout.add_axes(part, left, 0, width - left - right, _rows_height(rows, width))
+    rows = _rows(comparison)
+    names, table = layout.row_names(name for name, _ in rows), _table(rows)
+    ends, left = layout.row_ends(names, [cells[2] for cells in table]), layout.name_width(names)
+    axes = sheet.add_axes(left, layout.WIDTH - left - _BESIDE, ends[-1])
     axes.axvspan(-comparison.margin, comparison.margin, **MARGIN)
     axes.axvline(0, **ZERO)
-    at = layout.lay_rows(axes, names, beside, width)
-    for y, row in zip(at, rows, strict=True):
-        if row.contrast:
-            _draw_contrast(axes, y, comparison, row.contrast)
-    if not layout.narrow(width):
-        _write_table(axes, at, rows)
-        for name, row in zip(axes.get_yticklabels(), rows, strict=True):
-            name.set_fontweight("normal" if row.contrast else "bold")
     axes.set_xlabel(f"difference in {_measured(comparison)} [percentage points]")
-    layout.write_notes(part, _notes(comparison))
+    middles = layout.lay_rows(axes, names, ends)
+    labels = axes.get_yticklabels()
+    for y, (_, contrast), cells, label in zip(middles, rows, table, labels, strict=True):
+        _write_cells(axes, y, cells)
+        if contrast:
+            _draw_contrast(axes, y, comparison, contrast)
+        else:
+            label.set_fontweight("bold")
+    sheet.top += ends[-1] + 0.55
+    for note in _notes(comparison):
+        sheet.write_lines(note)
 
 
 def _draw_contrast(
@@ -73,65 +64,33 @@ def _draw_contrast(
 
 
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
-    """Return the cells beside each row; the first row is a heading, which has the columns'."""
-    held = [row.contrast for row in rows if row.contrast]
-    told = [examples(contrast.experiment.config.data) for contrast in held if _holds(contrast)]
-    heads = ("difference", "won-tied-lost", "verdict", f"new {told[0]}" if told else "")
-    return [heads, *(_cells(row.contrast) for row in rows[1:])]
+    """Return the cells beside each row; the first row is a heading and has those of the columns."""
+    contrasts = [contrast for _, contrast in rows if contrast]
+    new = {f"new {examples(c.experiment.config.data)}" for c in contrasts if _holds(c)} or {""}
+    return [
+        ("difference", "won-tied-lost", "verdict", *new),
+        *(_cells(contrast) for _, contrast in rows[1:]),
+    ]
 
 
 def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     if contrast is None:
-        return ("",) * len(_ALIGNMENTS)
+        return ("",) * len(_COLUMNS)
     result = contrast.result
     return (
         grids.difference(contrast),
         f"{result.wins}-{result.ties}-{result.losses}",
-        grids.verdict(contrast).replace(", ", ",\n") + _star(contrast),
+        grids.verdict(contrast).replace(", ", ",\n") + " *" * (not contrast.clean),
         _holds(contrast),
     )
 
 
-def _beside(rows: Sequence[_Row], width: float) -> list[str]:
-    """Return what a row must have room for: its verdict or, in a narrow plot, all its words."""
-    if layout.narrow(width):
-        return [_told(row.contrast) for row in rows if row.contrast]
-    return [cells[2] for cells in _table(rows)]
-
-
-def _told(contrast: ExperimentContrast) -> str:
-    difference, won, _, holds = _cells(contrast)
-    on = f", {holds} for new {examples(contrast.experiment.config.data)}" if holds else ""
-    return f"{difference}, won-tied-lost {won}\n{grids.verdict(contrast)}{on}{_star(contrast)}"
-
-
-def _star(contrast: ExperimentContrast) -> str:
-    return "" if contrast.clean else " *"
-
-
-def _widths(rows: Sequence[_Row]) -> list[float]:
-    """Return the widths of the columns beside the axes."""
-    columns = zip(*_table(rows), strict=True)
-    return [_BETWEEN + max(map(layout.text_width, cells)) for cells in columns]
-
-
-def _right(rows: Sequence[_Row], width: float) -> float:
-    """Return what stands right of the axes, in inches."""
-    return 2 * layout.EDGE if layout.narrow(width) else sum(_widths(rows)) + layout.EDGE
-
-
-def _write_table(axes: Axes, at: Array, rows: Sequence[_Row]) -> None:
-    """Write the columns right of the axes."""
-    right = 0.0
-    columns = zip(*_table(rows), strict=True)
-    for cells, width, align in zip(columns, _widths(rows), _ALIGNMENTS, strict=True):
-        left, right = right + _BETWEEN, right + width
-        anchor = 72 * {"left": left, "center": (left + right) / 2, "right": right}[align]
-        where = ("axes fraction", "data")
-        for y, cell in zip(at, cells, strict=True):
-            if cell:
-                offset = (anchor, 0)
-                axes.annotate(cell, (1, y), offset, where, "offset points", ha=align, va="center")
+def _write_cells(axes: Axes, y: float, cells: Sequence[str]) -> None:
+    """Write what a row has right of the axes."""
+    for cell, (align, inches) in zip(cells, _COLUMNS, strict=True):
+        if cell:
+            offset, where = (72 * inches, 0), ("axes fraction", "data")
+            axes.annotate(cell, (1, y), offset, where, "offset points", ha=align, va="center")
 
 
 def _notes(comparison: Comparison) -> list[str]:
@@ -148,50 +107,30 @@ def _notes(comparison: Comparison) -> list[str]:
     return ["; ".join(marks), *["* differs in settings other than the placement"] * unclean]
 
 
-def height(comparison: Comparison, width: float) -> float:
-    """Return the height of the plot with all rows, in inches."""
-    if not comparison.contrasts:
-        return layout.bare_height(_ALONE, width)
-    notes = layout.noted(_notes(comparison), width)
-    return _rows_height(_contrast_rows(comparison, width), width) + 0.5 + layout.LINE * len(notes)
-
-
-def _rows_height(rows: Sequence[_Row], width: float) -> float:
-    names = [row.name for row in rows]
-    return float(layout.row_heights(names, _beside(rows, width), width).sum())
-
-
-def _contrast_rows(comparison: Comparison, width: float) -> list[_Row]:
-    """Return the contrasts in their order, under headings: of the placement, and who against.
-
-    In a narrow plot there are no headings: each contrast has its whole name.
-    """
-    if layout.narrow(width):
-        return [_Row(named(contrast), contrast) for contrast in comparison.contrasts]
-    rows = []
+def _rows(comparison: Comparison) -> list[_Row]:
+    """Return the contrasts in their order, under headings: placements, and the baseline."""
+    rows: list[_Row] = []
     for heading, contrasts in groupby(comparison.contrasts, _heading):
-        rows.append(_Row(heading))
+        rows.append((heading, None))
         for contrast in contrasts:
-            alone = contrast.family == "placement"
-            name = network(contrast) if alone else contrast.experiment.label
-            rows.append(_Row(name, contrast))
+            placement = contrast.family == "placement"
+            name = network(contrast) if placement else contrast.experiment.label
+            rows.append((name, contrast))
     return rows
 
 
 def _heading(contrast: ExperimentContrast) -> str:
     if contrast.family == "placement":
-        ours, theirs = (
+        after, before = (
             experiment.config.model.batch_norm.placement.removesuffix("_activation")
             for experiment in (contrast.experiment, contrast.baseline)
         )
-        return f"placement alone: {ours} against {theirs} the activations"
-    return f"against {contrast.baseline.label}"
+        return f"placement alone: {after} minus {before} the activations"
+    return f"compared with {contrast.baseline.label}"
 
 
 def words(comparison: Comparison) -> str:
     """Return each contrast with its difference, its verdict and what else differs."""
-    if not comparison.contrasts:
-        return _ALONE
     said = [
         f"Differences in {_measured(comparison)} in percentage points ± half the interval for new "
         f"seeds. The margin is ±{comparison.margin:g}."

@@ -1,4 +1,4 @@
-"""A figure as a file: the endings there are, and an SVG that a page can hold."""
+"""A figure as a file: the possible endings, and an SVG that can be part of a page."""
 
 import hashlib
 import io
@@ -15,11 +15,9 @@ from bnbench.show.plots.style import STYLE
 from bnbench.text import visible
 
 ENDINGS = (".png", ".svg", ".pdf")
-_FAMILY = "; font-family: 'DejaVu Sans', 'Verdana', sans-serif"
-_UNSEEN = re.compile(  # in the tags of an SVG
-    r' *\n *|(?<=\d\.\d)\d+|(?<=[ML]) | id="[\w.]+_\d+"| transform="rotate\(-0 [^"]*"'
-)
-_MARKERS_ALIKE = re.compile(r'<g([^>]*)>(<use[^>]*( style="[^"]*")/>(?:<use[^>]*\3/>)*)</g>')
+_JOINS = "stroke-linejoin: round"  # instead of a style that would hold for the whole page
+_UNNEEDED = re.compile(r' id="[\w.]+_\d+"|(?<=\d\.\d)\d+|\n *')  # in the tags of an SVG
+_IDS = re.compile(r'( id="|href="#|url\(#)')
 
 
 def check_ending(path: Path) -> None:
@@ -30,7 +28,7 @@ def check_ending(path: Path) -> None:
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Put the figure at ``path``, in the format that its ending names, without a date in it.
+    """Write the figure to ``path``, in the format that its ending names, without a date.
 
     Raises `InputError` for another ending and `EnvironmentFault` where it cannot be written.
     """
@@ -46,25 +44,18 @@ def write(figure: Figure, path: Path) -> None:
 
 
 def to_svg(figure: Figure) -> str:
-    """Return the figure as an ``<svg>`` element that can stand in an HTML page among others.
+    """Return the figure as an ``<svg>`` element that shares an HTML page with others.
 
-    Its text stays text, and the figure's label is what a screen reader says.
+    Its ids are its own, its text stays text, and screen readers read the figure's label.
     """
     drawn = io.StringIO()
     with style.context(STYLE):
-        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(drawn, format="svg", metadata=unsaid)
+        without = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(drawn, format="svg", metadata=without)
     text = drawn.getvalue()
     prefix = "b" + hashlib.sha256(text.encode()).hexdigest()[:7]
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text[text.index("<svg ") :])
-    text = re.sub(r"\s*(<[^>]*>)\s*", lambda tag: _own(tag[1], prefix), text)
-    text = _MARKERS_ALIKE.sub(lambda g: f"<g{g[1]}{g[3]}>{g[2].replace(g[3], '')}</g>", text)
+    text = re.sub(r"\s*(<[^>]*>)\s*", lambda tag: _UNNEEDED.sub("", tag[1]), text)
+    text = re.sub(r"<[^>]*>", lambda tag: _IDS.sub(rf"\1{prefix}", tag[0]), text)
     spoken = quoteattr(str(figure.get_label()))
-    ours = f'<svg role="img" aria-label={spoken} style="stroke-linejoin: round{_FAMILY}"'
-    return text.replace("<svg", ours, 1)
-
-
-def _own(tag: str, prefix: str) -> str:
-    """Make ids the figure's own, and drop what no reader sees, such as hundredths of a point."""
-    tag = _UNSEEN.sub("", tag.replace(_FAMILY, ""))
-    return re.sub(r'( id="|href="#|url\(#)', rf"\1{prefix}", tag)
+    return text.replace("<svg", f'<svg role="img" aria-label={spoken} style="{_JOINS}"', 1)

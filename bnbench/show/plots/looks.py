@@ -1,43 +1,42 @@
 """Looks: the estimate of each contrast as seeds were added, and the look that decided."""
 
-from collections.abc import Iterator
-
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.verdicts import Look
-from bnbench.experiments.config import PlanConfig
 from bnbench.show.grids import NOTHING, verdict
 from bnbench.show.plots import layout
+from bnbench.show.plots.layout import Sheet
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, Style, style_of
 from bnbench.show.remarks import named
 from bnbench.text import count, fixed, signed
 
-HEADING = "Looks: means as seeds were added, with intervals that are right over all looks"
+HEADING = "Looks: means as seeds were added, with intervals that are valid over all looks"
 _DECISION: Style = {"color": "black", "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 1}
 _LEFT, _RIGHT, _BETWEEN = 0.75, 0.2, 0.6  # inches beside the panels
-_PANEL, _BELOW = 1.3, 0.45
-_MOST_NUMBERS = 10  # along an axis
+_HEIGHT, _BELOW = 1.3, 0.55
 
 
-def draw(part: SubFigure, comparison: Comparison) -> None:
-    """Draw a panel for each contrast, two side by side where there is room, with its verdict."""
-    if why := _nothing_seen(comparison):
-        layout.write_notes(part, [why])
-        return
-    whole = layout.width_of(part)
-    columns, width = _grid(comparison, whole)
-    for contrast, left, top in _places(comparison, whole):
-        axes = layout.add_axes(part, left, top, width, _PANEL)
-        _draw_panel(axes, comparison, contrast)
-        _write_above(axes, comparison, contrast, _name_width(width))
-        if left == _LEFT:
-            axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
-        if contrast in comparison.contrasts[-columns:]:  # no panel is below it
-            axes.set_xlabel("seeds")
-    layout.write_notes(part, [_note(comparison)])
+def draw(sheet: Sheet, comparison: Comparison) -> None:
+    """Draw a panel for each contrast, at most two side by side, with its verdict."""
+    contrasts = comparison.contrasts
+    columns = min(2, len(contrasts))
+    across = (layout.WIDTH - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
+    for start in range(0, len(contrasts), columns):
+        row = contrasts[start : start + columns]
+        names = [layout.wrapped(named(contrast), 0.8 * across) for contrast in row]  # bold
+        sheet.top += layout.LINE * (1 + max(map(layout.line_count, names)))
+        for place, (contrast, name) in enumerate(zip(row, names, strict=True)):
+            axes = sheet.add_axes(_LEFT + place * (across + _BETWEEN), across, _HEIGHT)
+            _draw_panel(axes, comparison, contrast)
+            _write_above(axes, comparison, contrast, name)
+            if not place:
+                axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
+            if contrast in contrasts[-columns:]:  # no panel is below it
+                axes.set_xlabel("seeds")
+        sheet.top += _HEIGHT + _BELOW
+    sheet.write_lines(_note(comparison))
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast) -> None:
@@ -56,13 +55,8 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
         axes.axvline(result.decided_at, **_DECISION)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.margins(y=0.1)
-    _lay_looks(axes, comparison.plan)
-
-
-def _lay_looks(axes: Axes, plan: PlanConfig) -> None:
-    """Give every look of the plan a tick, and as many of them a number as there is room for."""
-    step = -(-len(plan.looks) // _MOST_NUMBERS)
-    axes.set_xticks(plan.looks[::-1][::step])
+    plan = comparison.plan
+    axes.xaxis.set_major_locator(FixedLocator(plan.looks, nbins=10))  # as many as have room
     axes.set_xticks(plan.looks, minor=True)
     axes.tick_params(axis="x", which="both", length=4)
     beyond = max(0.5, 0.04 * (plan.most - plan.first))
@@ -71,10 +65,9 @@ def _lay_looks(axes: Axes, plan: PlanConfig) -> None:
 
 
 def _write_above(
-    axes: Axes, comparison: Comparison, contrast: ExperimentContrast, width: float
+    axes: Axes, comparison: Comparison, contrast: ExperimentContrast, name: str
 ) -> None:
     """Write which contrast it is and, at the look that decided if one did, the verdict."""
-    name = layout.wrapped(named(contrast), width)
     axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
     decided_at, plan = contrast.result.decided_at, comparison.plan
     place, where = (0.0, "axes fraction") if decided_at is None else (decided_at, "data")
@@ -100,49 +93,8 @@ def _note(comparison: Comparison) -> str:
     return "; ".join(marks)
 
 
-def _places(
-    comparison: Comparison, whole: float
-) -> Iterator[tuple[ExperimentContrast, float, float]]:
-    """Yield each contrast with how far from the left and from the top its panel stands."""
-    held, columns, width = comparison.contrasts, *_grid(comparison, whole)
-    top = 0.0
-    for start in range(0, len(held), columns):
-        row = held[start : start + columns]
-        top += _head(row, _name_width(width))
-        for place, contrast in enumerate(row):
-            yield contrast, _LEFT + place * (width + _BETWEEN), top
-        top += _PANEL + _BELOW
-
-
-def _grid(comparison: Comparison, whole: float) -> tuple[int, float]:
-    """Return how many panels stand side by side, and how wide each is."""
-    columns = 1 if layout.narrow(whole) else min(2, len(comparison.contrasts))
-    return columns, (whole - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
-
-
-def _name_width(width: float) -> float:
-    return 0.8 * width  # bold letters are wider, and some than others
-
-
-def _head(row: tuple[ExperimentContrast, ...], width: float) -> float:
-    """Return the room that names and verdicts take above a row of panels."""
-    names = [layout.wrapped(named(contrast), width) for contrast in row]
-    return 0.1 + layout.LINE * (1 + max(map(layout.line_count, names)))
-
-
-def height(comparison: Comparison, width: float) -> float:
-    """Return the height of the plot with all panels, in inches."""
-    if why := _nothing_seen(comparison):
-        return layout.bare_height(why, width)
-    *_, (_, _, lowest) = _places(comparison, width)
-    notes = layout.noted([_note(comparison)], width)
-    return lowest + _PANEL + _BELOW + 0.1 + layout.LINE * len(notes)
-
-
 def words(comparison: Comparison) -> str:
     """Return the verdict of each contrast and what it was at each look."""
-    if why := _nothing_seen(comparison):
-        return why
     measured, plan = comparison.question.measure.heading, comparison.plan
     said = [
         f"Differences in {measured} in percentage points ± half the interval at each look. "
@@ -159,13 +111,3 @@ def _seen(look: Look, scale: float) -> str:
     mean = NOTHING if look.mean is None else signed(scale * look.mean)
     half = f" ± {fixed(scale * (look.interval[1] - look.interval[0]) / 2)}" if look.interval else ""
     return f"{count(look.seeds, 'seed')} {mean}{half}"
-
-
-def _nothing_seen(comparison: Comparison) -> str:
-    """Return why there is nothing to draw, or nothing."""
-    if not comparison.contrasts:
-        return "There is nothing to hold the one experiment against, so there are no looks."
-    if not any(contrast.result.looks for contrast in comparison.contrasts):
-        first = count(comparison.plan.first, "seed")
-        return f"There has been no look yet: the first is at {first} of both sides."
-    return ""

@@ -1,11 +1,9 @@
 """Parameters: how many there are of each role, with the kernels and without."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
@@ -13,11 +11,11 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.stats import Array
 from bnbench.show import grids
 from bnbench.show.plots import layout
+from bnbench.show.plots.layout import Sheet
 from bnbench.show.plots.style import Style
 
-HEADING = "Parameters: with the kernels and, on a scale of its own, without"
-_BETWEEN, _RIGHT, _BELOW = 0.4, 0.4, 0.5  # inches around the bars
-_KEYS = 0.09 + 2 * layout.LINE  # of a legend with its title and a line
+HEADING = "Parameters: all of them, and on another scale those that are not kernels"
+_BETWEEN, _RIGHT = 0.4, 0.4  # inches beside the panels
 _Roles = Sequence[tuple[str, Style]]
 _ROLES: _Roles = tuple(  # those that are not trained are hatched
     (role, {"facecolor": fill, "hatch": hatch, "edgecolor": "black", "linewidth": 0.6})
@@ -33,35 +31,20 @@ _ROLES: _Roles = tuple(  # those that are not trained are hatched
 _PANELS = {"number of parameters": _ROLES, "without the kernels": _ROLES[1:]}
 
 
-def draw(part: SubFigure, comparison: Comparison) -> None:
+def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row of bars for each experiment, with its total, above the keys of the roles."""
-    width, names = layout.width_of(part), _names(comparison)
-    left, rows = layout.name_width(names, width), _rows_height(names, width)
-    across, places = layout.two_panels(
-        width, left=left, right=_RIGHT, between=_BETWEEN, height=rows + _BELOW
-    )
-    for place, (label, roles) in zip(places, _PANELS.items(), strict=True):
-        axes = layout.add_axes(part, *place, across, rows)
-        at = layout.lay_rows(axes, names, [""] * len(names), width)
-        axes.tick_params(labelleft=place[0] == left)
+    names = layout.row_names(experiment.label for experiment in comparison.experiments)
+    ends, left = layout.row_ends(names), layout.name_width(names)
+    across = (layout.WIDTH - left - _BETWEEN - _RIGHT) / 2
+    for place, (label, roles) in enumerate(_PANELS.items()):
+        axes = sheet.add_axes(left + place * (across + _BETWEEN), across, ends[-1])
         axes.set_xlabel(label)
-        _draw_bars(axes, at, comparison, roles)
-    narrow = layout.narrow(width)
-    above = _KEYS / height(comparison, width) if narrow else 0
-    _explain_bars(part, "trained", "lower left", _ROLES[:4], above)
-    _explain_bars(part, "not trained", "lower left" if narrow else "lower right", _ROLES[4:], 0)
-
-
-def _explain_bars(part: SubFigure, title: str, place: Any, roles: _Roles, above: float) -> None:
-    narrow = layout.narrow(layout.width_of(part))
-    part.legend(
-        handles=[Patch(label=role.replace("_", " "), **style) for role, style in roles],
-        loc=place,
-        bbox_to_anchor=(0, above, 1, 1),
-        title=title,
-        alignment="left",
-        ncols=2 if narrow else len(roles),
-    )
+        _draw_bars(axes, layout.lay_rows(axes, names, ends), comparison, roles)
+        axes.tick_params(labelleft=not place)
+    sheet.top += ends[-1] + 0.5
+    sheet.explain([Patch(label=role.replace("_", " "), **style) for role, style in _ROLES])
+    sheet.top += 0.1
+    sheet.write_lines("hatched: not trained")
 
 
 def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> None:
@@ -76,20 +59,6 @@ def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> 
     axes.set_xlim(0, 1.25 * max(1, *ends))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-
-
-def height(comparison: Comparison, width: float) -> float:
-    """Return the height of the plot with all rows, in inches."""
-    panel = _rows_height(_names(comparison), width) + _BELOW
-    return 2 * (panel + _KEYS) + layout.LINE if layout.narrow(width) else panel + _KEYS
-
-
-def _names(comparison: Comparison) -> list[str]:
-    return [experiment.label for experiment in comparison.experiments]
-
-
-def _rows_height(names: Sequence[str], width: float) -> float:
-    return float(layout.row_heights(names, [""] * len(names), width).sum())
 
 
 def words(comparison: Comparison) -> str:
