@@ -15,7 +15,7 @@ from bnbench.evidence.names import position
 from bnbench.evidence.question import Question
 from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
-from bnbench.experiments.config import Config, Placement, PlanConfig
+from bnbench.experiments.config import Config, PlanConfig
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
@@ -49,11 +49,6 @@ class ExperimentContrast:
     def failing(self) -> tuple[Experiment, ...]:
         """The sides that do no better than guessing: what fails to train is not worse, it fails."""
         return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
-
-    @property
-    def by_placement(self) -> dict[Placement, Experiment]:
-        """The two sides by where their BN stands."""
-        return {e.config.model.batch_norm.placement: e for e in (self.experiment, self.baseline)}
 
     @property
     def confounds(self) -> tuple[str, ...]:

@@ -302,8 +302,8 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
 
 def _epoch_times(comparison: Comparison) -> Iterator[str]:
     later: dict[str, list[str]] = {}
-    for experiment, ratio in comparison.ratios.items():
-        base = comparison.baselines[experiment].label
+    for experiment in comparison.experiments:
+        ratio, base = comparison.ratios[experiment], comparison.baselines[experiment].label
         if why := incomparable(ratio):
             yield f"{experiment.label}: epoch time not comparable with {base}: {why}"
         if not ratio.interleaved:

@@ -195,7 +195,9 @@ def test_diverged_runs_count_as_lost_and_are_warned_of() -> None:
     (found,) = compare(records(no_bn=TEN, pre_act=[None, *shifted(0.01)[1:]]))
     (contrast,) = found.contrasts
     assert (contrast.result.pairs, contrast.result.wins, contrast.result.losses) == (9, 9, 1)
-    assert "pre_act: 1 of 10 runs diverged; its mean is over the runs that completed" in remarks(found)
+    assert "pre_act: 1 of 10 runs diverged; its mean is over the runs that completed" in remarks(
+        found
+    )
     assert next(e for e in found.experiments if e.label == "pre_act").diverged == 1
 
 

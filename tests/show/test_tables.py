@@ -213,7 +213,9 @@ def test_diverged_runs_are_counted() -> None:
     """Nine of ten seeds completed: 9/10."""
     (found,) = compare(records(no_bn=TEN, pre_act=[None, *TEN[1:]]))
     assert " 9/10 " in shown(grids.results(found), 160)
-    assert "pre_act: 1 of 10 runs diverged; its mean is over the runs that completed" in remarks(found)
+    assert "pre_act: 1 of 10 runs diverged; its mean is over the runs that completed" in remarks(
+        found
+    )
 
 
 def test_the_answer_comes_first(comparison: Comparison) -> None:

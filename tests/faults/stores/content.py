@@ -115,7 +115,9 @@ def every_run_diverged(shelf: Shelf) -> None:
 def half_of_the_runs_diverged(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", [*SEVEN, *SEVEN]))
     shelf.put(*runs_of("pre_act", [*shifted(0.05), *[None] * 7]))
-    shelf.remarked.append("pre_act: 7 of 14 runs diverged; its mean is over the runs that completed")
+    shelf.remarked.append(
+        "pre_act: 7 of 14 runs diverged; its mean is over the runs that completed"
+    )
 
 
 @store
