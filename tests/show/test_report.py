@@ -153,13 +153,13 @@ def test_tables_say_what_they_are(any_page: str) -> None:
 
 
 def test_figures_have_an_alternative(page: str) -> None:
-    """Each plot has a caption, and a name that has its numbers."""
+    """Each plot is drawn once, and has a caption and a name with its numbers."""
     figures = list(read(page).iter("figure"))
     assert len(figures) == 6  # a single experiment has neither differences nor looks
     for figure in figures:
-        (svg,) = figure.iter("svg")
-        assert svg.get("role") == "img"
-        assert re.search(r"\d", svg.get("aria-label", ""))
+        (drawn,) = figure.iter("svg")
+        assert drawn.get("role") == "img"
+        assert re.search(r"\d", drawn.get("aria-label", ""))
         assert text(figure.find("figcaption")).strip()
 
 

@@ -15,7 +15,7 @@ from bnbench.show.remarks import confound, examples, named, network
 from bnbench.text import signed
 
 HEADING = "Paired differences: means over seeds, with intervals that are valid over all looks"
-_COLUMNS = (("right", 0.95), ("center", 1.55), ("left", 2.05), ("left", 3.2))  # from the axes
+_COLUMNS = (("right", 0.95), ("center", 1.5), ("left", 2.05), ("left", 3.2))  # from the axes
 _BESIDE = 4.05  # inches for all of them
 
 

@@ -15,8 +15,12 @@ from bnbench.show.plots.style import STYLE
 from bnbench.text import visible
 
 ENDINGS = (".png", ".svg", ".pdf")
-_JOINS = "stroke-linejoin: round"  # instead of a style that would hold for the whole page
-_UNNEEDED = re.compile(r' id="[\w.]+_\d+"|(?<=\d\.\d)\d+|\n *')  # in the tags of an SVG
+# Instead of a style for the whole page, and of the family at each text.
+_STYLE = "stroke-linejoin: round; font-family: 'DejaVu Sans', 'Verdana', sans-serif"
+_UNNEEDED = re.compile(  # in the tags of an SVG
+    r' id="[\w.]+_\d+"|(?<=\d\.\d)\d+| *\n *|(?<=[ML]) '
+    r'|; font-family: [^;"]*| transform="rotate\(-0[^"]*"'
+)
 _IDS = re.compile(r'( id="|href="#|url\(#)')
 
 
@@ -58,4 +62,4 @@ def to_svg(figure: Figure) -> str:
     text = re.sub(r"\s*(<[^>]*>)\s*", lambda tag: _UNNEEDED.sub("", tag[1]), text)
     text = re.sub(r"<[^>]*>", lambda tag: _IDS.sub(rf"\1{prefix}", tag[0]), text)
     spoken = quoteattr(str(figure.get_label()))
-    return text.replace("<svg", f'<svg role="img" aria-label={spoken} style="{_JOINS}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label={spoken} style="{_STYLE}"', 1)

@@ -54,7 +54,7 @@ class Sheet:
         legend = self.figure.legend(
             handles=marks,
             loc="upper left",
-            ncols=max(1, min(4, len(marks), int((WIDTH - EDGE) / (widest + 1.0)))),
+            ncols=max(1, min(len(marks), int((WIDTH - EDGE) / (widest + 1.0)))),
             bbox_to_anchor=(EDGE, self.top),
             bbox_transform=self.inches,
             borderpad=0,

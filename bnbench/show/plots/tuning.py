@@ -153,7 +153,7 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
             (lines,) = layout.row_names([name])
             bottom = sheet.top + layout.LINE * layout.line_count(lines) + 0.1
             right = plan.left - _BETWEEN
-            sheet.write(right, sheet.top + 0.06, lines, ha="right", va="top", weight="bold")
+            sheet.write(right, sheet.top + 0.07, lines, ha="right", va="top", weight="bold")
             for row in rows:
                 _draw_row(sheet, plan, row, tier)
             sheet.top = max(sheet.top, bottom) + _GAP
@@ -180,7 +180,7 @@ def _draw_heads(sheet: Sheet, plan: _Map, tier: Sequence[_Values]) -> None:
 
 
 def _draw_row(sheet: Sheet, plan: _Map, row: _Row, tier: Sequence[_Values]) -> None:
-    sheet.write(plan.left, sheet.top + 0.06, row.placement, va="top")
+    sheet.write(plan.left, sheet.top + _ROW / 2, row.placement, va="center_baseline")
     for cell in row.cells:
         if cell.values in tier:
             left, fill = plan.middle + tier.index(cell.values) * plan.width, plan.fill(cell.mean)
