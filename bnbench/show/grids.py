@@ -1,6 +1,6 @@
 """A comparison and a network as tables of text, not yet laid out for any medium."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from bnbench.show.remarks import (
 from bnbench.text import fixed, seconds, signed
 
 NOTHING = "–"
-_LONGEST_HEADING = 16  # of a baseline's name, as the column would go for want of room
+_LONGEST_HEADING = 16  # of a baseline's name, as a wider column would be left out sooner
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,6 @@ class Grid:
         columns = (Column("", numeric=False), *(Column(head, first.unit) for head in heads))
         rows = zip((column.header for column in others), cells, strict=True)
         return Grid(self.title, columns, tuple((head, *row) for head, row in rows))
-
-
-def tables(comparison: Comparison) -> Iterator[Grid]:
-    """Yield the comparison's tables in the order in which they are shown, without parameters."""
-    if len(comparison.placement_contrasts) > 1:
-        yield placements(comparison)
-    yield results(comparison)
-    if comparison.contrasts:
-        yield contrasts(comparison)
-    if comparison.tuning:
-        yield candidates(comparison.tuning)
 
 
 def placements(comparison: Comparison) -> Grid:
@@ -134,9 +123,9 @@ def _winner(contrast: ExperimentContrast, sign: int) -> str:
 def results(comparison: Comparison) -> Grid:
     """Return one row for each experiment: its metric, its difference to the baseline, its time."""
     metric = comparison.question.measure
-    names = {base.label for base in comparison.baselines.values()}
-    base = names.pop() if len(names) == 1 else "baseline"
-    base = base if len(base) <= _LONGEST_HEADING else "baseline"
+    labels = {base.label for base in comparison.baselines.values()}
+    base = labels.pop() if len(labels) == 1 else ""
+    base = base if 0 < len(base) <= _LONGEST_HEADING else "baseline"
     return Grid(
         "Results (± half the 95 % interval, for differences over all looks)",
         (
@@ -219,10 +208,10 @@ def _contrast_row(contrast: ExperimentContrast) -> tuple[str, ...]:
 
 
 def _for_new_images(contrast: ExperimentContrast) -> str:
-    images, scale = contrast.new_images, contrast.experiment.metric.scale
-    return (
-        f"± {fixed(scale * (images.interval[1] - images.interval[0]) / 2)}" if images else NOTHING
-    )
+    if contrast.new_images is None:
+        return NOTHING
+    low, high = contrast.new_images.interval
+    return f"± {fixed(contrast.experiment.metric.scale * (high - low) / 2)}"
 
 
 def candidates(tuning: Tuning) -> Grid:
@@ -378,12 +367,12 @@ def _because(result: Contrast) -> str:
     """Return why it is undecided though the interval excludes zero."""
     if result.decided or not excludes_zero(result):
         return ""
-    ours, theirs = result.diverged
-    if ours != theirs:
-        return f" ({ours} and {theirs} diverged)"
-    if not lacks_significance(result):
-        return ""
-    return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+    first, second = result.diverged
+    if first != second:
+        return f" ({first} and {second} diverged)"
+    if lacks_significance(result):
+        return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+    return ""
 
 
 def on_new_images(contrast: ExperimentContrast) -> str:

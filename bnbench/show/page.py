@@ -1,6 +1,6 @@
 """The page of a comparison: put together once, and written by every medium."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bnbench.evidence.advice import IN_WORDS, Advice
@@ -34,16 +34,28 @@ def pages(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> list[
     found = []
     shown: set[tuple[str, ...]] = set()
     for comparison in comparisons:
-        parameters = grids.parameters(comparison)
-        new = [parameters] if set(parameters.rows) - shown else []
-        shown.update(parameters.rows)
         found.append(
             Page(
                 title=title(comparison),
                 answer=tuple(answer(comparison, advice)),
-                tables=(*grids.tables(comparison), *new),
+                tables=tuple(_tables(comparison, shown)),
                 remarks=tuple(remarks(comparison)),
                 closing=tuple(closing(comparison, advice)),
             )
         )
     return found
+
+
+def _tables(comparison: Comparison, shown: set[tuple[str, ...]]) -> Iterator[Grid]:
+    """Yield the tables in their order; rows of parameters are added to those ``shown``."""
+    if len(comparison.placement_contrasts) > 1:
+        yield grids.placements(comparison)
+    yield grids.results(comparison)
+    if comparison.contrasts:
+        yield grids.contrasts(comparison)
+    if comparison.tuning:
+        yield grids.candidates(comparison.tuning)
+    parameters = grids.parameters(comparison)
+    if set(parameters.rows) - shown:
+        yield parameters
+    shown.update(parameters.rows)

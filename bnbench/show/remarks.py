@@ -11,6 +11,7 @@ from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 
 OTHERS_FIRST = "other comparisons must finish first"
+_FAIR_CHOICE = "so another might be the best if all had the same"
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
     "tensorflow": "versions of TensorFlow",
     "keras": "versions of Keras",
@@ -196,7 +197,8 @@ def _plan(comparison: Comparison) -> Iterator[str]:
             f"{what}; what counts is: {_looks(plan)}. The promise of one false verdict in twenty "
             "is for one plan, fixed before the first run"
         )
-    for seeds, pairs in _after_the_last_look(comparison).items():
+    results = sorted((c.result for c in comparison.contrasts), key=lambda result: result.unused)
+    for seeds, pairs in {r.looks[-1].seeds: r.unused for r in results if r.unused}.items():
         yield (
             f"the {count(pairs, 'pair')} of seeds after the look at {seeds} "
             f"{'is' if pairs == 1 else 'are'} in the means of the experiments, not in the contrasts"
@@ -215,16 +217,6 @@ def _looks(plan: PlanConfig) -> str:
         f"first look at {plan.first} seeds, then every {plan.step} to {plan.most}, margin "
         f"±{plan.margin:g}" + (f", after {plan.tuning} seeds that tune" if plan.tuning else "")
     )
-
-
-def _after_the_last_look(comparison: Comparison) -> dict[int, int]:
-    """Return how many pairs no contrast has looked at yet, by the look that was the last."""
-    found: dict[int, int] = {}
-    for result in (contrast.result for contrast in comparison.contrasts):
-        if result.unused:
-            seeds = result.looks[-1].seeds
-            found[seeds] = max(found.get(seeds, 0), result.unused)
-    return found
 
 
 def _diverged(comparison: Comparison) -> Iterator[str]:
@@ -288,16 +280,11 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
             "an advantage, so there is no verdict between those that differ in them"
         )
     for one in tuning.candidates:
+        chosen = f"{one.best.label} was chosen though"
         if not one.paired:
-            yield (
-                f"{one.best.label} was chosen though there is no seed that all its values "
-                "completed: over the same seeds another might be the best"
-            )
+            yield f"{chosen} no seed was completed with all its values, {_FAIR_CHOICE}"
         if one.uneven:
-            yield (
-                f"{one.best.label} was chosen though its values do not have the same seeds: with "
-                "as many for each another might be the best"
-            )
+            yield f"{chosen} its values do not have the same seeds, {_FAIR_CHOICE}"
 
 
 def _epoch_times(comparison: Comparison) -> Iterator[str]:

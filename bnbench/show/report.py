@@ -20,18 +20,6 @@ from bnbench.show.remarks import examples
 from bnbench.text import count, fixed, listed, signed
 from bnbench.version import __version__
 
-_CAPTIONS = {
-    "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
-    "epochs and over training time.",
-    "differences": "Paired differences: means over the seeds, with their intervals for new seeds "
-    "(thick) and for new {examples} too (thin), and the margin in grey.",
-    "looks": "The estimate as seeds were added: at each look the mean difference with an interval "
-    "that is right over all looks.",
-    "tuning": "What was tried: each network's mean validation accuracy with every value, the one "
-    "that was chosen in a frame, hatched where all runs diverged.",
-    "parameters": "Parameters by role: all of them, and without the kernels.",
-}
-
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str:
     """Return HTML that loads nothing and runs nothing; the same records give the same bytes.
@@ -159,8 +147,7 @@ def _measure(comparison: Comparison) -> str:
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for kind in plots.kinds_of(comparison):
         drawn = plots.to_svg(plots.figure(comparison, (kind,)))
-        caption = _CAPTIONS[kind].format(examples=examples(comparison.config.data))
-        yield {"svg": html.Markup(drawn), "caption": caption}
+        yield {"svg": html.Markup(drawn), "caption": f"{plots.HEADINGS[kind]}."}
 
 
 def _environments(runs: Counter[Environment]) -> Grid:

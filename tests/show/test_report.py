@@ -285,7 +285,7 @@ def test_a_tuned_comparison() -> None:
     assert "8 runs of 4 experiments" in text(root.find("body/header"))
     assert any("Tuned over learning_rate" in text(heading) for heading in root.iter("h2"))
     captions = [text(caption) for caption in root.iter("figcaption")]
-    assert sum("What was tried" in caption for caption in captions) == 1
+    assert sum("value that was tried" in caption for caption in captions) == 1
 
 
 def test_without_records() -> None:
