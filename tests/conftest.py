@@ -150,7 +150,7 @@ def bnbench(*arguments: object, **options: Any) -> subprocess.CompletedProcess[s
 def on_terminal(*arguments: object, columns: int, **options: Any) -> str:
     """Run the program on a terminal that wide and return what a person would see there."""
     master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "dumb", "COLUMNS": str(columns), "LINES": "24"}
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": str(columns)}
     command = [sys.executable, "-m", "bnbench", *map(str, arguments)]
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
     with subprocess.Popen(command, env=environment, **streams, **options) as started:
