@@ -62,7 +62,11 @@ def settle(tmp_path: Path) -> Callable[..., api.Study]:
         datasets = dict.fromkeys(configs, cast(Dataset, SHA()))
         campaign = Campaign(datasets, store, lambda needed: engine, ProgressReporter())
         campaign.run_until_decided()
-        return api.Study(tuple(campaign.comparisons()), tuple(campaign.records))
+        return api.Study(
+            tuple(campaign.comparisons()),
+            tuple(campaign.records),
+            failures=tuple(campaign.failures),
+        )
 
     return settled
 
@@ -84,7 +88,7 @@ def test_a_clear_answer_takes_the_first_look(settle, capsys) -> None:
     engine = Made(gains(0.001, no_bn=0, post_act=1.8, pre_act=1.3))
     study = settle(engine, *THREE)
     assert engine.seeds() == {"no_bn": 10, "post_act": 10, "pre_act": 10}
-    assert study.comparisons[0].contrasts[0].result.verdict == "worse"
+    assert study.comparisons[0].contrasts[0].result.verdict == "better"
     assert "Decided at 10 of at most 40 seeds: 30 runs instead of 120" in capsys.readouterr().err
 
 
@@ -114,8 +118,8 @@ def test_networks_whose_question_is_answered_get_no_more_seeds(settle) -> None:
     study = settle(engine, *THREE, *(f"tanh/{name}" for name in THREE))
     seeds = engine.seeds()
     assert {name: number for name, number in seeds.items() if number > 10}.keys() == tanh.keys()
-    (contrast,) = [c for c in study.comparisons[0].contrasts if c.experiment.label == "post_act"]
-    assert not contrast.result.decided
+    pairs = {(c.experiment.label, c.baseline.label): c for c in study.comparisons[0].contrasts}
+    assert not pairs["post_act", "no_bn"].result.decided
     said = answer(study.comparisons[0], COMMANDS)
     assert "between before and after (tanh_post_act against tanh_pre_act)" in said[1]
     assert said[1].endswith("the plan ended at 40 seeds.")

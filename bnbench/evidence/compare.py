@@ -1,4 +1,4 @@
-"""Records to comparisons: one for each sweep and each protocol, with its contrasts judged."""
+"""How records become comparisons: one for each sweep and each protocol."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,10 +18,17 @@ from bnbench.evidence.comparison import (
     first_experiment,
 )
 from bnbench.evidence.epoch_times import epoch_ratio
-from bnbench.evidence.experiment import Experiment, group, order_of_seeds
+from bnbench.evidence.experiment import (
+    Experiment,
+    called,
+    group,
+    is_named,
+    known_names,
+    order_of_seeds,
+    position,
+)
 from bnbench.evidence.images import NewImages, for_new_images
 from bnbench.evidence.levels import ALPHA, nominal_levels
-from bnbench.evidence.names import called, check_names, is_named, position
 from bnbench.evidence.pairs import Pairs
 from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunKey, RunRecord
@@ -35,16 +42,16 @@ _Thing = TypeVar("_Thing")
 def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[Comparison]:
     """Return one comparison for each sweep among the records, then one for each protocol.
 
-    The newest come first. Runs on other data, and of another training version, are compared apart.
-    In the comparison of a sweep each network stands with the values that `tune` chooses, and they
-    are compared by their test accuracy, whatever the metric. Raises `InputError` for a name that
-    has no record and for a baseline that may be several wherever it has records.
+    The newest come first. Runs on other data, and of another training version, make comparisons of
+    their own. The comparison of a sweep has each network with the values that `tune` chooses; where
+    the metric is the one that chose, they are compared by test accuracy. Raises `InputError` for a
+    name that has no record and for a baseline whose name means several experiments everywhere.
     """
     records = list(records)
-    check_names(question, records)
+    _check_names(question, records)
     wanted = [r for r in records if not question.names or is_named(r.config, question.wanted)]
     by_test = question
-    if question.metric == CHOSEN_BY.name:  # which chose already
+    if question.metric == CHOSEN_BY.name:
         by_test = replace(question, metric=Question.metric)
     alike = _newest_first(_split(wanted, lambda r: (*_made_on(r), r.protocol_id)))
     protocols = [_comparison(chosen, question) for chosen in alike]
@@ -58,8 +65,17 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     return _referenced([*tuned, *protocols])
 
 
+def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
+    named = (*question.names, *([question.baseline] if question.baseline else ()))
+    configs = {record.config for record in records} if named else set()
+    for name in named:
+        if not any(is_named(config, [name]) for config in configs):
+            listed = ", ".join(known_names(configs)) or "none, as no run has been recorded"
+            raise InputError(f"no experiment named {name}; there are: {listed}")
+
+
 def without_subsumed(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return all comparisons but the protocols that are a value of a tuned one and no more."""
+    """Return all comparisons but those of protocols whose runs are all values of a tuned one."""
     tried = {key for c in comparisons if c.tuning for key in c.tuning.tried}
     return [c for c in comparisons if c.tuning or not _keys(c) <= tried]
 
@@ -78,7 +94,7 @@ def _keys(comparison: Comparison) -> set[RunKey]:
 
 
 def _made_on(record: RunRecord) -> tuple[Any, ...]:
-    """Return what two runs must share for their numbers to mean the same."""
+    """Return what two runs must share to be comparable."""
     return record.data.sha256, record.data.rows, record.training_version
 
 
@@ -144,9 +160,9 @@ def _comparison(
 
 
 def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment]:
-    """Return what each is held against: the network without BN that has its layers, if any has.
+    """Return the baseline of each: the network without BN that has its layers, if there is one.
 
-    All others are held against the first of those or, where there is none, of all.
+    For all others it is the first of those or, where there is none, of all.
     """
     own: dict[Experiment, Experiment] = {}
     for alike in _split(experiments, lambda e: _layers(e.config)):
@@ -157,13 +173,13 @@ def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment
 
 
 def _layers(config: Config) -> tuple[Any, ...]:
-    """Return what networks share that differ in their BN alone, and the bias that goes with it."""
+    """Return the settings that networks share which differ in BN and bias alone."""
     settings = config.model.model_dump(exclude={"batch_norm", "use_bias"})
     return tuple(settings.values())
 
 
 def _plan(records: Iterable[RunRecord], question: Question) -> PlanConfig:
-    """Return the plan that is asked for or, without one, that of the newest run."""
+    """Return the question's plan or, without one, that of the newest run."""
     return question.plan or max(records, key=lambda r: r.started_at).config.plan
 
 
@@ -250,11 +266,11 @@ def _new_images(
 
 
 def resolvable_difference(comparison: Comparison, seeds: int) -> float | None:
-    """Return the difference (in the metric's unit) that so many seeds resolve, from noise seen.
+    """Return the smallest true difference (in the metric's unit) that so many seeds likely find.
 
-    It is for the placement contrasts, or for those with the baseline where there are none. None
-    where the plan has no look among so many seeds, or none at which a difference could be found,
-    and until some contrast has a paired deviation to estimate it from.
+    It is worked out from the paired deviations seen so far, for the first family that has any. None
+    without a deviation, and where the plan has no look up to so many seeds, or none at which a
+    difference could be found.
     """
     for family in FAMILIES:
         results = [c.result for c in comparison.contrasts if c.family == family]

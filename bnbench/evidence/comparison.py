@@ -1,4 +1,4 @@
-"""What a comparison is: experiments of one protocol, and contrasts of two of them."""
+"""A comparison: experiments of one protocol, and the contrasts of two of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,9 +9,8 @@ import numpy as np
 
 from bnbench.evidence import stats
 from bnbench.evidence.epoch_times import EpochRatio
-from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.experiment import Experiment, position
 from bnbench.evidence.images import NewImages
-from bnbench.evidence.names import position
 from bnbench.evidence.question import Question
 from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
@@ -27,10 +26,10 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 class ExperimentContrast:
     """One experiment compared with another, seed by seed; differences are the first's minus.
 
-    Of BN after and before the activations the first is the one with BN after, unless one of the two
-    is the other's baseline, which comes second. ``differs_in`` names the settings in which they
-    differ, except those that were tuned. Each ``family`` has its own 5 %: "placement" answers
-    before or after, "baseline" compares the rest with it, "other" has what else was asked for.
+    Of BN after and before the activations the first is the one with BN after, unless one is the
+    other's baseline, which comes second. ``differs_in`` names the settings in which they differ,
+    except those that were tuned. Each ``family`` has its own 5 %: "placement" answers before or
+    after, "baseline" compares all with their baselines, "other" has the rest of all pairs.
     """
 
     experiment: Experiment
@@ -47,7 +46,7 @@ class ExperimentContrast:
 
     @property
     def failing(self) -> tuple[Experiment, ...]:
-        """The sides that do no better than guessing: what fails to train is not worse, it fails."""
+        """The sides that do no better than guessing; of these no verdict is reported."""
         return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
 
     @property
@@ -58,12 +57,13 @@ class ExperimentContrast:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All experiments of one protocol on one state of the data, held against a baseline.
+    """All experiments of one protocol on one state of the data, compared with a baseline.
 
-    With ``tuning`` they are of protocols that differ in what was tuned. ``reference`` is what the
-    comparison is called by: its protocol's id or ``tuned``, with more where that is not enough.
-    ``baselines`` has what each experiment is held against, a baseline itself; the ``baseline`` is
-    the first of them. ``baseline_may_be`` has the labels of all that its name means, if several.
+    With ``tuning`` they are of protocols that differ in what was tuned. ``reference`` is the name
+    of the comparison: its protocol's id or ``tuned``, with a suffix where that is not unique.
+    ``baselines`` has the baseline of each experiment, a baseline's own being itself; the
+    ``baseline`` is the first of them. ``baseline_may_be`` has the labels of all experiments that
+    the baseline's name means, if several.
     """
 
     question: Question
@@ -79,7 +79,7 @@ class Comparison:
 
     @cached_property
     def baseline(self) -> Experiment:
-        """The first of what the experiments are held against."""
+        """The first of the baselines."""
         return first_experiment(self.baselines.values())
 
     @property
@@ -107,7 +107,7 @@ class Comparison:
 
     @property
     def margin(self) -> float:
-        """What difference does not matter, in the unit in which differences are shown."""
+        """The difference that does not matter, in the unit in which differences are shown."""
         return self.plan.margin if self.question.margin is None else self.question.margin
 
     @property
@@ -117,18 +117,18 @@ class Comparison:
 
     @property
     def plans(self) -> set[PlanConfig]:
-        """The plans that were stated when the runs were made."""
+        """The plans of the configs when the runs were made."""
         return {r.config.plan for e in self.experiments for r in e.records.values()}
 
     @property
     def smoke(self) -> bool:
-        """Whether this only shows that the program works."""
+        """Whether this is of smoke runs, which only test the program."""
         return self.config.data.dataset == "fashion_mnist_sample"
 
     def recall_difference(
         self, experiment: Experiment, place: int
     ) -> tuple[float | None, stats.Interval | None]:
-        """Return how much more of a class an experiment gets right than its baseline.
+        """Return the difference in the recall of a class between an experiment and its baseline.
 
         It is the mean over the paired seeds with its 95 % t interval, as shares of 1; None where
         too few seeds are paired or the class has no test row.
@@ -156,20 +156,20 @@ class Comparison:
 
     @property
     def placement_contrasts(self) -> list[ExperimentContrast]:
-        """The contrasts that answer before or after."""
+        """The contrasts of BN after with BN before the activations."""
         return [contrast for contrast in self.contrasts if contrast.family == "placement"]
 
     @property
     def primary_contrasts(self) -> list[ExperimentContrast]:
-        """What decides the comparison: before or after, else all with the baseline."""
+        """The contrasts that answer the question: of placements, else all."""
         return self.placement_contrasts or list(self.contrasts)
 
     @property
     def tuning_seeds(self) -> int:
-        """How many seeds chose among swept values and have no part in the contrasts."""
+        """How many seeds chose among swept values and are not used in the contrasts."""
         return self.tuning.tuning_seeds if self.tuning else 0
 
 
 def first_experiment(experiments: Iterable[Experiment]) -> Experiment:
-    """Return the one that stands first in tables."""
+    """Return the one that comes first in tables."""
     return min(experiments, key=lambda e: position(e.config, ()))

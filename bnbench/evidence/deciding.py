@@ -7,15 +7,14 @@ from bnbench.evidence.experiment import Identity
 
 
 def contrasts_to_decide(comparisons: Sequence[Comparison]) -> list[ExperimentContrast]:
-    """Return the contrasts that end the adding of seeds once all of them are decided."""
+    """Return the contrasts that must all be decided before no more seeds are added."""
     return [c for comparison in _deciding(comparisons) for c in comparison.primary_contrasts]
 
 
 def next_seeds(comparisons: Sequence[Comparison]) -> dict[Identity, int]:
     """Return which experiments get further seeds, and up to how many.
 
-    They are all that share a baseline with an open primary contrast, except those of which every
-    contrast is decided.
+    They are those with an open contrast whose baseline is also that of an open primary contrast.
     """
     wanted: dict[Identity, int] = {}
     for comparison in _deciding(comparisons):
@@ -31,7 +30,7 @@ def next_seeds(comparisons: Sequence[Comparison]) -> dict[Identity, int]:
 
 
 def runs_at_most(comparisons: Sequence[Comparison], done: Mapping[Identity, int]) -> int:
-    """Return how many runs there would be at the plan's end, with those ``done`` that it lacks."""
+    """Return how many runs there would be at the plan's end, and with those ``done`` outside it."""
     planned = {
         experiment.identity: comparison.tuning_seeds + comparison.plan.most
         for comparison in _deciding(comparisons)
@@ -41,12 +40,12 @@ def runs_at_most(comparisons: Sequence[Comparison], done: Mapping[Identity, int]
 
 
 def _deciding(comparisons: Sequence[Comparison]) -> Sequence[Comparison]:
-    """Return the comparisons that are to be decided: the tuned, where there are any."""
+    """Return the comparisons to decide: the tuned, where there are any."""
     return [comparison for comparison in comparisons if comparison.tuning] or comparisons
 
 
 def _is_open(comparison: Comparison, contrast: ExperimentContrast) -> bool:
-    """Whether seeds may decide it: they mend neither a side that fails nor an unfair choice."""
+    """Return whether seeds may decide it: they repair no side that fails, and no unfair choice."""
     if contrast.failing or contrast.result.next_look is None:
         return False
     tuning = comparison.tuning

@@ -6,7 +6,7 @@ the levels of the looks.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from bnbench.evidence.levels import ALPHA, Sides, nominal_levels
@@ -49,20 +49,19 @@ def replay(
         undecided = [i for i, d in enumerate(decisions) if d.verdict is None]
         present = [i for i in undecided if decisions[i].look is None and taken[i] > look]
         seen = {i: evidence(i, look) for i in present}
-        found = sum(d.verdict in ("better", "worse") for d in decisions)
-        equivalent = sum(d.verdict == "equivalent" for d in decisions)
+        verdicts = [decision.verdict for decision in decisions]
         absent = len(undecided) - len(present)
         difference = HolmStepDown(
-            {i: e.p_difference for i, e in seen.items()},
-            family - found,
-            absent,
-            partial(_level, looks, look, 2),
+            *(looks, look, 2),
+            p_values={i: e.p_difference for i, e in seen.items()},
+            left=family - verdicts.count("better") - verdicts.count("worse"),
+            absent=absent,
         )
         equivalence = HolmStepDown(
-            {i: e.p_equivalence for i, e in seen.items()},
-            family - equivalent,
-            absent,
-            partial(_level, looks, look, 1),
+            *(looks, look, 1),
+            p_values={i: e.p_equivalence for i, e in seen.items()},
+            left=family - verdicts.count("equivalent"),
+            absent=absent,
         )
         left = (
             difference.left - len(difference.certain),
@@ -81,23 +80,20 @@ def replay(
     return decisions
 
 
-def _level(looks: tuple[int, ...], look: int, sides: Sides, left: int) -> float:
-    """Return what Holm allows the smallest p of ``left`` contrasts at a look."""
-    return nominal_levels(looks, ALPHA / left, sides)[look]
-
-
 @dataclass(frozen=True)
 class HolmStepDown:
     """Holm's procedure at one look: the smallest p first, each against the level of those left.
 
-    ``left`` counts the contrasts that no earlier look rejected, the ``absent`` among them: those
-    that have not reached this look.
+    ``look`` is the look's place in the plan's ``looks``. ``left`` counts the contrasts that no
+    earlier look rejected, the ``absent`` among them: those that have not reached this look.
     """
 
+    looks: tuple[int, ...]
+    look: int
+    sides: Sides
     p_values: Mapping[int, float]
     left: int
     absent: int
-    level: Callable[[int], float]
 
     @cached_property
     def certain(self) -> frozenset[int]:
@@ -109,10 +105,13 @@ class HolmStepDown:
         """The contrasts that are rejected if all absent ones are."""
         return self._rejected(self.left - self.absent)
 
+    def _level(self, left: int) -> float:
+        return nominal_levels(self.looks, ALPHA / left, self.sides)[self.look]
+
     def _rejected(self, left: int) -> frozenset[int]:
         rejected: set[int] = set()
         for i in sorted(self.p_values, key=self.p_values.__getitem__):
-            if self.p_values[i] > self.level(left - len(rejected)):
+            if self.p_values[i] > self._level(left - len(rejected)):
                 break
             rejected.add(i)
         return frozenset(rejected)
@@ -123,4 +122,4 @@ class HolmStepDown:
         before = sorted(p for i, p in self.p_values.items() if p < own)
         steps = [p * (self.left - step) for step, p in enumerate([*before, own])]
         passed = min(len(before), len(self.certain))  # Holm stops there, if not before
-        return min(max(steps), 1.0), self.level(self.left - passed)
+        return min(max(steps), 1.0), self._level(self.left - passed)

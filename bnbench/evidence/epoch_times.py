@@ -1,11 +1,11 @@
-"""Epoch times of two experiments, as a ratio, where they can be compared."""
+"""The ratio of two experiments' epoch times, where these can be compared."""
 
 from dataclasses import dataclass
 
 from bnbench.evidence import stats
 from bnbench.evidence.experiment import Experiment
 
-_TIMED = {  # of a run's environment: what bears on epoch times, with its name
+_TIMED = {  # what affects epoch times, of a run's environment, with its name
     "processor": "processor",
     "device": "device",
     "jobs": "jobs",
@@ -15,7 +15,7 @@ _TIMED = {  # of a run's environment: what bears on epoch times, with its name
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What differed between runs whose epoch times were to be compared."""
+    """What differs between runs, so that their epoch times cannot be compared."""
 
     aspect: str
     values: tuple[str, ...]
@@ -23,10 +23,10 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class EpochRatio:
-    """An experiment's epoch time over the baseline's: median of the paired seeds' ratios.
+    """An experiment's epoch time over the baseline's: the median of the paired seeds' ratios.
 
-    ``mismatch`` tells why the times cannot be compared, where they cannot; ``interleaved`` is False
-    where all runs of one came before those of the other, so that the ratio has the machine's drift.
+    With a ``mismatch`` there is no ratio. ``interleaved`` is False where all runs of one came
+    before those of the other, so that the ratio contains the machine's drift.
     """
 
     ratio: float | None = None
@@ -50,7 +50,7 @@ def epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
 
 
 def _mismatch(*experiments: Experiment) -> Mismatch | None:
-    """Return the first aspect that bears on epoch times and is not the same in all runs."""
+    """Return the first aspect that affects epoch times and is not the same in all runs."""
     environments = [r.environment for e in experiments for r in e.records.values()]
     for field, aspect in _TIMED.items():
         seen = {str(getattr(environment, field)) for environment in environments}

@@ -1,30 +1,28 @@
-"""One experiment's records under one protocol, by seed, and what they say together."""
+"""An experiment: its records under one protocol, what they say together, and its names."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
+from typing import Any, get_args
 
 import numpy as np
 
 from bnbench.evidence import stats
 from bnbench.evidence.metrics import Metric
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import label
+from bnbench.experiments.config import Config, Placement
+from bnbench.experiments.sweep import label, order_of_values, typed_name
 
 Identity = tuple[str, str]  # name and experiment id
-_UNLIKELY = 0.01
-_FEW = 1000  # rows
-_CHANCE = 3.0  # standard errors over guessing, from which on a network has learned something
 
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """The records of one experiment; ``label`` is for people, and unique in its comparison.
+    """The records of one experiment by seed; ``label`` is its unique name in a comparison.
 
-    Values are in the metric's own unit, times are seconds.
+    Values are in the metric's own unit, times in seconds.
     """
 
     label: str
@@ -43,7 +41,7 @@ class Experiment:
 
     @property
     def identity(self) -> Identity:
-        """Name and experiment id, which no other experiment of the comparison shares."""
+        """Name and experiment id, unique in its comparison."""
         return self.newest.experiment, self.newest.experiment_id
 
     @cached_property
@@ -79,10 +77,7 @@ class Experiment:
 
     @cached_property
     def recalls(self) -> dict[int, np.ndarray]:
-        """Of each seed that completed, the share of every class's test rows that were right.
-
-        NaN where a class has no test row; (classes,).
-        """
+        """The recall (classes,) of each class, by seed; NaN where a class has no test row."""
         rows = np.array(self.newest.data.test_rows_by_class, dtype=np.float64)
         rows[rows == 0] = np.nan
         return {
@@ -131,8 +126,8 @@ class Experiment:
 def order_of_seeds(experiments: Iterable[Experiment], most: int) -> tuple[int, ...]:
     """Return the first ``most`` seeds in the order in which a plan looks at them.
 
-    They rise. Where every run was made by a config that counts its seeds they are 0, 1, 2 and so
-    on, else those that any config lists or a record has, and after them the numbers that follow.
+    They rise. Where all configs count their seeds they are 0, 1, 2 and so on, else those that any
+    config lists or a record has, and after them the numbers that follow.
     """
     records = [record for experiment in experiments for record in experiment.records.values()]
     return in_order({r.config.seeds for r in records}, {r.seed for r in records}, most)
@@ -141,7 +136,7 @@ def order_of_seeds(experiments: Iterable[Experiment], most: int) -> tuple[int, .
 def in_order(
     stated: Iterable[int | tuple[int, ...]], recorded: Iterable[int], most: int
 ) -> tuple[int, ...]:
-    """Return the same from what configs state, a count or a list, and the seeds recorded."""
+    """Return the same from the seeds that configs state (a count or a list) and those recorded."""
     stated = list(stated)
     if all(isinstance(seeds, int) for seeds in stated):
         return tuple(range(most))
@@ -151,9 +146,9 @@ def in_order(
 
 
 def group(records: Iterable[RunRecord], metric: Metric) -> list[Experiment]:
-    """Return the experiments that the records belong to; of a run recorded twice the first counts.
+    """Return the experiments of these records; of a run recorded twice the first record counts.
 
-    An experiment is a name with an id: one name may stand for several networks.
+    An experiment is a name with an id: several networks may have one name.
     """
     groups: dict[Identity, dict[int, RunRecord]] = {}
     for record in records:
@@ -167,7 +162,7 @@ def group(records: Iterable[RunRecord], metric: Metric) -> list[Experiment]:
 
 
 def _most_swept(records: Iterable[RunRecord]) -> str:
-    """Return the label of the record that tells most: a run may be of a sweep or stand alone."""
+    """Return the label of the longest sweep that a record is of, as some may be of none."""
     return label(max((record.config for record in records), key=lambda config: len(config.swept)))
 
 
@@ -183,50 +178,88 @@ def _labels(wanted: Mapping[Identity, str]) -> list[str]:
     ]
 
 
-def learned(record: RunRecord) -> bool:
-    """Tell whether a run does better than guessing: by its balanced accuracy on the test rows.
+def _names_of(config: Config) -> tuple[str, ...]:
+    """Return the names of an experiment that one can type, the most specific first."""
+    name, own = config.name, config.experiment_id
+    return label(config), typed_name(config), name, f"{name}-{own}", f"{name} [{own}]", own
 
-    Better is more than three standard errors above a guess at every class alike, or more than
-    halfway from it to perfect, and not to say the same class of every row. On few rows it is also
-    what Fisher's exact test takes for no guess at 1 %, for any class.
+
+def is_named(config: Config, names: Collection[str]) -> bool:
+    """Return whether any of these names is one of a config's experiment."""
+    return any(name in names for name in _names_of(config))
+
+
+def known_names(configs: Iterable[Config]) -> list[str]:
+    """Return the names to choose from, sorted."""
+    return sorted({name for config in configs for name in _names_of(config)[:3]})
+
+
+def called(experiments: Sequence[Experiment], name: str | None) -> list[Experiment]:
+    """Return the experiments of this name; a label comes before all other kinds of names."""
+    if name is None:
+        return []
+    for place in range(len(_names_of(experiments[0].config))):
+        found = [e for e in experiments if name in (e.label, _names_of(e.config)[place])]
+        if found:
+            return [e for e in found if e.label == name] or found
+    return []
+
+
+def position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
+    """Return the sort key of experiments: as named, by placement, input BN, name and values."""
+    norm = config.model.batch_norm
+    own = [names.index(name) for name in _names_of(config) if name in names]
+    given = own[0] if own else len(names)
+    placement = get_args(Placement).index(norm.placement)
+    values = order_of_values(config, config.swept)
+    return given, placement, norm.input, config.name, values, config.experiment_id
+
+
+def learned(record: RunRecord) -> bool:
+    """Return whether a run did better than guessing, by its balanced accuracy on the test rows.
+
+    That is more than three standard errors above guessing every class alike, or more than halfway
+    from there to perfect, as with few rows three standard errors are out of reach. Up to 1,000 rows
+    one class that is better than guessing is enough (Fisher's exact test, p < 0.01). A network that
+    assigns all rows to one class has not learned.
     """
     right, rows = _by_class(record)
     if not rows or says_one_class(record):
         return False
-    if sum(rows) <= _FEW and _least_likely(right, rows) < _UNLIKELY:
+    if sum(rows) <= 1000 and _smallest_p(right, rows) < 0.01:
         return True
     balanced = sum(r / n for r, n in zip(right, rows, strict=True)) / len(rows)
     guess = 1 / len(rows)
     error = math.sqrt(sum(guess * (1 - guess) / n for n in rows)) / len(rows)
-    halfway = (1 + guess) / 2  # with few rows three standard errors would be out of reach
-    return balanced > min(guess + _CHANCE * error, halfway)
+    return balanced > min(guess + 3 * error, (1 + guess) / 2)
 
 
-def _least_likely(right: list[int], rows: list[int]) -> float:
-    """Return the smallest p over the classes, times one less than there are classes.
+def _smallest_p(right: list[int], rows: list[int]) -> float:
+    """Return the smallest p of Fisher's test over the classes, times one less than there are.
 
-    How many rows were called a class is known of two classes; of more it is taken for as many as it
-    may have been, all that were wrong in other classes, so that p is never too small.
+    How many rows were assigned to a class is known where there are two. With more classes it is
+    taken to be as many as possible, all that were wrong in other classes, so that p is never too
+    small.
     """
     wrong = sum(rows) - sum(right)
     smallest = min(
-        _fisher(r, n, sum(rows), called=r + wrong - (n - r))
+        _fisher(r, n, sum(rows), assigned=r + wrong - (n - r))
         for r, n in zip(right, rows, strict=True)
     )
     return smallest * (len(rows) - 1)
 
 
-def _fisher(right: int, of_class: int, rows: int, called: int) -> float:
-    """Return how likely a guess that calls so many rows a class has as many of them right."""
-    total, others = math.comb(rows, called), rows - of_class
+def _fisher(right: int, of_class: int, rows: int, assigned: int) -> float:
+    """Return the probability that a guess which assigns so many rows gets as many right."""
+    total, others = math.comb(rows, assigned), rows - of_class
     return sum(
-        math.comb(of_class, k) * math.comb(others, called - k) / total
-        for k in range(max(right, called - others), min(called, of_class) + 1)
+        math.comb(of_class, k) * math.comb(others, assigned - k) / total
+        for k in range(max(right, assigned - others), min(assigned, of_class) + 1)
     )
 
 
 def says_one_class(record: RunRecord) -> bool:
-    """Tell whether one class has all its test rows right and the others have none."""
+    """Return whether a run assigns all test rows to one class."""
     right, rows = _by_class(record)
     return sum(map(bool, right)) == 1 and any(r == n for r, n in zip(right, rows, strict=True))
 

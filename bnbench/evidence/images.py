@@ -1,4 +1,4 @@
-"""What a contrast says of new images: seeds and test rows are both samples, crossed.
+"""Whether a contrast holds for new images: seeds and test rows are crossed random effects.
 
 Sources: Searle, Casella and McCulloch 1992 (mean squares of a two-way layout), Satterthwaite 1946
 (degrees of freedom), Owen and Eckles 2012 and Miller 2024 (rows and questions as a sample).
@@ -45,7 +45,7 @@ class CrossedRandomEffects:
 
 
 def crossed(differences: NDArray[np.int8]) -> CrossedRandomEffects | None:
-    """Return what differences of correctness, -1, 0 or 1, say of new seeds and new rows.
+    """Return the mean of differences of correctness (-1, 0 or 1), for new seeds and new rows.
 
     With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows (b)
     and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm, and the degrees of freedom are
@@ -77,12 +77,12 @@ def crossed(differences: NDArray[np.int8]) -> CrossedRandomEffects | None:
 
 @dataclass(frozen=True)
 class NewImages:
-    """How far a contrast holds for new images too.
+    """Whether the verdict of a contrast holds for new images too.
 
     ``interval`` is for new seeds on new test rows, in shares of 1, with ``df`` degrees of freedom,
-    at the level of the last look; ``holds`` tells whether it bears the verdict out, and is None
+    at the level of the last look; ``holds`` says whether it confirms the verdict, and is None
     where nothing is decided. ``rows_needed`` test rows would bring the ``floor`` down to the
-    margin; it is None where the ``rows`` that there are do.
+    margin; it is None where the present ``rows`` do.
     """
 
     interval: Interval
@@ -99,11 +99,11 @@ def for_new_images(
     levels: tuple[float, float],
     margin: float,
 ) -> NewImages | None:
-    """Return what `crossed` makes of a verdict; ``levels`` are the last look's, two- and one-sided.
+    """Return whether a verdict holds for new images, from differences of correctness.
 
-    ``margin`` is a share of 1. None where the differences are too few to tell. Equivalence holds
-    only where there are so many rows that a share of the margin would hardly have gone unseen
-    among them: all rows alike is no proof on a few.
+    ``levels`` are the last look's, two- and one-sided; ``margin`` is a share of 1. None for fewer
+    than two seeds or two rows. Equivalence needs so many rows that a share of the margin would be
+    seen in one of them with 95 %: a few rows without a difference prove nothing.
     """
     layout = crossed(differences)
     if layout is None:
@@ -111,7 +111,7 @@ def for_new_images(
     two_sided, one_sided = levels
     low, high = layout.interval(two_sided)
     inner_low, inner_high = layout.interval(2 * one_sided)
-    bears_out = {
+    confirmed = {
         "better": low > 0,
         "worse": high < 0,
         "equivalent": 1 - ALPHA ** (1 / layout.rows) < margin
@@ -123,5 +123,5 @@ def for_new_images(
         floor=layout.floor,
         rows=layout.rows,
         rows_needed=layout.rows_needed(margin),
-        holds=bears_out.get(verdict or ""),
+        holds=confirmed.get(verdict or ""),
     )

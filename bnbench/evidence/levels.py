@@ -1,4 +1,4 @@
-"""How small a p must be when one looks at the seeds more than once: group-sequential levels.
+"""Group-sequential levels: how small a p must be when one looks at the seeds more than once.
 
 Sources: Armitage, McPherson and Rowe 1969 (the recursion), Lan and DeMets 1983 (spending the level
 as seeds are added, here in proportion to them), Jennison and Turnbull 2000, chapter 19 (numerics).
@@ -29,10 +29,10 @@ def nominal_levels(
 ) -> tuple[float, ...]:
     """Return for each look the p at or below which a difference is found.
 
-    ``looks`` are the numbers of pairs, rising. Whoever stops at the first such p is wrong in
-    ``alpha`` of all cases without a difference; what is spent up to n of N pairs is alpha · n / N.
+    ``looks`` are the numbers of pairs, rising. Stopping at the first such p is an error in a share
+    ``alpha`` of all cases without a difference; alpha · n / N of it is spent up to n of N pairs.
     With two ``sides`` the level is split over both. Raises ValueError for looks that do not rise or
-    an alpha that is no share.
+    an alpha that is not between 0 and 1.
     """
     if not looks or list(looks) != sorted(set(looks)) or looks[0] < 1 or not 0 < alpha < 1:
         raise ValueError(f"expected rising numbers of pairs and a share, got {looks}, {alpha}")
@@ -61,9 +61,9 @@ def _boundary(at: Array, mass: Array, step: int, spent: float) -> float:
 
 
 def _points(boundary: float, pairs: int, sides: Sides, spacing: float) -> tuple[Array, Array]:
-    """Return where the sum may stand while one goes on, and the weights of Simpson's rule there.
+    """Return points between the boundaries, and the weights of Simpson's rule there.
 
-    Points that are farther apart than the ``spacing`` would step over densities of single looks.
+    They are at most the ``spacing`` apart, so that the density of a single look is not missed.
     """
     lowest = -boundary if sides == 2 else -_FARTHEST * math.sqrt(pairs)
     points = max(_POINTS, 1 + 2 * math.ceil((boundary - lowest) / (2 * spacing)))  # an odd number

@@ -1,4 +1,4 @@
-"""The metrics that experiments can be compared by: one table."""
+"""The metrics that experiments can be compared by, in one table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a completed run has; ``read`` gives it in its own unit, such as a share of 1.
+    """A number that a completed run has; ``read`` returns it in its own unit, such as a share of 1.
 
-    People are shown ``scale`` times that number in ``unit``, and differences, and the margin, in
-    ``difference_unit``. One that is ``by_row`` is the share of test rows that are right.
+    Tables show ``scale`` times that number in ``unit``; differences, and the margin, are shown in
+    ``difference_unit``. A metric is ``by_row`` if it is the share of test rows that are right.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How many seeds will do, and which difference so many can find: four times in five.
+"""Power: how many seeds have an 80 % chance of deciding, and which difference so many find.
 
 Normal and noncentral t approximations for one look; that an earlier look may already decide makes
 the true chance a little larger. Source: Julious 2004.
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from scipy import special
 
-POWER = 0.8  # four times in five
+POWER = 0.8
 
 
 def seeds_needed(
@@ -23,10 +23,10 @@ def seeds_needed(
 ) -> int | None:
     """Return the first of the coming looks that decides with 80 % power; None where none does.
 
-    ``mean`` and ``std`` are of the ``seen`` pairs so far, whose differences count on; those to come
+    ``mean`` and ``std`` are of the ``seen`` pairs so far, which remain in the sample; those to come
     are taken to be normal with mean ``truth`` and the same deviation. ``looks`` are numbers of
     pairs, each with the two-sided level of a difference and the one-sided of equivalence. The rest
-    is in the metric's unit. Decided is a mean far enough from zero or, inside ± ``margin``,
+    is in the metric's unit. A mean decides if it is far enough from zero or, inside ± ``margin``,
     far enough from either end.
     """
     for pairs, two_sided, one_sided in looks:
@@ -43,7 +43,7 @@ def seeds_needed(
 
 
 def _within(centre: float, spread: float, low: float, high: float) -> float:
-    """Return the chance that a normal variable lies between two bounds."""
+    """Return the probability that a normal variable lies between two bounds."""
     if low >= high:
         return 0.0
     if spread == 0:

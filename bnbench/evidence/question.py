@@ -1,4 +1,4 @@
-"""What is asked of the records: one object, with one default for each part, passed whole."""
+"""The question to the records: one object, with one default for each part."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Which experiments are held against which, by what, and what difference would not matter.
+    """Which experiments to compare, by which metric, and what difference would not matter.
 
     ``names`` restricts the experiments and orders them. ``margin`` is in the unit in which the
     metric's differences are shown: percentage points for accuracies. Margin and ``plan`` are those
-    of the configs, where they are None. Raises `InputError` for a metric that is none and a margin
-    that is negative or no number.
+    of the configs where they are None. Raises `InputError` for an unknown metric and for a margin
+    that is negative or not a finite number.
     """
 
     names: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Question:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The names of all experiments that have a part in the answer; none stands for all."""
+        """The names of all experiments to compare; empty for all."""
         return (*self.names, self.baseline) if self.names and self.baseline else self.names
 
 

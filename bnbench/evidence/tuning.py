@@ -1,4 +1,4 @@
-"""Of each swept experiment the values that did best on the validation data."""
+"""Tuning: of each swept experiment the values that did best on the validation data."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,10 @@ Keys = tuple[str, ...]  # of the settings that were swept, dotted
 
 @dataclass(frozen=True)
 class Candidates:
-    """What one config was swept to, in the order of the values, and the one that did best.
+    """The experiments that one config was swept to, in the order of the values, and the ``best``.
 
-    It was chosen by the ``seeds`` that a plan has for it, as far as they are recorded; seeds that
-    are added later change nothing.
+    It was chosen by the plan's selection ``seeds``, as far as they are recorded; seeds that are
+    added later change nothing.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Candidates:
         return tuple(dict.fromkeys(self.values(e)[key] for e in self.experiments))
 
     def judged(self, candidate: Experiment) -> Experiment:
-        """Return a candidate with the seeds alone that it was judged by."""
+        """Return a candidate with the selection seeds alone."""
         seeds = candidate.records.keys() & set(self.seeds)
         records = {seed: candidate.records[seed] for seed in sorted(seeds)}
         return Experiment(candidate.label, records or candidate.records, candidate.metric)
@@ -53,7 +53,7 @@ class Candidates:
         return tuple(tuple(self.values(e).values()) for e in self.experiments)
 
     def ends(self) -> dict[str, tuple[float, Literal["smallest", "largest"]]]:
-        """Return the settings whose best value is the smallest or the largest of several tried."""
+        """Return the settings whose best value is the smallest or the largest that was tried."""
         ends: dict[str, tuple[float, Literal["smallest", "largest"]]] = {}
         for key, value in self.values(self.best).items():
             tried = {self.values(e)[key] for e in self.experiments}
@@ -63,12 +63,12 @@ class Candidates:
 
     @property
     def paired(self) -> bool:
-        """Whether there are seeds that all values in the running completed."""
-        return bool(_common_seeds(_in_the_running(self.experiments, self.seeds), self.seeds))
+        """Whether there are seeds that all eligible values completed."""
+        return bool(_common_seeds(_eligible(self.experiments, self.seeds), self.seeds))
 
     @property
     def uneven(self) -> bool:
-        """Whether some values have seeds, among those that choose, that others lack."""
+        """Whether some values have selection seeds that others lack."""
         return len({frozenset(e.records.keys() & set(self.seeds)) for e in self.experiments}) > 1
 
 
@@ -76,7 +76,7 @@ class Candidates:
 class Tuning:
     """How the experiments of a comparison were chosen, for each config of the sweep.
 
-    The first ``tuning_seeds``, if any, chose and have no part in the comparison.
+    The first ``tuning_seeds``, if any, chose and are not used in the comparison.
     """
 
     keys: Keys
@@ -85,7 +85,7 @@ class Tuning:
 
     @property
     def records(self) -> list[RunRecord]:
-        """The records of the chosen experiments; of those that chose where there are no others."""
+        """The records of the chosen experiments, without tuning seeds where there are others."""
         return [r for one in self.candidates for r in self._counted(one)]
 
     def _counted(self, one: Candidates) -> Iterable[RunRecord]:
@@ -95,7 +95,7 @@ class Tuning:
 
     @property
     def tried(self) -> list[RunKey]:
-        """The keys of all runs that there were to choose from."""
+        """The keys of all runs of the sweep."""
         return [
             record.key
             for one in self.candidates
@@ -109,28 +109,27 @@ class Tuning:
         return len({one.grid for one in self.candidates}) == 1
 
     def is_fair(self, *chosen: Experiment) -> bool:
-        """Whether none of these had more values or seeds to choose from than another."""
-        names = {experiment.identity for experiment in chosen}
-        ours = [one for one in self.candidates if one.best.identity in names]
+        """Whether all of these had the same values and seeds to choose from."""
+        identities = {experiment.identity for experiment in chosen}
+        ours = [one for one in self.candidates if one.best.identity in identities]
         return len({one.grid for one in ours}) == 1 and not any(one.uneven for one in ours)
 
 
 def swept_keys(config: Config) -> Keys:
-    """Return the swept settings of which each network takes its best: all but the network's own."""
+    """Return the swept settings that are tuned for each network: all but the network's own."""
     return tuple(key for key in config.swept if not key.startswith("model."))
 
 
 def tuning_seeds_of(config: Config) -> int:
-    """Return how many seeds choose among swept values and have no part in the contrasts."""
+    """Return how many seeds choose among swept values and are not used in the contrasts."""
     return config.plan.tuning if swept_keys(config) else 0
 
 
 def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
-    """Return what was swept, each time with the records of all values.
+    """Return the settings of each sweep with the records of all its values.
 
-    The records of a sweep are those in which the same settings were swept and that share data and
-    all other training settings. A run that was made by itself belongs to a sweep of its config that
-    has, or might have had, its value.
+    The records of a sweep have the same swept settings, and the same data and other training
+    settings. A run outside a sweep belongs to each sweep of its config with which it shares these.
     """
     by_sweep: dict[tuple[Keys, str], list[RunRecord]] = {}
     alone = []
@@ -149,7 +148,7 @@ def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
 
 @lru_cache(maxsize=4096)  # thousands of records share a few configs
 def _shared(config: Config, keys: Keys) -> str:
-    """Return what the experiments of one sweep share."""
+    """Return, as text, the settings that all experiments of one sweep share."""
     settings = config.settings().items()
     rest = {k: v for k, v in settings if k not in keys and not k.startswith("model.")}
     return json.dumps(rest)
@@ -157,7 +156,7 @@ def _shared(config: Config, keys: Keys) -> str:
 
 @lru_cache(maxsize=4096)
 def _origin(config: Config, keys: Keys) -> str:
-    """Return what the values of one network share: its name and what was not swept."""
+    """Return, as text, what the values of one network share: its name and the unswept settings."""
     rest = {key: value for key, value in config.settings().items() if key not in keys}
     return config.name + json.dumps(rest)
 
@@ -165,10 +164,10 @@ def _origin(config: Config, keys: Keys) -> str:
 def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning | None:
     """Choose, for each network of one sweep, the values with the best validation accuracy.
 
-    Only the plan's first seeds count. In the running are the values with the smallest share of
-    diverged runs; the mean after the last epoch decides, over the seeds that all of these
-    completed, over all that each has where there are none. None where no network has two values to
-    choose from.
+    Only the plan's selection seeds count. Eligible are the values with the smallest share of
+    diverged runs. The mean after the last epoch decides: over the seeds that all eligible values
+    completed or, where there are none, over all that each completed. None where no network has two
+    values to choose from.
     """
     by_network: dict[str, list[Experiment]] = {}
     for experiment in group(records, CHOSEN_BY):
@@ -191,17 +190,17 @@ def _candidates(keys: Keys, experiments: Iterable[Experiment], selection_seeds: 
 
 
 def _best(candidates: Sequence[Experiment], seeds: Sequence[int]) -> Experiment:
-    running = _in_the_running(candidates, seeds)
-    common = _common_seeds(running, seeds)
+    eligible = _eligible(candidates, seeds)
+    common = _common_seeds(eligible, seeds)
 
     def merit(candidate: Experiment) -> float:
         counted = common or candidate.values.keys() & set(seeds)
         return float(np.mean([candidate.values[s] for s in sorted(counted)])) if counted else 0.0
 
-    return max(running, key=merit)
+    return max(eligible, key=merit)
 
 
-def _in_the_running(candidates: Sequence[Experiment], seeds: Sequence[int]) -> list[Experiment]:
+def _eligible(candidates: Sequence[Experiment], seeds: Sequence[int]) -> list[Experiment]:
     """Return those of which the smallest share of these seeds diverged."""
     shares = {}
     for candidate in candidates:
