@@ -28,10 +28,10 @@ _LONGEST_HEADING = 16  # of a baseline's name, as a wider column would be left o
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, its unit, and what becomes of it on a terminal that is too narrow.
+    """A column: its heading, its unit, and what to do with it on a terminal that is too narrow.
 
     First the columns ``beneath`` become a second line in the cells of the one before them. Then
-    those with the highest ``dispensable`` go; those with 0 never go.
+    those with the highest ``dispensable`` are left out; those with 0 never are.
     """
 
     heading: str

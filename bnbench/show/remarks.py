@@ -1,4 +1,4 @@
-"""What must be said under a comparison's tables before anyone relies on them."""
+"""What weakens a comparison, and the words that all media share: names, reasons, confounds."""
 
 from collections.abc import Iterator
 

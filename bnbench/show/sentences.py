@@ -1,4 +1,4 @@
-"""What a comparison says, in plain words, and what it cannot say."""
+"""The answer of a comparison, in plain words, and its limits."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import ceil
@@ -98,7 +98,7 @@ def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
     """Yield what is compared with the baseline: those decided alike in one sentence."""
     by_base: dict[Experiment, list[ExperimentContrast]] = {}
     for contrast in comparison.contrasts:
-        fails_to_train = contrast.failing and contrast.result.looks  # which the health says
+        fails_to_train = contrast.failing and contrast.result.looks  # as a finding says
         if contrast.family == "baseline" and not fails_to_train:
             by_base.setdefault(contrast.baseline, []).append(contrast)
     for base, contrasts in by_base.items():
@@ -346,19 +346,17 @@ def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
         how = f": {advice.all_pairs}" if advice.all_pairs else ""
         yield f"The other pairs are not compared here{how}."
     yield _scope(comparison)
-    yield "All of it is for this network, data set and training budget, and says nothing of others."
+    yield "All of it is for this network, data set and training budget, not for others."
 
 
 def _seeds_of_choice(tuning: Tuning) -> str:
     if not all(one.paired for one in tuning.candidates):
-        return ""  # a remark says so
-    seeds = {len(one.judged(e).records) for one in tuning.candidates for e in one.experiments}
-    first = f"the first {seeds.pop()} seeds" if len(seeds) == 1 else "the first seeds"
-    if any(e.diverged for one in tuning.candidates for e in one.experiments):
-        return (
-            f", over those of {first} that its values with the smallest share of diverged runs have"
-        )
-    return f", over {first}"
+        return ""  # a remark has it
+    experiments = [(one, e) for one in tuning.candidates for e in one.experiments]
+    seeds = {len(one.judged(e).records) for one, e in experiments}
+    number = f"{seeds.pop()} " if len(seeds) == 1 else ""
+    limit = ", as far as the values that diverged least completed them"
+    return f", over the first {number}seeds{limit * any(e.diverged for _, e in experiments)}"
 
 
 def _scope(comparison: Comparison) -> str:
@@ -368,7 +366,7 @@ def _scope(comparison: Comparison) -> str:
     of = f"these {rows[1]:,} validation rows" if validation else f"these {rows[2]:,} test rows"
     new = f"new {examples(comparison.config.data)}"
     if metric.by_row:
-        limit = f"where they hold for {new} too, that is said"
+        limit = f"each verdict says whether it holds for {new} too"
     else:
         limit = f"for {new} they are not worked out with this metric"
     return (

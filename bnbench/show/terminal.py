@@ -1,9 +1,9 @@
-"""What a person sees: consoles, and tables and texts fitted to them."""
+"""The terminal: consoles, and pages, tables and texts fitted to their width."""
 
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -49,7 +49,7 @@ def _unwritable(error: OSError) -> EnvironmentFault:
 
 def console(stream: TextIO) -> Console:
     """Return a console; what is no terminal gets plain text in lines of any length."""
-    notebook = type(stream).__module__.startswith("ipykernel")  # says that it is a terminal
+    notebook = type(stream).__module__.startswith("ipykernel")  # claims to be a terminal
     width = None if stream.isatty() and not notebook else _ANY_LENGTH
     return _Console(
         file=stream,
@@ -66,7 +66,7 @@ def notice(text: str, style: str = "", *, copied: bool = False) -> None:
 
     What is to be ``copied``, as a command is, gets no line breaks but those of the terminal.
     """
-    with suppress(EnvironmentFault):  # with nobody to tell, the work still counts
+    with suppress(EnvironmentFault):  # the work still counts if nobody reads it
         console(sys.stderr).print(Text(visible(text, keep="\n"), style), soft_wrap=copied)
 
 
@@ -162,8 +162,8 @@ def show_sections(sections: Iterable["Section"]) -> None:
 def rendered(grid: "Grid", console: Console) -> Table:
     """Return the grid as a rich table that fits the terminal.
 
-    Where it is too wide it is turned, if it may be; else cells get a second line, and then columns
-    go. What is not a terminal gets all columns side by side and no line is cut.
+    A grid that is too wide is turned, if it may be; else cells get a second line, and then columns
+    are left out. What is not a terminal gets all columns side by side, and no line is cut.
     """
 
     def fits(table: Table) -> bool:
@@ -181,7 +181,8 @@ def rendered(grid: "Grid", console: Console) -> Table:
     stacks = _stacks(grid)
     while True:
         table = _rich_table(grid, stacks)
-        spare = max((column for stack in stacks for column in stack), key=_dispensable(grid))
+        places = (place for stack in stacks for place in stack)
+        spare = max(places, key=lambda place: grid.columns[place].dispensable)
         if fits(table) or not grid.columns[spare].dispensable:
             return table
         stacks = [
@@ -189,12 +190,8 @@ def rendered(grid: "Grid", console: Console) -> Table:
         ]
 
 
-def _dispensable(grid: "Grid") -> Callable[[int], int]:
-    return lambda place: grid.columns[place].dispensable
-
-
 def _stacks(grid: "Grid") -> list[list[int]]:
-    """Return the columns' places, those that go beneath others together with them."""
+    """Return the columns' places, each together with those that are to be beneath it."""
     stacks: list[list[int]] = []
     for place, column in enumerate(grid.columns):
         if column.beneath:

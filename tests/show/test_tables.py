@@ -69,6 +69,23 @@ Before or after the activations (after minus before, margin ±0.3 pp)
     assert "Before or after" not in pages([comparison])[0].tables[0].title
 
 
+def test_a_baseline_with_bn_after_leaves_after_minus_before() -> None:
+    """Its contrast is before minus after, and people still read after minus before."""
+    better = [value + 0.01 for value in TEN]
+    both = [
+        record(f"{folder}{name}", seed, value)
+        for folder in ("", "tanh/")
+        for name, values in (("post_act", better), ("pre_act", TEN))
+        for seed, value in enumerate(values)
+    ]
+    (found,) = compare(both, baseline="post_act")
+    (page,) = pages([found])
+    assert [row[3:] for row in page.tables[0].rows] == [
+        ("+1.00 ± 0.00", "± 0.23", "10", "after better at 10", "holds")
+    ] * 2
+    assert page.answer[0].startswith("After is better than before (post_act against pre_act) by")
+
+
 def test_the_results_table_at_full_width(comparison: Comparison) -> None:
     """Mean with interval, difference with interval, verdict with its look, epoch time and ratio."""
     assert (
@@ -244,8 +261,8 @@ def test_the_closing_sentences(comparison: Comparison) -> None:
         "post_act and pre_act differ from no_bn in the input BN too: that gain is not the hidden "
         "layers' alone; an experiment with BN on the input alone would show how much of it is.",
         "Intervals and verdicts are for new seeds on these 10,000 test rows, and stay right as "
-        "seeds are added by the plan; where they hold for new images too, that is said.",
-        "All of it is for this network, data set and training budget, and says nothing of others.",
+        "seeds are added by the plan; each verdict says whether it holds for new images too.",
+        "All of it is for this network, data set and training budget, not for others.",
     ]
 
 
@@ -283,7 +300,15 @@ def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Co
     assert by_name["no_bn"]["epoch_seconds"]["ratio_to_baseline"] is None
     assert (protocol["plan"]["first"], protocol["plan"]["margin"]) == (10, 0.003)
     assert (protocol["tuned"], protocol["health"]) == (None, [])
-    assert protocol["answer"] == answer(comparison)
+    (page,) = pages([comparison])
+    for key in ("answer", "remarks", "closing"):
+        assert protocol[key] == list(getattr(page, key))
+    settings = by_name["pre_act"]["settings"]
+    assert (settings["model.batch_norm.input"], settings["model.hidden_units"]) == (
+        True,
+        [300, 100],
+    )
+    assert settings.keys() == comparison.config.settings().keys()
     placement, _, contrast = protocol["contrasts"]
     assert (placement["family"], placement["ids"]) == ("placement", ["ef2eab54", "46211196"])
     outcome = [contrast[key] for key in ("pairs", "wins", "ties", "losses", "verdict")]
