@@ -111,7 +111,7 @@ class Study:
         from bnbench.show import notebook, terminal
 
         warnings = "".join(f"warning: {warning}\n" for warning in self.warnings)
-        return warnings + terminal.page(self.comparisons, notebook.CALLS)
+        return warnings + terminal.plain_text(self.comparisons, notebook.CALLS)
 
     def __repr__(self) -> str:
         return f"Study of {count(len(self.records), 'run')}; print it for its tables"

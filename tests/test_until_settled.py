@@ -89,7 +89,7 @@ def test_a_clear_answer_takes_the_first_look(settle, capsys) -> None:
     study = settle(engine, *THREE)
     assert engine.seeds() == {"no_bn": 10, "post_act": 10, "pre_act": 10}
     assert study.comparisons[0].contrasts[0].result.verdict == "better"
-    assert "Settled at 10 of at most 40 seeds: 30 runs instead of 120" in capsys.readouterr().err
+    assert "Decided at 10 of at most 40 seeds: 30 runs instead of 120" in capsys.readouterr().err
 
 
 def test_what_is_decided_gets_no_more_seeds(settle) -> None:
@@ -121,9 +121,9 @@ def test_networks_whose_question_is_answered_get_no_more_seeds(settle) -> None:
     pairs = {(c.experiment.label, c.baseline.label): c for c in study.comparisons[0].contrasts}
     assert not pairs["post_act", "no_bn"].result.decided
     said = answer(study.comparisons[0], COMMANDS)
-    assert "is not decided (tanh_post_act against tanh_pre_act)" in said[1]
+    assert "between before and after (tanh_post_act against tanh_pre_act)" in said[1]
     assert said[1].endswith("the plan ended at 40 seeds.")
-    (more,) = [line for line in said if line.startswith("post_act against no_bn is not decided")]
+    (more,) = [line for line in said if line.startswith("post_act against no_bn is undecided")]
     assert more.endswith("the same run with --seeds 15.")
 
 
@@ -144,7 +144,7 @@ def test_the_plan_has_an_end(settle, capsys) -> None:
     study = settle(engine, "post_act", "pre_act", settings=["plan.most=20"])
     assert engine.seeds() == {"post_act": 20, "pre_act": 20}
     assert study.comparisons[0].contrasts[0].result.next_look is None
-    assert "Not settled: 1 contrast of 1 open" in capsys.readouterr().err
+    assert "Undecided: 1 of 1 contrast." in capsys.readouterr().err
 
 
 def test_an_interrupted_command_goes_on_where_it_was(settle) -> None:
@@ -198,7 +198,7 @@ def test_seeds_that_tune_may_have_no_part_in_the_verdict(settle, capsys) -> None
     assert [one.seeds for one in tuned.tuning.candidates] == [(0, 1)] * 2
     told = capsys.readouterr().err
     assert "Tuning with 2 seeds: 8 runs" in told
-    assert "Settled at 10 of at most 40 seeds: 28 runs instead of 88" in told
+    assert "Decided at 10 of at most 40 seeds: 28 runs instead of 88" in told
     assert "nor these seeds in the comparison" in " ".join(closing(tuned))
 
 
@@ -229,6 +229,6 @@ def test_the_command_settles_on_real_runs(tiny_yaml, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     made = len(list(runs.rglob("seed-*.json")))
     assert made in (4, 6, 8)
-    assert f"{made} runs instead of 8" in done.stderr or "Not settled" in done.stderr
+    assert f"{made} runs instead of 8" in done.stderr or "Undecided" in done.stderr
     refused = bnbench("run", *paths, "--seeds", 3, "--until-settled", "--runs-dir", runs)
     assert (refused.returncode, "not a count" in refused.stderr) == (2, True)

@@ -18,7 +18,7 @@ ALL = "all"  # comparisons, in place of the reference of one
 
 
 def check_runs(study: Study) -> None:
-    """Raise `CheckFailed` where a run failed or diverged; tell of each that failed."""
+    """Raise `CheckFailed` where a run failed or diverged; write each failure to standard error."""
     for failure in study.failures:
         terminal.notice(f"failed: {failure.trial}: {failure.reason}", "red")
         if options.debugging and failure.details:
@@ -39,15 +39,15 @@ def check_comparisons(
 ) -> None:
     """Raise `CheckFailed` for means below ``fail_under`` per cent and for what else is to fail.
 
-    With ``strict`` that is what is unclean or unhealthy, and ``warnings`` of the records. What is
-    to fail on answers is asked of those that are shown, of the tuned alone where there are any.
+    ``strict`` fails for contrasts that are not clean, findings of `health` and ``warnings`` of the
+    records. ``fail_on`` is about the answers that are shown, the tuned alone where there are any.
     """
     failed: list[str] = []
     for comparison in comparisons:
         if fail_under is not None:
             failed += filter(None, (_shortfall(e, fail_under) for e in comparison.experiments))
         if strict:
-            failed += _unclean(comparison)
+            failed += (f"{named(c)}: {confound(c)}" for c in comparison.contrasts if not c.clean)
             failed += (finding.message for finding in health(comparison))
     for comparison in [c for c in shown if c.tuning] or shown:
         if FailOn.UNHEALTHY in fail_on:
@@ -59,7 +59,7 @@ def check_comparisons(
 
 
 def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[str]:
-    """Yield what is worse than the baseline and what is not decided, where that is to fail."""
+    """Yield what is worse than the baseline and what is undecided, where that is to fail."""
     for contrast in comparison.contrasts:
         against_baseline = comparison.is_against_baseline(contrast)
         if FailOn.WORSE in fail_on and against_baseline and contrast.result.verdict == "worse":
@@ -69,7 +69,7 @@ def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[s
 
 
 def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
-    """Return by what the mean is too low; a run that diverged counts as 0."""
+    """Return that the mean is too low, where it is; a run that diverged counts as 0."""
     if not experiment.values:
         return f"{experiment.label}: no run completed"
     mean = experiment.metric.scale * sum(experiment.values.values()) / len(experiment.records)
@@ -82,14 +82,8 @@ def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
     )
 
 
-def _unclean(comparison: Comparison) -> Iterator[str]:
-    for contrast in comparison.contrasts:
-        if not contrast.clean:
-            yield f"{named(contrast)}: {confound(contrast)}"
-
-
 def chosen(study: Study, protocol: str | None) -> Sequence[Comparison]:
-    """Return the comparisons of this reference, or ``all``; if not told, the newest and its tuned.
+    """Return the comparisons of this reference, or ``all``; for None the newest and its tuned ones.
 
     Raises `InputError` where there is none of the name.
     """

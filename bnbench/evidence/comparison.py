@@ -14,7 +14,7 @@ from bnbench.evidence.images import NewImages
 from bnbench.evidence.question import Question
 from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
-from bnbench.experiments.config import Config, Placement, PlanConfig
+from bnbench.experiments.config import Config, PlanConfig
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"
@@ -48,11 +48,6 @@ class ExperimentContrast:
     def failing(self) -> tuple[Experiment, ...]:
         """The sides that do no better than guessing; of these no verdict is reported."""
         return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
-
-    @property
-    def by_placement(self) -> dict[Placement, Experiment]:
-        """The two sides by their placement."""
-        return {e.config.model.batch_norm.placement: e for e in (self.experiment, self.baseline)}
 
     @property
     def confounds(self) -> tuple[str, ...]:

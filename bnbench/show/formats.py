@@ -11,30 +11,31 @@ from typing import Any
 from bnbench.evidence.advice import IN_WORDS, Advice
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
-from bnbench.evidence.health import Finding, health
+from bnbench.evidence.health import health
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.tuning import Tuning
 from bnbench.experiments.sweep import swept_values, typed_name
-from bnbench.show import grids, terminal
+from bnbench.show import terminal
 from bnbench.show.grids import Grid
-from bnbench.show.remarks import incomparable, reason, remarks
-from bnbench.show.sentences import answer, closing, title
+from bnbench.show.page import Page, pages
+from bnbench.show.remarks import incomparable, reason
 from bnbench.text import visible
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def to_json(comparisons: Sequence[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return all numbers unrounded, as strict JSON; accuracies are shares of 1, times seconds."""
+    shown = zip(comparisons, pages(comparisons, advice), strict=True)
     content = {
         "schema_version": SCHEMA_VERSION,
-        "protocols": [_protocol(comparison, advice) for comparison in comparisons],
+        "protocols": [_protocol(comparison, page, advice) for comparison, page in shown],
     }
     text = json.dumps(content, indent=1, allow_nan=False)  # escapes all that is not ASCII
     return text.replace("\x7f", "\\u007f") + "\n"
 
 
-def _protocol(comparison: Comparison, advice: Advice) -> dict[str, Any]:
+def _protocol(comparison: Comparison, page: Page, advice: Advice) -> dict[str, Any]:
     scale = comparison.question.measure.scale
     tuning = comparison.tuning
     return {
@@ -48,12 +49,16 @@ def _protocol(comparison: Comparison, advice: Advice) -> dict[str, Any]:
         "margin": comparison.margin_in_metric,
         "plan": {**comparison.plan.model_dump(), "margin": comparison.plan.margin / scale},
         "tuned": _tuned(tuning) if tuning else None,
-        "answer": answer(comparison, advice),
-        "health": [_finding(found, advice) for found in health(comparison)],
+        "answer": page.answer,
+        "health": [
+            {key: getattr(finding, key) for key in ("about", "kind", "message")}
+            | {"cure": finding.cure(advice)}
+            for finding in health(comparison)
+        ],
         "experiments": [_experiment(comparison, e) for e in comparison.experiments],
         "contrasts": [_contrast(comparison, contrast) for contrast in comparison.contrasts],
-        "warnings": list(remarks(comparison)),
-        "sentences": closing(comparison, advice),
+        "remarks": page.remarks,
+        "closing": page.closing,
     }
 
 
@@ -71,16 +76,7 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
         for one in tuning.candidates
         for candidate in one.experiments
     ]
-    return {"keys": tuning.keys, "apart": tuning.tuning_seeds > 0, "candidates": candidates}
-
-
-def _finding(finding: Finding, advice: Advice) -> dict[str, str]:
-    return {
-        "about": finding.about,
-        "kind": finding.kind,
-        "message": finding.message,
-        "cure": finding.cure(advice),
-    }
+    return {"keys": tuning.keys, "tuning_seeds": tuning.tuning_seeds, "candidates": candidates}
 
 
 def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any]:
@@ -91,6 +87,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
         "experiment_id": experiment.newest.experiment_id,
         "placement": experiment.config.model.batch_norm.placement,
         "baseline": comparison.baselines[experiment].label,
+        "settings": experiment.config.settings(),
         "swept": swept_values(experiment.config),
         "seeds": len(experiment.records),
         "diverged": experiment.diverged,
@@ -107,46 +104,33 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
 
 
 def _metric(experiment: Experiment) -> dict[str, Any]:
-    return {
-        "mean": experiment.mean,
-        "std": experiment.std,
-        "ci95": experiment.ci95,
-        "values": experiment.values,
-    }
+    return {key: getattr(experiment, key) for key in ("mean", "std", "ci95", "values")}
+
+
+_OF_RESULT = (  # the fields of a `verdicts.Contrast` that JSON has as they are
+    *("pairs", "mean_difference", "std_difference", "interval", "p_value", "p_holm", "p_required"),
+    *("wins", "ties", "losses", "probability_of_improvement", "probability_ci95"),
+    *("verdict", "decided_at", "below_margin", "contradicted_by_last_look"),
+    *("seeds_needed", "seeds_needed_at_margin"),
+)
 
 
 def _contrast(comparison: Comparison, contrast: ExperimentContrast) -> dict[str, Any]:
     result = contrast.result
+    last = result.looks[-1] if result.looks else None
     return {
         "experiment": contrast.experiment.label,
         "baseline": contrast.baseline.label,
         "ids": [contrast.experiment.identity[1], contrast.baseline.identity[1]],
         "family": contrast.family,
-        "pairs": result.pairs,
-        "mean_difference": result.mean_difference,
-        "std_difference": result.std_difference,
+        **{key: getattr(result, key) for key in _OF_RESULT},
         "look": {
-            "seeds": result.looks[-1].seeds if result.looks else None,
-            "level": result.looks[-1].level if result.looks else None,
+            "seeds": last.seeds if last else None,
+            "level": last.level if last else None,
             "next": result.next_look,
             "waiting_for": result.missing,
         },
-        "interval": result.interval,
-        "p_value": result.p_value,
-        "p_holm": result.p_holm,
-        "p_required": result.p_required,
-        "wins": result.wins,
-        "ties": result.ties,
-        "losses": result.losses,
-        "probability_of_improvement": result.probability_of_improvement,
-        "probability_ci95": result.probability_ci95,
-        "verdict": result.verdict,
-        "decided_at": result.decided_at,
         "reason": reason(comparison, contrast),
-        "below_margin": result.below_margin,
-        "contradicted_by_last_look": result.contradicted_by_last_look,
-        "seeds_needed": result.seeds_needed,
-        "seeds_needed_at_margin": result.seeds_needed_at_margin,
         "new_images": asdict(contrast.new_images) if contrast.new_images else None,
         "differs_in": contrast.differs_in,
     }
@@ -229,6 +213,10 @@ CSV_CONTRAST_FIELDS: dict[str, Callable[[Comparison, ExperimentContrast], Any]] 
 }
 
 
+def _last(values: Sequence[float]) -> float | None:
+    return values[-1] if values else None
+
+
 def _end(interval: tuple[float, float] | None, which: int) -> float | None:
     return interval[which] if interval else None
 
@@ -263,23 +251,16 @@ def _csv_cell(value: Any) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def _last(values: Sequence[float]) -> float | None:
-    return values[-1] if values else None
-
-
 def to_markdown(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return titles, answers, tables, remarks and sentences as GitHub-flavoured Markdown.
 
     It begins with the first answer alone, in a line that fits a pull request.
     """
-    return _document(
-        comparisons,
-        advice,
-        lambda c: f"## {_md(title(c))}",
-        _markdown_grid,
-        lambda s: f"- {_md(s)}",
-        opening=lambda s: f"**{_md(s)}**",
-    )
+    shown = pages(comparisons, advice)
+    blocks = [f"**{_md(page.answer[0])}**" for page in shown[:1]]
+    for page in shown:
+        blocks += _blocks(page, f"## {_md(page.title)}", _markdown_grid, lambda s: f"- {_md(s)}")
+    return _document(blocks)
 
 
 def _markdown_grid(grid: Grid) -> str:
@@ -302,14 +283,15 @@ def _md(text: str) -> str:
 
 
 def to_latex(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
-    """Return the same as LaTeX tables for the package booktabs."""
-    return _document(
-        comparisons,
-        advice,
-        lambda c: f"% {visible(title(c))}",
-        _latex_grid,
-        lambda s: f"% {visible(s)}",
-    )
+    """Return the same as LaTeX tables for the package booktabs, with sentences as comments."""
+    blocks: list[str] = []
+    for page in pages(comparisons, advice):
+        blocks += _blocks(page, _comment(page.title), _latex_grid, _comment)
+    return _document(blocks)
+
+
+def _comment(text: str) -> str:
+    return f"% {visible(text)}"
 
 
 def _latex_grid(grid: Grid) -> str:
@@ -354,29 +336,22 @@ def _tex(text: str) -> str:
     return "".join(_TEX.get(c, c) for c in _MINUS.sub("−", visible(text)))
 
 
-def _document(
-    comparisons: Iterable[Comparison],
-    advice: Advice,
-    heading: Callable[[Comparison], str],
-    table: Callable[[Grid], str],
-    sentence: Callable[[str], str],
-    opening: Callable[[str], str] = lambda first: "",
-) -> str:
-    blocks: list[str] = []
-    for comparison, tables in grids.grids(comparisons):
-        said = answer(comparison, advice)
-        if not blocks:
-            blocks.append(opening(said[0]))
-        blocks.append(heading(comparison))
-        blocks.append("\n".join(map(sentence, said)))
-        blocks.extend(map(table, tables))
-        blocks.append("\n".join(map(sentence, remarks(comparison))))
-        blocks.append("\n".join(map(sentence, closing(comparison, advice))))
+def _blocks(
+    page: Page, title: str, table: Callable[[Grid], str], sentence: Callable[[str], str]
+) -> list[str]:
+    answer, remarks, closing = (
+        "\n".join(map(sentence, sentences))
+        for sentences in (page.answer, page.remarks, page.closing)
+    )
+    return [title, answer, *map(table, page.tables), remarks, closing]
+
+
+def _document(blocks: Iterable[str]) -> str:
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Comparison], Advice], str]] = {
-    "table": terminal.page,
+    "table": terminal.plain_text,
     "json": to_json,
     "csv": lambda comparisons, _: to_csv(comparisons),
     "markdown": to_markdown,

@@ -1,35 +1,37 @@
 """A comparison and a network as tables of text, not yet laid out for any medium."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isnan
-from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bnbench.evidence.comparison import Comparison, ExperimentContrast
+from bnbench.evidence.epoch_times import EpochRatio
+from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import Parameters
+from bnbench.evidence.tuning import Tuning
+from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.architecture import Activation, Dense, Layer
 from bnbench.experiments.sweep import label, short_key
-from bnbench.show.examples import examples
-from bnbench.show.remarks import network
+from bnbench.show.remarks import (
+    OTHERS_FIRST,
+    after_and_before,
+    examples,
+    excludes_zero,
+    lacks_significance,
+    network,
+)
 from bnbench.text import fixed, seconds, signed
 
-if TYPE_CHECKING:
-    from bnbench.evidence.comparison import Comparison, ExperimentContrast
-    from bnbench.evidence.epoch_times import EpochRatio
-    from bnbench.evidence.experiment import Experiment
-    from bnbench.evidence.tuning import Tuning
-    from bnbench.evidence.verdicts import Contrast
-
 NOTHING = "–"
-_LONGEST_HEADING = 16  # of a baseline's name, as the column would go for want of room
+_LONGEST_HEADING = 16  # of a baseline's name, as a wider column would be left out sooner
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, its unit, and what becomes of it on a terminal that is too narrow.
+    """A column: its heading, its unit, and what to do with it on a terminal that is too narrow.
 
     First the columns ``beneath`` become a second line in the cells of the one before them. Then
-    those with the highest ``dispensable`` go; those with 0 never go.
+    those with the highest ``dispensable`` are left out; those with 0 never are.
     """
 
     heading: str
@@ -65,23 +67,7 @@ class Grid:
         return Grid(self.title, columns, tuple((head, *row) for head, row in rows))
 
 
-def grids(comparisons: Iterable["Comparison"]) -> Iterator[tuple["Comparison", list[Grid]]]:
-    """Yield each comparison with its tables, in the order in which they are shown.
-
-    The parameters of networks that stood in a table before are not shown again.
-    """
-    shown: set[tuple[str, ...]] = set()
-    for comparison in comparisons:
-        chosen = [candidates(comparison.tuning)] if comparison.tuning else []
-        asked = [placements(comparison)] if len(comparison.placement_contrasts) > 1 else []
-        held = [contrasts(comparison)] if comparison.contrasts else []
-        networks = parameters(comparison)
-        new = [networks] if set(networks.rows) - shown else []
-        shown.update(networks.rows)
-        yield comparison, [*asked, results(comparison), *held, *chosen, *new]
-
-
-def placements(comparison: "Comparison") -> Grid:
+def placements(comparison: Comparison) -> Grid:
     """Return one row for each pair that differs in the placement alone: after minus before."""
     metric, new = comparison.question.measure, f"new {examples(comparison.config.data)}"
     return Grid(
@@ -102,9 +88,9 @@ def placements(comparison: "Comparison") -> Grid:
     )
 
 
-def _placement_row(comparison: "Comparison", contrast: "ExperimentContrast") -> tuple[str, ...]:
-    sides = contrast.by_placement
-    after, before = sides["after_activation"], sides["before_activation"]
+def _placement_row(comparison: Comparison, contrast: ExperimentContrast) -> tuple[str, ...]:
+    after, before = after_and_before(contrast)
+    sign = 1 if contrast.experiment is after else -1
     values = [(after.config.settings()[k], before.config.settings()[k]) for k in comparison.tuned]
     result = contrast.result
     return (
@@ -112,31 +98,34 @@ def _placement_row(comparison: "Comparison", contrast: "ExperimentContrast") -> 
         *(", ".join(map(setting_value, pair)) for pair in values),
         _mean(after),
         _mean(before),
-        difference(contrast),
-        _crossed(contrast),
+        difference(contrast, sign),
+        _for_new_images(contrast),
         str(result.looks[-1].seeds if result.looks else result.pairs),
-        _winner(contrast),
+        _winner(contrast, sign),
         on_new_images(contrast),
     )
 
 
-def _winner(contrast: "ExperimentContrast") -> str:
-    """Return the verdict on after minus before, with the placement that it is for."""
-    words = verdict(contrast)
+def _winner(contrast: ExperimentContrast, sign: int) -> str:
+    """Return the verdict with the placement that it is for; ``sign`` 1 means after minus before."""
     if contrast.failing and contrast.result.looks:
-        sides = {"after": contrast.experiment, "before": contrast.baseline}
+        after, before = after_and_before(contrast)
+        sides = {"after": after, "before": before}
         failing = [name for name, side in sides.items() if side in contrast.failing]
         return f"{' and '.join(failing)} {'fails' if len(failing) == 1 else 'fail'} to train"
-    after = {"better": "after better", "worse": "before better"}.get(contrast.result.verdict or "")
-    return words.replace(contrast.result.verdict or "", after, 1) if after else words
+    better = {"better": sign, "worse": -sign}.get(contrast.result.verdict or "")
+    if better is None:
+        return verdict(contrast)
+    side = "after" if better == 1 else "before"
+    return verdict(contrast).replace(contrast.result.verdict or "", f"{side} better", 1)
 
 
-def results(comparison: "Comparison") -> Grid:
+def results(comparison: Comparison) -> Grid:
     """Return one row for each experiment: its metric, its difference to the baseline, its time."""
     metric = comparison.question.measure
-    names = {base.label for base in comparison.baselines.values()}
-    base = names.pop() if len(names) == 1 else "baseline"
-    base = base if len(base) <= _LONGEST_HEADING else "baseline"
+    labels = {base.label for base in comparison.baselines.values()}
+    base = labels.pop() if len(labels) == 1 else ""
+    base = base if 0 < len(base) <= _LONGEST_HEADING else "baseline"
     return Grid(
         "Results (± half the 95 % interval, for differences over all looks)",
         (
@@ -155,7 +144,7 @@ def results(comparison: "Comparison") -> Grid:
     )
 
 
-def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str, ...]:
+def _result_row(comparison: Comparison, experiment: Experiment) -> tuple[str, ...]:
     contrast = comparison.against_baseline(experiment)
     quartiles = experiment.epoch_quartiles
     is_baseline = experiment is comparison.baselines[experiment]
@@ -174,8 +163,8 @@ def _result_row(comparison: "Comparison", experiment: "Experiment") -> tuple[str
     )
 
 
-def contrasts(comparison: "Comparison") -> Grid:
-    """Return one row for each contrast with its test, its wins and what makes it unclean."""
+def contrasts(comparison: Comparison) -> Grid:
+    """Return one row for each contrast with its test, its wins and what else differs."""
     unit = comparison.question.measure.difference_unit
     new = f"new {examples(comparison.config.data)}"
     return Grid(
@@ -197,7 +186,7 @@ def contrasts(comparison: "Comparison") -> Grid:
     )
 
 
-def _contrast_row(contrast: "ExperimentContrast") -> tuple[str, ...]:
+def _contrast_row(contrast: ExperimentContrast) -> tuple[str, ...]:
     result = contrast.result
     improvement = result.probability_of_improvement
     share = NOTHING if improvement is None else f"{improvement:.2f}"
@@ -208,24 +197,24 @@ def _contrast_row(contrast: "ExperimentContrast") -> tuple[str, ...]:
         contrast.baseline.label,
         str(result.looks[-1].seeds if result.looks else result.pairs),
         difference(contrast),
-        _crossed(contrast),
+        _for_new_images(contrast),
         NOTHING if result.p_holm is None else f"{result.p_holm:.4f}",
         f"{result.wins}-{result.ties}-{result.losses}",
         share,
-        verdict(contrast) + _because(contrast),
+        verdict(contrast) + _because(result),
         on_new_images(contrast),
         ", ".join(key.removeprefix("model.") for key in contrast.confounds) or NOTHING,
     )
 
 
-def _crossed(contrast: "ExperimentContrast") -> str:
-    images, scale = contrast.new_images, contrast.experiment.metric.scale
-    return (
-        f"± {fixed(scale * (images.interval[1] - images.interval[0]) / 2)}" if images else NOTHING
-    )
+def _for_new_images(contrast: ExperimentContrast) -> str:
+    if contrast.new_images is None:
+        return NOTHING
+    low, high = contrast.new_images.interval
+    return f"± {fixed(contrast.experiment.metric.scale * (high - low) / 2)}"
 
 
-def candidates(tuning: "Tuning") -> Grid:
+def candidates(tuning: Tuning) -> Grid:
     """Return one row for each value of each swept experiment, with the accuracy that chose."""
     return Grid(
         "Tuning (mean ± half the 95 % interval, after the last epoch)",
@@ -255,7 +244,7 @@ def setting_value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def parameters(comparison: "Comparison") -> Grid:
+def parameters(comparison: Comparison) -> Grid:
     """Return one row for each experiment with its parameters in total and by role."""
     roles = list(Parameters.model_fields)
     return Grid(
@@ -273,49 +262,6 @@ def parameters(comparison: "Comparison") -> Grid:
         ),
         turnable=True,
     )
-
-
-def recalls(comparison: "Comparison") -> Iterator[Grid]:
-    """Yield for each baseline one row for each class: recalls, and their differences to it.
-
-    Differences are over the paired seeds, ± half the 95 % t interval of each by itself.
-    """
-    data = comparison.baseline.newest.data
-    names = data.class_names or tuple(map(str, range(data.classes)))
-    held_against: dict[Experiment, list[Experiment]] = {}
-    for experiment in comparison.experiments:
-        held_against.setdefault(comparison.baselines[experiment], []).append(experiment)
-    for base, experiments in held_against.items():
-        yield Grid(
-            f"Recall by class (difference to {base.label} ± half the 95 % interval of each by "
-            "itself)",
-            (
-                Column("class", numeric=False),
-                Column("test rows"),
-                *(Column(e.label, "%" if e is base else "pp") for e in experiments),
-            ),
-            tuple(
-                (
-                    name,
-                    f"{data.test_rows_by_class[place]:,}",
-                    *(
-                        _recall(e, place) if e is base else _recall_difference(comparison, e, place)
-                        for e in experiments
-                    ),
-                )
-                for place, name in enumerate(names)
-            ),
-        )
-
-
-def _recall(experiment: "Experiment", place: int) -> str:
-    values = [float(recall[place]) for recall in experiment.recalls.values()]
-    return fixed(100 * fmean(values)) if values and not isnan(values[0]) else NOTHING
-
-
-def _recall_difference(comparison: "Comparison", experiment: "Experiment", place: int) -> str:
-    mean, interval = comparison.recall_difference(experiment, place)
-    return _with_interval(signed, mean, interval, 100)
 
 
 def layers(network: Sequence[Layer]) -> Grid:
@@ -367,35 +313,36 @@ def variables(network: Sequence[Layer]) -> Grid:
     )
 
 
-def _seeds(experiment: "Experiment") -> str:
+def _seeds(experiment: Experiment) -> str:
     total = len(experiment.records)
     return f"{len(experiment.values)}/{total}" if experiment.diverged else str(total)
 
 
-def _mean(experiment: "Experiment") -> str:
-    return _with_interval(fixed, experiment.mean, experiment.ci95, experiment.metric.scale)
+def _mean(experiment: Experiment) -> str:
+    return with_interval(fixed, experiment.mean, experiment.ci95, experiment.metric.scale)
 
 
-def difference(contrast: "ExperimentContrast") -> str:
-    """Return the mean difference in the unit that is shown, ± half its interval."""
-    result, scale = contrast.result, contrast.experiment.metric.scale
-    return _with_interval(signed, result.mean_difference, result.interval, scale)
+def difference(contrast: ExperimentContrast, sign: int = 1) -> str:
+    """Return ``sign`` times the mean difference in the unit that is shown, ± half its interval."""
+    result, scale = contrast.result, sign * contrast.experiment.metric.scale
+    return with_interval(signed, result.mean_difference, result.interval, scale)
 
 
-def _with_interval(
+def with_interval(
     shown: Callable[[float], str],
     mean: float | None,
     interval: tuple[float, float] | None,
     scale: float,
 ) -> str:
+    """Return ``scale`` times a mean ± half its interval, each where there is one."""
     if mean is None:
         return NOTHING
-    half = f" ± {fixed(scale * (interval[1] - interval[0]) / 2)}" if interval else ""
+    half = f" ± {fixed(abs(scale) * (interval[1] - interval[0]) / 2)}" if interval else ""
     return shown(scale * mean) + half
 
 
-def verdict(contrast: "ExperimentContrast") -> str:
-    """Return the verdict with the look that it fell at, or what it waits for."""
+def verdict(contrast: ExperimentContrast) -> str:
+    """Return the verdict with the look that it fell at, or what is to come before there is one."""
     result = contrast.result
     if not contrast.experiment.records.keys() & contrast.baseline.records.keys():
         return "no common seed"
@@ -404,41 +351,38 @@ def verdict(contrast: "ExperimentContrast") -> str:
     if contrast.failing:
         alone = contrast.failing == (contrast.baseline,)
         return "baseline fails" if alone else "fails to train"
+    if result.verdict is None:
+        return "no verdict"
     if result.decided:
         below = ", below the margin" * result.below_margin
         contradicted = f", not at {result.looks[-1].seeds}" * result.contradicted_by_last_look
         return f"{result.verdict} at {result.decided_at}{below}{contradicted}"
-    return f"{result.verdict}, {_coming(result)}" if result.verdict else "no verdict"
-
-
-def _coming(result: "Contrast") -> str:
-    """Return what may decide it yet."""
     if result.waits_for_others:
-        return "waits for others"
-    return f"next {result.next_look}" if result.next_look else "plan ended"
+        return f"{result.verdict} ({OTHERS_FIRST})"
+    coming = f"next {result.next_look}" if result.next_look else "plan ended"
+    return f"{result.verdict}, {coming}"
 
 
-def _because(contrast: "ExperimentContrast") -> str:
-    """Return why it is open though the interval excludes zero."""
-    result = contrast.result
-    if result.decided or not result.interval or result.interval[0] <= 0 <= result.interval[1]:
+def _because(result: Contrast) -> str:
+    """Return why it is undecided though the interval excludes zero."""
+    if result.decided or not excludes_zero(result):
         return ""
-    ours, theirs = result.diverged
-    if ours != theirs:
-        return f" ({ours} and {theirs} diverged)"
-    if result.p_value is None or result.p_required is None or result.p_value <= result.p_required:
-        return ""
-    return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+    first, second = result.diverged
+    if first != second:
+        return f" ({first} and {second} diverged)"
+    if lacks_significance(result):
+        return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+    return ""
 
 
-def on_new_images(contrast: "ExperimentContrast") -> str:
+def on_new_images(contrast: ExperimentContrast) -> str:
     """Return whether the verdict holds for new images."""
     images = None if contrast.failing else contrast.new_images
     holds = images.holds if images else None
     return NOTHING if holds is None else "holds" if holds else "open"
 
 
-def _ratio(ratio: "EpochRatio") -> str:
+def _ratio(ratio: EpochRatio) -> str:
     if ratio.mismatch:
         return "not comparable"
     if ratio.ratio is None:

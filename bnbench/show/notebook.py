@@ -6,8 +6,8 @@ from typing import Any
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.advice import Advice
 from bnbench.evidence.comparison import Comparison
-from bnbench.show import formats, grids, sentences
-from bnbench.show.remarks import remarks
+from bnbench.show import formats
+from bnbench.show.page import pages
 
 CALLS = Advice(
     more_seeds="bnbench.run(…, until_settled=True)",
@@ -28,22 +28,10 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
     The part brings its own colours, for light and dark, loads nothing and runs nothing.
     """
     try:
-        from bnbench.show import pages
+        from bnbench.show import html
     except EnvironmentFault:
         return None  # the notebook then shows the text
-    return pages.template("notebook.html").render(
-        warnings=warnings,
-        comparisons=[
-            {
-                "title": sentences.title(comparison),
-                "answer": sentences.answer(comparison, CALLS),
-                "closing": sentences.closing(comparison, CALLS),
-                "grids": tables,
-                "remarks": list(remarks(comparison)),
-            }
-            for comparison, tables in grids.grids(comparisons)
-        ],
-    )
+    return html.template("notebook.html").render(warnings=warnings, pages=pages(comparisons, CALLS))
 
 
 def to_frame(comparisons: Sequence[Comparison]) -> Any:

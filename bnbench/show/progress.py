@@ -1,4 +1,4 @@
-"""What is told on standard error while runs are prepared and made."""
+"""What a person reads on standard error while runs are prepared and made."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,23 +18,23 @@ from bnbench.training.trial import Trial
 
 @dataclass(frozen=True)
 class ProgressReporter:
-    """Tells a person how the work goes; a quiet one tells only of what is wrong."""
+    """Reports to a person how the work goes; a quiet one writes warnings alone."""
 
     quiet: bool = False
 
     def notice(self, text: str) -> None:
-        """Tell something."""
+        """Write a line."""
         if not self.quiet:
             terminal.notice(text)
 
     def warn(self, text: str) -> None:
-        """Tell that something is odd, quiet or not."""
+        """Write a warning, quiet or not."""
         terminal.warn([text])
 
     def announce(
         self, recorded: int, missing: int, experiments: int, stage: str, seconds: float | None
     ) -> None:
-        """Tell what is recorded, what is to be made, at which stage, and how long it takes."""
+        """Write how many runs are recorded and missing, for which stage, and how long they take."""
         head = f"{stage}: " if stage else ""
         self.notice(
             f"{head}{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}, "
@@ -43,77 +43,70 @@ class ProgressReporter:
         )
 
     def announce_resolution(self, seeds: int, difference: float) -> None:
-        """Tell which difference (a share of 1) so many seeds can find."""
+        """Write which difference (a share of 1) so many seeds find with 80 % power."""
         self.notice(
-            f"With {seeds} seeds a difference of {100 * difference:.2f} percentage points is found "
-            "four times in five, judging by the paired deviation recorded so far."
+            f"{count(seeds, 'seed')} have an 80 % chance of finding a difference of "
+            f"{percent(difference)} percentage points, judging by the paired differences recorded."
         )
 
     def announce_plan(self, stated: Iterable[tuple[int, int, int]]) -> None:
-        """Tell which numbers of seeds, some to tune, reach no first look: nothing is decided."""
+        """Write which numbers of seeds do not reach the first look, so that nothing is decided.
+
+        Each is stated with how many of the seeds tune, and with the seeds of the first look.
+        """
         for seeds, tuning, first in dict.fromkeys(stated):
             if seeds < tuning + first:
-                those = f", after the {tuning} that tune" if tuning else ""
+                after = f", after the {tuning} that tune" if tuning else ""
                 self.notice(
                     f"{count(seeds, 'seed')} will not reach a verdict: the plan's first look is at "
-                    f"{first} seeds{those}."
+                    f"{first} seeds{after}."
                 )
 
     def report_outcome(
         self, plan: PlanConfig, contrasts: Sequence[ExperimentContrast], runs: int, most: int
     ) -> None:
-        """Tell what came of adding seeds until it is settled: so many runs of ``most``."""
+        """Write whether adding seeds decided all contrasts, in how many ``runs`` of ``most``."""
         undecided = [c for c in contrasts if c.failing or not c.result.decided]
-        looks = [contrast.result.decided_at or plan.most for contrast in contrasts]
         if not contrasts:
-            self.notice("Nothing to settle: no two of the experiments share a protocol.")
-        elif not undecided:
-            made = count(runs, "run") + (f" instead of {most}" if runs < most else "")
-            self.notice(f"Settled at {max(looks)} of at most {plan.most} seeds: {made}.")
+            self.notice("Nothing to decide: no two of the experiments share a protocol.")
+        elif undecided:
+            self.notice(f"Undecided: {len(undecided)} of {count(len(contrasts), 'contrast')}.")
         else:
-            self.notice(
-                f"Not settled: {count(len(undecided), 'contrast')} of {len(contrasts)} open."
-            )
+            seeds = max(contrast.result.decided_at or 0 for contrast in contrasts)
+            made = count(runs, "run") + (f" instead of {most}" if runs < most else "")
+            self.notice(f"Decided at {seeds} of at most {plan.most} seeds: {made}.")
 
     @contextmanager
     def following(self, trials: Sequence[Trial]) -> Iterator[Callable[[Event], None]]:
-        """Give what is to be called with every event: a bar on a terminal, elsewhere lines."""
+        """Yield what to call with every event: it moves a bar on a terminal, else writes lines."""
         if self.quiet:
             yield lambda event: None
-        else:
-            with _Bar(trials) as bar:
-                yield bar.update
-
-
-class _Bar:
-    """A bar with the time left on a terminal; elsewhere one line for each finished run."""
-
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        console = terminal.console(sys.stderr)
-        self._lines = not console.is_terminal
-        self._runs, self._finished = len(trials), 0
-        self._epochs = dict.fromkeys(trials, 0)
-        self._bar = Progress(
+            return
+        lines = not terminal.console(sys.stderr).is_terminal
+        with Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("epochs"),
             TimeRemainingColumn(),
-            console=console,
+            console=terminal.console(sys.stderr),
             transient=True,
-            disable=self._lines,
-        )
+            disable=lines,
+        ) as bar:
+            yield _Follower(bar, trials, lines)
+
+
+class _Follower:
+    """Moves a bar with every epoch; writes runs that end in trouble or, with ``lines``, all."""
+
+    def __init__(self, bar: Progress, trials: Sequence[Trial], lines: bool) -> None:
+        self._bar, self._lines = bar, lines
+        self._runs, self._finished = len(trials), 0
+        self._epochs = dict.fromkeys(trials, 0)
         epochs = sum(trial.config.training.epochs for trial in trials)
-        self._task = self._bar.add_task(f"0/{self._runs} runs", total=epochs)
+        self._task = bar.add_task(f"0/{self._runs} runs", total=epochs)
 
-    def __enter__(self) -> "_Bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def update(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:
         if isinstance(event, EpochEnded):
             self._epochs[event.trial] = event.epochs_done
         else:
@@ -123,12 +116,10 @@ class _Bar:
         self._bar.update(
             self._task, description=f"{done} runs", completed=sum(self._epochs.values())
         )
-        if not isinstance(event, EpochEnded) and (self._lines or _is_trouble(event)):
-            terminal.notice(f"[{done}] {event.trial}: {_outcome(event)}")
-
-
-def _is_trouble(event: RunEnded | RunFailed) -> bool:
-    return isinstance(event, RunFailed) or not event.record.completed
+        if not isinstance(event, EpochEnded):
+            trouble = isinstance(event, RunFailed) or not event.record.completed
+            if self._lines or trouble:
+                terminal.notice(f"[{done}] {event.trial}: {_outcome(event)}")
 
 
 def _outcome(event: RunEnded | RunFailed) -> str:

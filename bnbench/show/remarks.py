@@ -1,13 +1,17 @@
-"""What must be said under a comparison's tables before anyone relies on them."""
+"""What weakens a comparison, and the words that all media share: names, reasons, confounds."""
 
 from collections.abc import Iterator
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.epoch_times import EpochRatio
-from bnbench.experiments.config import PlanConfig
+from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.verdicts import Contrast
+from bnbench.experiments.config import TRAINING_ROWS, DataConfig, PlanConfig
 from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 
+OTHERS_FIRST = "other comparisons must finish first"
+_FAIR_CHOICE = "so another might be the best if all had the same"
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
     "tensorflow": "versions of TensorFlow",
     "keras": "versions of Keras",
@@ -36,13 +40,33 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     yield from _epoch_times(comparison)
 
 
+def examples(data: DataConfig) -> str:
+    """Return what a data set's examples are called: "images" if it has a name, "rows" of a table.
+
+    An array file may hold either, and records do not say which: its examples are "data".
+    """
+    if data.dataset in TRAINING_ROWS:
+        return "images"
+    return "rows" if data.is_table else "data"
+
+
 def named(contrast: ExperimentContrast) -> str:
-    """Return which experiment is held against which."""
+    """Return which experiment is compared with which."""
     return f"{contrast.experiment.label} against {contrast.baseline.label}"
 
 
+def after_and_before(contrast: ExperimentContrast) -> tuple[Experiment, Experiment]:
+    """Return the sides of a contrast of the family "placement": BN after, then BN before.
+
+    They are in this order anyway, unless the one with BN after is the other's baseline.
+    """
+    sides = contrast.experiment, contrast.baseline
+    first = sides[0].config.model.batch_norm.placement
+    return sides if first == "after_activation" else sides[::-1]
+
+
 def network(contrast: ExperimentContrast) -> str:
-    """Return what tells this pair of placements from others: what both labels have beside them."""
+    """Return what the labels of a pair of placements have in common; both where that is nothing."""
     one, other = (
         without_placement(e.label, e.config) for e in (contrast.experiment, contrast.baseline)
     )
@@ -58,7 +82,7 @@ def confound(contrast: ExperimentContrast) -> str:
 
 
 def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
-    """Return why a contrast has no verdict, or none but undecided; None where it has one."""
+    """Return why a contrast has no verdict or is undecided; None where it is decided."""
     result = contrast.result
     tuning = comparison.tuning
     if tuning and not tuning.is_fair(contrast.experiment, contrast.baseline):
@@ -80,6 +104,17 @@ def fails(contrast: ExperimentContrast) -> str:
     return f"{listed(failing)} {'fails' if len(failing) == 1 else 'fail'}"
 
 
+def excludes_zero(result: Contrast) -> bool:
+    """Return whether there is an interval, and zero is not in it."""
+    return result.interval is not None and not result.interval[0] <= 0 <= result.interval[1]
+
+
+def lacks_significance(result: Contrast) -> bool:
+    """Return whether p is larger than it may be."""
+    p, required = result.p_value, result.p_required
+    return p is not None and required is not None and p > required
+
+
 def _diverged_more(contrast: ExperimentContrast) -> str:
     ours, theirs = contrast.result.diverged
     if ours == theirs:
@@ -87,46 +122,45 @@ def _diverged_more(contrast: ExperimentContrast) -> str:
     more = contrast.experiment if ours > theirs else contrast.baseline
     return (
         f"{more.label} diverged more often ({max(ours, theirs)} runs, the other "
-        f"{min(ours, theirs)}): its mean is over survivors, so it is never better, nor equivalent"
+        f"{min(ours, theirs)}): its mean is over the runs that completed, so it is never better, "
+        "nor equivalent"
     )
 
 
 def _not_significant(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    """Say what p must be where the interval alone would tell a difference."""
+    """Return what p must be where the interval alone would show a difference."""
     result = contrast.result
-    if result.interval is None or result.interval[0] <= 0 <= result.interval[1]:
-        return ""
-    if result.p_value is None or result.p_required is None or result.p_value <= result.p_required:
+    if not (excludes_zero(result) and lacks_significance(result)):
         return ""
     many = sum(c.family == contrast.family for c in comparison.contrasts)
     among = f" among {count(many, 'contrast')}" if many > 1 else ""
     return (
-        f"the interval excludes zero, but its p of {p_value(result.p_value)} must be at most "
-        f"{p_value(result.p_required)}{among}"
+        f"the interval excludes zero, but its p of {_p_value(result.p_value)} must be at most "
+        f"{_p_value(result.p_required)}{among}"
     )
+
+
+def _p_value(p: float | None) -> str:
+    return f"{p:.4f}" if p is not None and p >= 0.0001 else "less than 0.0001"
 
 
 def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
     result = contrast.result
     if result.waits_for_others:
-        return "hangs on other contrasts, which lack seeds"
+        return OTHERS_FIRST
     if result.next_look is None:
         return f"the plan ended at {comparison.plan.most} seeds"
     return f"next look at {result.next_look} seeds{_lacking(contrast)}"
 
 
 def _lacking(contrast: ExperimentContrast) -> str:
-    """Name the holes: seeds that are lacking though later ones are there."""
+    """Return which seeds are missing though later ones are recorded."""
     recorded = contrast.experiment.records.keys() & contrast.baseline.records.keys()
     holes = [seed for seed in contrast.result.missing if seed < max(recorded, default=-1)]
     if not holes:
         return ""
-    return f", which waits for seed{'s' * (len(holes) > 1)} {listed([str(s) for s in holes])}"
-
-
-def p_value(p: float) -> str:
-    """Return a p with four decimals, or that it is less."""
-    return f"{p:.4f}" if p >= 0.0001 else "less than 0.0001"
+    seeds, are = ("seed", "is") if len(holes) == 1 else ("seeds", "are")
+    return f" ({seeds} {listed([str(seed) for seed in holes])} {are} missing)"
 
 
 def incomparable(ratio: EpochRatio) -> str | None:
@@ -157,23 +191,24 @@ def _plan(comparison: Comparison) -> Iterator[str]:
         )
     if comparison.plans - {plan}:
         each = [{r.config.plan for r in e.records.values()} for e in comparison.experiments]
-        changed = any(len(plans) > 1 for plans in each) or comparison.question.plan
+        changed = any(len(plans) > 1 for plans in each) or question.plan
         what = "the plan was changed after the first run" if changed else "the plans differ"
         yield (
             f"{what}; what counts is: {_looks(plan)}. The promise of one false verdict in twenty "
             "is for one plan, fixed before the first run"
         )
-    for seeds, pairs in _after_the_last_look(comparison).items():
+    results = sorted((c.result for c in comparison.contrasts), key=lambda result: result.unused)
+    for seeds, pairs in {r.looks[-1].seeds: r.unused for r in results if r.unused}.items():
         yield (
-            f"the {count(pairs, 'pair')} of seeds after the look at {seeds} {_are(pairs)} in the "
-            "means of the experiments, not in the contrasts"
+            f"the {count(pairs, 'pair')} of seeds after the look at {seeds} "
+            f"{'is' if pairs == 1 else 'are'} in the means of the experiments, not in the contrasts"
         )
     for contrast in comparison.contrasts:
         if contrast.result.contradicted_by_last_look:
             result = contrast.result
             yield (
                 f"{named(contrast)}: {result.verdict} was decided at {result.decided_at} seeds and "
-                f"stays; the {result.looks[-1].seeds} seeds looked at now point elsewhere"
+                f"stays, though the last look, at {result.looks[-1].seeds} seeds, contradicts it"
             )
 
 
@@ -184,26 +219,12 @@ def _looks(plan: PlanConfig) -> str:
     )
 
 
-def _after_the_last_look(comparison: Comparison) -> dict[int, int]:
-    """Return how many pairs no contrast has looked at yet, by the look that was the last."""
-    found: dict[int, int] = {}
-    for result in (contrast.result for contrast in comparison.contrasts):
-        if result.unused:
-            seeds = result.looks[-1].seeds
-            found[seeds] = max(found.get(seeds, 0), result.unused)
-    return found
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
-
-
 def _diverged(comparison: Comparison) -> Iterator[str]:
     for e in comparison.experiments:
         if e.diverged and e.values:
             yield (
-                f"{e.label}: {e.diverged} of {len(e.records)} runs diverged; its mean is over "
-                "survivors"
+                f"{e.label}: {e.diverged} of {len(e.records)} runs diverged; its mean is over the "
+                "runs that completed"
             )
 
 
@@ -221,7 +242,7 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
     for field, words in _ORIGINS.items():
         if len(seen := {getattr(record.environment, field) for record in records}) > 1:
             yield f"made with different {words}: {', '.join(sorted(seen))}; " + (
-                "runs of one seed may then differ for that alone, and are not exactly paired"
+                "that alone may make runs of one seed differ, so they are not exactly paired"
                 if any(_differs_in_pairs(field, c) for c in comparison.contrasts)
                 else "never the two runs of a pair, so they stay exactly paired"
             )
@@ -238,16 +259,15 @@ def _differs_in_pairs(field: str, contrast: ExperimentContrast) -> bool:
 def _unequal_seeds(comparison: Comparison) -> Iterator[str]:
     for e in comparison.experiments:
         base = comparison.baselines[e]
-        common = e.records.keys() & base.records.keys()
+        common = len(e.records.keys() & base.records.keys())
+        alone = len(e.records) - common, len(base.records) - common
         if not common:
             yield f"{e.label} and {base.label} have no seed in common, so nothing is paired"
-        else:
-            alone = len(e.records) - len(common), len(base.records) - len(common)
-            if any(alone):
-                yield (
-                    f"{e.label} and {base.label} have different seeds: {len(common)} are paired, "
-                    f"{alone[0]} and {alone[1]} stand alone"
-                )
+        elif any(alone):
+            yield (
+                f"{e.label} and {base.label} have different seeds: {common} are paired, "
+                f"{alone[0]} and {alone[1]} are not"
+            )
 
 
 def _tuning(comparison: Comparison) -> Iterator[str]:
@@ -256,32 +276,27 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
         return
     if not tuning.even:
         yield (
-            "not all experiments were tuned over the same values: the larger choice wins falsely, "
-            "so there is no verdict between those that differ in them"
+            "not all experiments were tuned over the same values: more values to choose from are "
+            "an advantage, so there is no verdict between those that differ in them"
         )
     for one in tuning.candidates:
+        chosen = f"{one.best.label} was chosen though"
         if not one.paired:
-            yield (
-                f"{one.best.label} was chosen though there is no seed that all its values "
-                "completed: over the same seeds another might be the best"
-            )
+            yield f"{chosen} no seed was completed with all its values, {_FAIR_CHOICE}"
         if one.uneven:
-            yield (
-                f"{one.best.label} was chosen though its values do not have the same seeds: with "
-                "as many for each another might be the best"
-            )
+            yield f"{chosen} its values do not have the same seeds, {_FAIR_CHOICE}"
 
 
 def _epoch_times(comparison: Comparison) -> Iterator[str]:
     later: dict[str, list[str]] = {}
-    for experiment, ratio in comparison.ratios.items():
-        base = comparison.baselines[experiment].label
+    for experiment in comparison.experiments:
+        ratio, base = comparison.ratios[experiment], comparison.baselines[experiment].label
         if why := incomparable(ratio):
             yield f"{experiment.label}: epoch time not comparable with {base}: {why}"
         if not ratio.interleaved:
             later.setdefault(base, []).append(experiment.label)
     for base, labels in later.items():
         yield (
-            f"{', '.join(labels)}: not run in turns with {base}, so the ratio of their epoch times "
-            "holds the machine's drift too"
+            f"{', '.join(labels)}: runs not interleaved with those of {base}, so the ratio of "
+            "their epoch times also has in it how the machine's speed changed"
         )

@@ -3,6 +3,9 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import isnan
+from statistics import fmean
 from typing import Any
 
 from bnbench.evidence.comparison import Comparison
@@ -10,37 +13,26 @@ from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import Environment, RunRecord
 from bnbench.experiments.config import Config, dump_yaml
 from bnbench.experiments.sweep import label, typed_name
-from bnbench.show import grids, pages, plots, sentences
-from bnbench.show.examples import examples
-from bnbench.show.grids import NOTHING, Column, Grid
-from bnbench.show.remarks import remarks
-from bnbench.text import count, fixed, listed
+from bnbench.show import html, plots
+from bnbench.show.grids import NOTHING, Column, Grid, with_interval
+from bnbench.show.page import Page, pages
+from bnbench.show.remarks import examples
+from bnbench.text import count, fixed, listed, signed
 from bnbench.version import __version__
-
-_CAPTIONS = {
-    "curves": "Learning curves: each run thin, their mean thick with its 95 % interval; over "
-    "epochs and over training time.",
-    "differences": "Paired differences: means over the seeds, with their intervals for new seeds "
-    "(thick) and for new {examples} too (thin), and the margin in grey.",
-    "looks": "The estimate as seeds were added: at each look the mean difference with an interval "
-    "that is right over all looks.",
-    "tuning": "What was tried: each network's mean validation accuracy with every value, the one "
-    "that was chosen in a frame, hatched where all runs diverged.",
-    "parameters": "Parameters by role: all of them, and without the kernels.",
-}
 
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str:
-    """Return a page that loads nothing and runs nothing; the same records give the same bytes.
+    """Return HTML that loads nothing and runs nothing; the same records give the same bytes.
 
-    ``warnings`` are what is to be said of the folder of records as a whole, such as damaged files.
+    ``warnings`` are of the folder of records as a whole, such as damaged files.
     """
-    return pages.template("report.html").render(
+    shown = zip(comparisons, pages(comparisons), strict=True)
+    return html.template("report.html").render(
         version=__version__,
         summary=_summary(comparisons),
         warnings=warnings,
         examples=_examples(comparisons),
-        protocols=[_protocol(*shown) for shown in grids.grids(comparisons)],
+        protocols=[_protocol(comparison, page) for comparison, page in shown],
     )
 
 
@@ -66,26 +58,22 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
 
 
 def _behind(comparison: Comparison) -> Iterator[Experiment]:
-    """Yield all experiments, and those that were tried before the chosen ones were."""
+    """Yield all experiments, and those from which they were chosen."""
     yield from comparison.experiments
     for one in comparison.tuning.candidates if comparison.tuning else ():
         yield from one.experiments
 
 
-def _protocol(comparison: Comparison, tables: list[Grid]) -> dict[str, Any]:
+def _protocol(comparison: Comparison, page: Page) -> dict[str, Any]:
     environments = Counter(
         record.environment
         for experiment in comparison.experiments
         for record in experiment.records.values()
     )
     return {
-        "title": sentences.title(comparison),
+        "page": replace(page, tables=(*page.tables, *recalls(comparison))),
         "question": _question(comparison),
         "measure": _measure(comparison),
-        "answer": sentences.answer(comparison),
-        "closing": sentences.closing(comparison),
-        "remarks": list(remarks(comparison)),
-        "grids": [*tables, *grids.recalls(comparison)],
         "figures": list(_figures(comparison)),
         "dataset": comparison.config.data.dataset,
         "data_sha256": comparison.baseline.newest.data.sha256,
@@ -95,11 +83,47 @@ def _protocol(comparison: Comparison, tables: list[Grid]) -> dict[str, Any]:
     }
 
 
+def recalls(comparison: Comparison) -> Iterator[Grid]:
+    """Yield for each baseline a table of recalls, and of their differences to it, by class.
+
+    Differences are over the paired seeds, ± half the 95 % t interval of each one alone.
+    """
+    data = comparison.baseline.newest.data
+    names = data.class_names or tuple(map(str, range(data.classes)))
+    by_base: dict[Experiment, list[Experiment]] = {}
+    for experiment in comparison.experiments:
+        by_base.setdefault(comparison.baselines[experiment], []).append(experiment)
+    for base, experiments in by_base.items():
+        columns = [
+            Column("class", numeric=False),
+            Column("test rows"),
+            *(Column(e.label, "%" if e is base else "pp") for e in experiments),
+        ]
+        rows = (
+            (
+                name,
+                f"{data.test_rows_by_class[place]:,}",
+                *(_recall(comparison, e, place) for e in experiments),
+            )
+            for place, name in enumerate(names)
+        )
+        compared = f"difference to {base.label} ± half the 95 % interval of each one alone"
+        yield Grid(f"Recall by class ({compared})", tuple(columns), tuple(rows))
+
+
+def _recall(comparison: Comparison, experiment: Experiment, place: int) -> str:
+    """Return the recall of a baseline, of others the difference to it."""
+    if experiment is not comparison.baselines[experiment]:
+        return with_interval(signed, *comparison.recall_difference(experiment, place), 100)
+    values = [float(recall[place]) for recall in experiment.recalls.values()]
+    return fixed(100 * fmean(values)) if values and not isnan(values[0]) else NOTHING
+
+
 def _question(comparison: Comparison) -> str:
     networks = list(dict.fromkeys(_network(e.config) for e in comparison.experiments))
     which = "a network" if len(networks) == 1 else "networks"
     return (
-        f"Where should Batch Normalization stand in {which} with {', or with '.join(networks)}, "
+        f"Where should Batch Normalization go in {which} with {', or with '.join(networks)}, "
         "for this data and budget?"
     )
 
@@ -112,23 +136,18 @@ def _network(config: Config) -> str:
 
 
 def _measure(comparison: Comparison) -> str:
-    question = comparison.question
+    bases = list(dict.fromkeys(base.label for base in comparison.baselines.values()))
+    base = bases[0] if len(bases) == 1 else f"the one with the same layers among {listed(bases)}"
     return (
-        f"Held against {_held_against(comparison)} by {question.measure.heading}; differences "
-        f"within ±{comparison.margin:g} percentage points do not matter."
+        f"Compared with {base} by {comparison.question.measure.heading}; differences within "
+        f"±{comparison.margin:g} percentage points do not matter."
     )
-
-
-def _held_against(comparison: Comparison) -> str:
-    labels = list(dict.fromkeys(base.label for base in comparison.baselines.values()))
-    return labels[0] if len(labels) == 1 else f"the one of its own layers among {listed(labels)}"
 
 
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for kind in plots.kinds_of(comparison):
         drawn = plots.to_svg(plots.figure(comparison, (kind,)))
-        caption = _CAPTIONS[kind].format(examples=examples(comparison.config.data))
-        yield {"svg": pages.Markup(drawn), "caption": caption}
+        yield {"svg": html.Markup(drawn), "caption": f"{plots.HEADINGS[kind]}."}
 
 
 def _environments(runs: Counter[Environment]) -> Grid:
@@ -155,7 +174,7 @@ def _environments(runs: Counter[Environment]) -> Grid:
 
 
 def _commands(comparison: Comparison) -> Iterator[str]:
-    """Yield one command for all experiments that have the same seeds, which runs them in turns."""
+    """Yield one command for all experiments that have the same seeds, so that runs interleave."""
     by_seeds: dict[tuple[int, ...], list[Experiment]] = {}
     for experiment in comparison.experiments:
         by_seeds.setdefault(tuple(experiment.records), []).append(experiment)
@@ -175,7 +194,7 @@ def _command(experiments: Sequence[Experiment]) -> str:
 
 def _file(experiment: Experiment) -> str:
     name = typed_name(experiment.config)
-    if experiment.label != label(experiment.config):  # as another network is called so too
+    if experiment.label != label(experiment.config):  # as another network has this name too
         name += f"-{experiment.identity[1]}"
     return f"{name}.yaml"
 

@@ -1,4 +1,4 @@
-"""Runs for TensorBoard: of each record one event file, put in its place in one step."""
+"""Runs for TensorBoard: one event file for each record, written in one step."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.files import write_atomically
 
-# TensorBoard reads every file with "tfevents" in its name. A temporary file bears no more than the
-# last 50 characters of this one, so that what a killed process leaves is not read beside it.
+# TensorBoard reads every file with "tfevents" in its name. The name of a temporary file ends in
+# the last 50 characters of this one at most, so that no leftover of a killed process is read.
 _FILE_NAME = f"events.out.tfevents.{'0' * 42}.bnbench"
 
 
@@ -31,9 +31,9 @@ def check() -> None:
 def write_run(folder: Path, record: RunRecord) -> None:
     """Write a run's scalars and hyperparameters to ``<name>-<experiment id>/seed-<NNNN>/``.
 
-    The scalars bear the record's own names; their steps count epochs from 0, as in Keras's
-    callback, and their wall times tell when each epoch would have ended without validation. What
-    was written of the run before is replaced. Raises `EnvironmentFault`.
+    The scalars have the record's own names; their steps count epochs from 0, as in Keras's
+    callback, and their wall times are when each epoch would have ended without validation. An
+    earlier file of the run is replaced. Raises `EnvironmentFault`.
     """
     check()
     run = RecordStore(folder).path(record.config, record.seed).with_suffix("")
@@ -81,7 +81,7 @@ def _summary(scalars: Mapping[str, float]) -> Any:
 
 
 def _hyperparameters(record: RunRecord) -> dict[str, Any]:
-    """Return every setting that has a value by its dotted key, and what else tells runs apart."""
+    """Return every setting that has a value by its dotted key, with name, seed and status."""
     run = {"experiment": record.experiment, "seed": record.seed, "status": record.status}
     return run | {
         key: ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -93,5 +93,5 @@ def _hyperparameters(record: RunRecord) -> dict[str, Any]:
 def _seconds_since_1970(moment: str) -> float:
     try:
         return datetime.fromisoformat(moment).timestamp()
-    except (ValueError, OverflowError, OSError):  # a record from elsewhere may say anything
+    except (ValueError, OverflowError, OSError):  # a record from elsewhere may have any text
         return 0.0

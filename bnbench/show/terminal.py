@@ -1,9 +1,9 @@
-"""What a person sees: consoles, and tables and texts fitted to them."""
+"""The terminal: consoles, and pages, tables and texts fitted to their width."""
 
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,14 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bnbench.errors import EnvironmentFault
-from bnbench.show import grids
-from bnbench.show.grids import Grid
 from bnbench.text import visible
 
 if TYPE_CHECKING:
     from bnbench.evidence.advice import Advice
     from bnbench.evidence.comparison import Comparison
     from bnbench.lessons.explanation import Section
+    from bnbench.show.grids import Grid
 
 _ANY_LENGTH = 10_000
 _READABLE = 90
@@ -50,7 +49,7 @@ def _unwritable(error: OSError) -> EnvironmentFault:
 
 def console(stream: TextIO) -> Console:
     """Return a console; what is no terminal gets plain text in lines of any length."""
-    notebook = type(stream).__module__.startswith("ipykernel")  # says that it is a terminal
+    notebook = type(stream).__module__.startswith("ipykernel")  # claims to be a terminal
     width = None if stream.isatty() and not notebook else _ANY_LENGTH
     return _Console(
         file=stream,
@@ -67,7 +66,7 @@ def notice(text: str, style: str = "", *, copied: bool = False) -> None:
 
     What is to be ``copied``, as a command is, gets no line breaks but those of the terminal.
     """
-    with suppress(EnvironmentFault):  # with nobody to tell, the work still counts
+    with suppress(EnvironmentFault):  # the work still counts if nobody reads it
         console(sys.stderr).print(Text(visible(text, keep="\n"), style), soft_wrap=copied)
 
 
@@ -90,36 +89,36 @@ def write(text: str) -> None:
 
 
 def show_comparisons(
-    comparisons: Sequence["Comparison"],
+    comparisons: Iterable["Comparison"],
     advice: "Advice",
     stream: TextIO | None = None,
     others: Sequence["Comparison"] = (),
 ) -> None:
-    """Write each protocol's answer, tables and remarks, to standard output unless told.
-
-    Of ``others`` there is one line each.
-    """
-    from bnbench.show import remarks, sentences  # and the statistics, which take long to import
+    """Write each comparison's page, by default to standard output, and a line for each other."""
+    from bnbench.show.page import pages  # and the statistics, which take long to import
+    from bnbench.show.sentences import describe_protocol
 
     out = console(stream or sys.stdout)
-    for comparison, tables in grids.grids(comparisons):
-        out.print(Text(sentences.title(comparison), "bold"))
+    for page in pages(comparisons, advice):
+        out.print(Text(page.title, "bold"))
         out.print()
-        out.print(_list({"▸": sentences.answer(comparison, advice)}))
+        out.print(_list({"▸": page.answer}))
         out.print()
-        for grid in tables:
+        for grid in page.tables:
             show_grid(grid, out)
-        said = {
-            "!": list(remarks.remarks(comparison)),
-            "•": sentences.closing(comparison, advice),
-        }
-        out.print(_list(said))
+        out.print(_list({"!": page.remarks, "•": page.closing}))
         out.print()
     if others:
         out.print(Text(f"Also recorded, shown by {advice.protocol}:"))
-        lines = [f"{c.reference}: {sentences.describe_protocol(c)}" for c in others]
-        out.print(_list({"•": lines}))
+        out.print(_list({"•": [f"{c.reference}: {describe_protocol(c)}" for c in others]}))
         out.print()
+
+
+def plain_text(comparisons: Iterable["Comparison"], advice: "Advice") -> str:
+    """Return what `show_comparisons` writes to a file: lines of any length, without colours."""
+    written = io.StringIO()
+    show_comparisons(comparisons, advice, written)
+    return written.getvalue()
 
 
 def show_remarks(sentences: Iterable[str]) -> None:
@@ -127,31 +126,23 @@ def show_remarks(sentences: Iterable[str]) -> None:
     console(sys.stdout).print(_list({"!": sentences}))
 
 
-def _list(said: Mapping[str, Iterable[str]]) -> Table:
-    """Return sentences, each behind its mark."""
+def _list(sentences_by_mark: Mapping[str, Iterable[str]]) -> Table:
     table = Table.grid(padding=(0, 1))
     styles = {"!": "yellow", "▸": "bold"}
-    for mark, sentences in said.items():
+    for mark, sentences in sentences_by_mark.items():
         for sentence in sentences:
             table.add_row(mark, Text(visible(sentence)), style=styles.get(mark))
     return table
 
 
-def page(comparisons: Sequence["Comparison"], advice: "Advice") -> str:
-    """Return what `show_comparisons` writes to a file: plain text in lines of any length."""
-    written = io.StringIO()
-    show_comparisons(comparisons, advice, written)
-    return written.getvalue()
-
-
-def show_grids(*shown: Grid) -> None:
+def show_grids(*shown: "Grid") -> None:
     """Write tables to standard output."""
     out = console(sys.stdout)
     for grid in shown:
         show_grid(grid, out)
 
 
-def show_grid(grid: Grid, out: Console) -> None:
+def show_grid(grid: "Grid", out: Console) -> None:
     """Write one table, fitted to the console's width."""
     out.print(rendered(grid, out))
     out.print()
@@ -168,11 +159,11 @@ def show_sections(sections: Iterable["Section"]) -> None:
         out.print()
 
 
-def rendered(grid: Grid, console: Console) -> Table:
+def rendered(grid: "Grid", console: Console) -> Table:
     """Return the grid as a rich table that fits the terminal.
 
-    Where it is too wide it is turned, if it may be; else cells get a second line, and then columns
-    go. What is not a terminal gets all columns side by side and no line is cut.
+    A grid that is too wide is turned, if it may be; else cells get a second line, and then columns
+    are left out. What is not a terminal gets all columns side by side, and no line is cut.
     """
 
     def fits(table: Table) -> bool:
@@ -190,7 +181,8 @@ def rendered(grid: Grid, console: Console) -> Table:
     stacks = _stacks(grid)
     while True:
         table = _rich_table(grid, stacks)
-        spare = max((column for stack in stacks for column in stack), key=_dispensable(grid))
+        places = (place for stack in stacks for place in stack)
+        spare = max(places, key=lambda place: grid.columns[place].dispensable)
         if fits(table) or not grid.columns[spare].dispensable:
             return table
         stacks = [
@@ -198,12 +190,8 @@ def rendered(grid: Grid, console: Console) -> Table:
         ]
 
 
-def _dispensable(grid: Grid) -> Callable[[int], int]:
-    return lambda place: grid.columns[place].dispensable
-
-
-def _stacks(grid: Grid) -> list[list[int]]:
-    """Return the columns' places, those that go beneath others together with them."""
+def _stacks(grid: "Grid") -> list[list[int]]:
+    """Return the columns' places, each together with those that are to be beneath it."""
     stacks: list[list[int]] = []
     for place, column in enumerate(grid.columns):
         if column.beneath:
@@ -213,8 +201,8 @@ def _stacks(grid: Grid) -> list[list[int]]:
     return stacks
 
 
-def _rich_table(grid: Grid, stacks: Sequence[Sequence[int]]) -> Table:
-    """Lay out columns, by their places, that stand side by side or in stacks of lines."""
+def _rich_table(grid: "Grid", stacks: Sequence[Sequence[int]]) -> Table:
+    """Lay out columns, by their places, side by side or in stacks of lines."""
     kept = [place for stack in stacks for place in stack]
     left_out = [column.heading for place, column in enumerate(grid.columns) if place not in kept]
     narrow = any(len(stack) > 1 for stack in stacks)
@@ -224,7 +212,7 @@ def _rich_table(grid: Grid, stacks: Sequence[Sequence[int]]) -> Table:
         title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        caption=Text(f"No room for: {', '.join(left_out)}.") if left_out else None,
+        caption=Text(f"Too narrow for: {', '.join(left_out)}.") if left_out else None,
         caption_justify="left",
         leading=int(narrow),
     )
@@ -244,11 +232,11 @@ def _rich_table(grid: Grid, stacks: Sequence[Sequence[int]]) -> Table:
 
 
 def _lines(cell: str, *, narrow: bool) -> list[str]:
-    """Return a cell's lines: where room is short, what stands in brackets has one of its own."""
+    """Return a cell's lines: on a narrow terminal what is in brackets has a line of its own."""
     return visible(cell).replace(" (", "\n(").split("\n") if narrow else [visible(cell)]
 
 
-def _heads(grid: Grid, stack: Sequence[int], *, narrow: bool) -> Iterator[str]:
+def _heads(grid: "Grid", stack: Sequence[int], *, narrow: bool) -> Iterator[str]:
     """Yield the lines of a stack's heading; what is wider than the cells takes several."""
     width = max((len(row[place]) for row in grid.rows for place in stack), default=0)
     for column in (grid.columns[place] for place in stack):

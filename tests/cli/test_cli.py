@@ -101,7 +101,7 @@ def test_run_records_skips_repeats_and_compares(forge: Forge, tmp_path: Path) ->
     assert first.returncode == 0, first.stderr
     assert "2 runs of 1 experiment, 0 recorded, 2 to make." in first.stderr
     assert "[2/2] tiny seed " in first.stderr
-    assert "tiny is alone under this protocol" in first.stdout
+    assert "tiny is the only experiment of this protocol" in first.stdout
     written = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*.json")}
     assert len(written) == 2
     assert len(list((tmp_path / "runs").rglob("*.keras"))) == 2

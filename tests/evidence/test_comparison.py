@@ -139,7 +139,7 @@ def test_why_there_is_no_verdict_is_said() -> None:
     ]
     (found,) = compare(holed)
     assert reason(found, found.contrasts[0]) == (
-        "9 pairs; verdicts begin at 10 seeds, which waits for seed 4"
+        "9 pairs; verdicts begin at 10 seeds (seed 4 is missing)"
     )
     (found,) = compare(records(no_bn=TEN, pre_act=[None, None, *shifted(0.01)[2:]]))
     assert found.contrasts[0].result.verdict == "undecided"
@@ -195,7 +195,9 @@ def test_diverged_runs_count_as_lost_and_are_warned_of() -> None:
     (found,) = compare(records(no_bn=TEN, pre_act=[None, *shifted(0.01)[1:]]))
     (contrast,) = found.contrasts
     assert (contrast.result.pairs, contrast.result.wins, contrast.result.losses) == (9, 9, 1)
-    assert "pre_act: 1 of 10 runs diverged; its mean is over survivors" in remarks(found)
+    assert "pre_act: 1 of 10 runs diverged; its mean is over the runs that completed" in remarks(
+        found
+    )
     assert next(e for e in found.experiments if e.label == "pre_act").diverged == 1
 
 
@@ -218,7 +220,7 @@ def test_epoch_times_of_runs_that_were_not_interleaved_are_remarked() -> None:
     ]
     (found,) = compare(records(no_bn=TEN[:2]) + later)
     assert not ratio_of(found, "pre_act").interleaved
-    assert "pre_act: not run in turns with no_bn" in "\n".join(remarks(found))
+    assert "pre_act: runs not interleaved with those of no_bn" in "\n".join(remarks(found))
     (found,) = compare(records(no_bn=TEN[:2], pre_act=TEN[:2]))
     assert ratio_of(found, "pre_act").interleaved
 

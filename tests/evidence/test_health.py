@@ -141,7 +141,7 @@ def test_a_verdict_on_a_mean_of_runs_that_did_not_all_learn_says_so() -> None:
     ]
     made += [by_class("pre_act", s, [250 + s, 310], [400, 400]) for s in range(10)]
     (first, *_) = answer(compare(made)[0], COMMANDS)
-    assert first.startswith("After the activations beats before them by")
+    assert first.startswith("After is better than before by")
     assert first.endswith("on means over runs of which some did not learn (post_act).")
 
 

@@ -110,7 +110,7 @@ def test_seeds_that_are_not_paired_are_told() -> None:
     (uneven,) = compare([*made(plain, SEVEN), *made(before, SEVEN)[2:], *later])
     assert [found.contrasts[0].result.pairs, rows(found)["pre_act"][2]] == [5, "5"]
     assert [uneven.contrasts[0].result.pairs, rows(uneven)["pre_act"][2]] == [5, "8"]
-    assert ("pre_act and no_bn have different seeds: 5 are paired, 3 and 2 stand alone") in remarks(
+    assert ("pre_act and no_bn have different seeds: 5 are paired, 3 and 2 are not") in remarks(
         uneven
     )
 

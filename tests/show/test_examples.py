@@ -3,7 +3,7 @@
 import pytest
 
 from bnbench.show import formats, plots, report
-from bnbench.show.examples import examples
+from bnbench.show.remarks import examples
 from tests.conftest import compare, record
 
 FAR = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882, 0.881, 0.880, 0.882]

@@ -14,6 +14,7 @@ from bnbench.experiments.architecture import build
 from bnbench.experiments.config import load_config
 from bnbench.show import formats, grids
 from bnbench.show.grids import Grid
+from bnbench.show.page import pages
 from bnbench.show.remarks import remarks
 from bnbench.show.sentences import answer, closing
 from bnbench.show.terminal import rendered
@@ -53,7 +54,8 @@ def test_before_or_after_of_several_networks_is_a_table(comparison: Comparison) 
     ]
     made = [r for e in comparison.experiments for r in e.records.values()]
     (both,) = compare([*made, *tanh])
-    ((_, (first, *_)),) = grids.grids([both])
+    (page,) = pages([both])
+    first, *_ = page.tables
     assert (
         shown(first, 160)
         == """\
@@ -64,7 +66,24 @@ Before or after the activations (after minus before, margin ±0.3 pp)
  post_act against pre_act             88.10 ± 0.33   89.10 ± 0.09   -1.00 ± 0.41       ± 0.44      10   before better at 10   holds
  tanh_post_act against tanh_pre_act   90.10 ± 0.09   88.10 ± 0.09   +2.00 ± 0.00       ± 0.34      10   after better at 10    holds"""
     )
-    assert "Before or after" not in next(iter(grids.grids([comparison])))[1][0].title
+    assert "Before or after" not in pages([comparison])[0].tables[0].title
+
+
+def test_a_baseline_with_bn_after_leaves_after_minus_before() -> None:
+    """Its contrast is before minus after, and people still read after minus before."""
+    better = [value + 0.01 for value in TEN]
+    both = [
+        record(f"{folder}{name}", seed, value)
+        for folder in ("", "tanh/")
+        for name, values in (("post_act", better), ("pre_act", TEN))
+        for seed, value in enumerate(values)
+    ]
+    (found,) = compare(both, baseline="post_act")
+    (page,) = pages([found])
+    assert [row[3:] for row in page.tables[0].rows] == [
+        ("+1.00 ± 0.00", "± 0.23", "10", "after better at 10", "holds")
+    ] * 2
+    assert page.answer[0].startswith("After is better than before (post_act against pre_act) by")
 
 
 def test_the_results_table_at_full_width(comparison: Comparison) -> None:
@@ -73,12 +92,12 @@ def test_the_results_table_at_full_width(comparison: Comparison) -> None:
         shown(grids.results(comparison), 160)
         == """\
 Results (± half the 95 % interval, for differences over all looks)
-                                  test accuracy               vs no_bn                                        epoch time               ratio
- experiment   placement                     [%]   seeds           [pp]   verdict                 new images          [s]           [95 % CI]
- ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
- no_bn        none                 88.10 ± 0.09      10              –   baseline                –                  1.00                   –
+                                  test accuracy               vs no_bn                                     epoch time               ratio
+ experiment   placement                     [%]   seeds           [pp]   verdict              new images          [s]           [95 % CI]
+ ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ no_bn        none                 88.10 ± 0.09      10              –   baseline             –                  1.00                   –
  post_act     after_activation     88.10 ± 0.33      10   +0.00 ± 0.41   undecided, next 15   –                  1.30   1.30 [1.30, 1.30]
- pre_act      before_activation    89.10 ± 0.09      10   +1.00 ± 0.00   better at 10            holds              1.30   1.30 [1.30, 1.30]"""
+ pre_act      before_activation    89.10 ± 0.09      10   +1.00 ± 0.00   better at 10         holds              1.30   1.30 [1.30, 1.30]"""
     )
 
 
@@ -89,16 +108,16 @@ def test_a_narrow_terminal_folds_before_it_loses(comparison: Comparison) -> None
         == """\
 Results (± half the 95 % interval, for differences over all looks)
                      test accuracy
- experiment                    [%]           vs no_bn [pp]      epoch time [s]
- placement                   seeds                 verdict     ratio [95 % CI]
- ─────────────────────────────────────────────────────────────────────────────
- no_bn                88.10 ± 0.09                       –                1.00
- none                           10                baseline                   –
- post_act             88.10 ± 0.33            +0.00 ± 0.41                1.30
+ experiment                    [%]        vs no_bn [pp]      epoch time [s]
+ placement                   seeds              verdict     ratio [95 % CI]
+ ──────────────────────────────────────────────────────────────────────────
+ no_bn                88.10 ± 0.09                    –                1.00
+ none                           10             baseline                   –
+ post_act             88.10 ± 0.33         +0.00 ± 0.41                1.30
  after_activation               10   undecided, next 15   1.30 [1.30, 1.30]
- pre_act              89.10 ± 0.09            +1.00 ± 0.00                1.30
- before_activation              10            better at 10   1.30 [1.30, 1.30]
-No room for: new images."""
+ pre_act              89.10 ± 0.09         +1.00 ± 0.00                1.30
+ before_activation              10         better at 10   1.30 [1.30, 1.30]
+Too narrow for: new images."""
     )
 
 
@@ -107,19 +126,19 @@ def test_at_60_columns_the_difference_and_the_placement_stay(comparison: Compari
     assert (
         shown(grids.results(comparison), 60)
         == """\
-Results (± half the 95 % interval, for differences over all
-looks)
+Results (± half the 95 % interval, for differences over
+all looks)
                      test accuracy
- experiment                    [%]           vs no_bn [pp]
- placement                   seeds                 verdict
- ─────────────────────────────────────────────────────────
- no_bn                88.10 ± 0.09                       –
- none                           10                baseline
- post_act             88.10 ± 0.33            +0.00 ± 0.41
+ experiment                    [%]        vs no_bn [pp]
+ placement                   seeds              verdict
+ ──────────────────────────────────────────────────────
+ no_bn                88.10 ± 0.09                    –
+ none                           10             baseline
+ post_act             88.10 ± 0.33         +0.00 ± 0.41
  after_activation               10   undecided, next 15
- pre_act              89.10 ± 0.09            +1.00 ± 0.00
- before_activation              10            better at 10
-No room for: new images, epoch time, ratio."""
+ pre_act              89.10 ± 0.09         +1.00 ± 0.00
+ before_activation              10         better at 10
+Too narrow for: new images, epoch time, ratio."""
     )
 
 
@@ -138,13 +157,13 @@ def test_parameters_that_do_not_fit_are_turned(comparison: Comparison) -> None:
     page = shown(grids.parameters(comparison), 60)
     assert "                     no_bn   post_act   pre_act" in page
     assert " moving variance         0      1,184     1,184" in page
-    assert "No room" not in page
+    assert "Too narrow" not in page
 
 
 def test_parameters_stand_once(comparison: Comparison) -> None:
     """A second comparison of the same networks does not show them again."""
-    pages = [[grid.title for grid in tables] for _, tables in grids.grids([comparison] * 2)]
-    assert ["Parameters" in titles for titles in pages] == [True, False]
+    titles = [[grid.title for grid in page.tables] for page in pages([comparison] * 2)]
+    assert ["Parameters" in one for one in titles] == [True, False]
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 160])
@@ -203,7 +222,7 @@ def test_a_single_seed_shows_no_interval_and_no_verdict() -> None:
     assert "±" not in page.split("\n", 1)[1]
     assert " 89.00       1      +1.00   first look at 10 " in page
     assert answer(found) == [
-        "pre_act against no_bn is not decided: +1.00 points; 1 pair; verdicts begin at 10 seeds."
+        "pre_act against no_bn is undecided: +1.00 points; 1 pair; verdicts begin at 10 seeds."
     ]
 
 
@@ -211,19 +230,21 @@ def test_diverged_runs_are_counted() -> None:
     """Nine of ten seeds completed: 9/10."""
     (found,) = compare(records(no_bn=TEN, pre_act=[None, *TEN[1:]]))
     assert " 9/10 " in shown(grids.results(found), 160)
-    assert "pre_act: 1 of 10 runs diverged; its mean is over survivors" in remarks(found)
+    assert "pre_act: 1 of 10 runs diverged; its mean is over the runs that completed" in remarks(
+        found
+    )
 
 
 def test_the_answer_comes_first(comparison: Comparison) -> None:
     """Before or after, then what beats the baseline, then what is open and what would settle it."""
     assert answer(comparison) == [
-        "Before the activations beats after them by 1.00 points [0.59, 1.41], decided at 10 "
-        "seeds; holds for new images.",
-        "Better than no_bn: pre_act by 1.00 points [1.00, 1.00], decided at 10 seeds; holds "
-        "for new images.",
-        "post_act against no_bn is not decided: +0.00 points [-0.41, +0.41]; next look at 15 "
-        "seeds (four times in five 30 seeds settle it if it stays as it is, 40 seeds if the "
-        "true difference is the margin).",
+        "Before is better than after by 1.00 points [0.59, 1.41], decided at 10 seeds; holds for "
+        "new images too.",
+        "Better than no_bn: pre_act by 1.00 points [1.00, 1.00], decided at 10 seeds; holds for "
+        "new images too.",
+        "post_act against no_bn is undecided: +0.00 points [-0.41, +0.41]; next look at 15 seeds "
+        "(if the difference is real, 30 seeds have an 80 % chance of deciding; if it is the "
+        "margin, 40 seeds have).",
     ]
 
 
@@ -238,10 +259,10 @@ def test_the_closing_sentences(comparison: Comparison) -> None:
         "pre_act has the best mean test accuracy: 89.10 % over 10 seeds, at 1.30 times the epoch "
         "time of no_bn.",
         "post_act and pre_act differ from no_bn in the input BN too: that gain is not the hidden "
-        "layers' alone; an experiment with input BN and no other would tell how much is.",
-        "Intervals and verdicts are for new seeds on these 10,000 test rows and stay right as "
-        "seeds are added by the plan; it is said where they hold for new images too.",
-        "All of it is for this network, data set and training budget, and says nothing of others.",
+        "layers' alone; an experiment with BN on the input alone would show how much of it is.",
+        "Intervals and verdicts are for new seeds on these 10,000 test rows, and stay right as "
+        "seeds are added by the plan; each verdict says whether it holds for new images too.",
+        "All of it is for this network, data set and training budget, not for others.",
     ]
 
 
@@ -264,7 +285,7 @@ def test_a_smoke_run_is_labelled() -> None:
 def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Comparison) -> None:
     """Strict JSON with the keys of the contract, and null where there is nothing."""
     content = json.loads(formats.to_json([comparison]), parse_constant=pytest.fail)
-    assert content["schema_version"] == 2
+    assert content["schema_version"] == 3
     (protocol,) = content["protocols"]
     assert (protocol["metric"], protocol["baseline"], protocol["margin"]) == (
         "test_accuracy",
@@ -279,9 +300,17 @@ def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Co
     assert by_name["no_bn"]["epoch_seconds"]["ratio_to_baseline"] is None
     assert (protocol["plan"]["first"], protocol["plan"]["margin"]) == (10, 0.003)
     assert (protocol["tuned"], protocol["health"]) == (None, [])
-    assert protocol["answer"] == answer(comparison)
+    (page,) = pages([comparison])
+    for key in ("answer", "remarks", "closing"):
+        assert protocol[key] == list(getattr(page, key))
+    settings = by_name["pre_act"]["settings"]
+    assert (settings["model.batch_norm.input"], settings["model.hidden_units"]) == (
+        True,
+        [300, 100],
+    )
+    assert settings.keys() == comparison.config.settings().keys()
     placement, _, contrast = protocol["contrasts"]
-    assert (placement["family"], placement["ids"]) == ("placement", ["46211196", "ef2eab54"])
+    assert (placement["family"], placement["ids"]) == ("placement", ["ef2eab54", "46211196"])
     outcome = [contrast[key] for key in ("pairs", "wins", "ties", "losses", "verdict")]
     assert outcome == [10, 10, 0, 0, "better"]
     assert contrast["p_value"] == 2 / 2**10

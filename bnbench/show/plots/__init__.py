@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "ENDINGS",
+    "HEADINGS",
     "KINDS",
     "alternative_text",
     "check_ending",
@@ -51,7 +52,8 @@ _PLOTS: dict[str, _Plot] = {
     "tuning": tuning,
     "parameters": parameters,
 }
-KINDS = tuple(_PLOTS)
+HEADINGS = {kind: plot.HEADING for kind, plot in _PLOTS.items()}
+KINDS = tuple(HEADINGS)
 
 
 def kinds_of(comparison: Comparison) -> tuple[str, ...]:

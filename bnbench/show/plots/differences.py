@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.show import grids
-from bnbench.show.examples import examples
 from bnbench.show.plots import layout
 from bnbench.show.plots.layout import Sheet
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
-from bnbench.show.remarks import confound, named, network
+from bnbench.show.remarks import confound, examples, named, network
 from bnbench.text import signed
 
 HEADING = "Paired differences: means over seeds, with intervals that are valid over all looks"

@@ -12,7 +12,7 @@ RATES = "training.learning_rate"
 def networks_on_two_states_of_the_data(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN, data_sha256="d" * 64))
     shelf.put(*runs_of("pre_act", shifted(0.05), data_sha256="e" * 64))
-    shelf.remarked += ["data dddddddd", "data eeeeeeee", "is alone under this protocol"]
+    shelf.remarked += ["data dddddddd", "data eeeeeeee", "is the only experiment of this protocol"]
 
 
 @store
@@ -36,7 +36,7 @@ def states_of_the_data_that_look_alike(shelf: Shelf) -> None:
 def one_state_of_the_data_with_two_sizes(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN))
     shelf.put(*runs_of("pre_act", shifted(0.05), rows=(54_000, 5_000, 10_000)))
-    shelf.remarked.append("is alone under this protocol")
+    shelf.remarked.append("is the only experiment of this protocol")
 
 
 # Seeds
@@ -45,7 +45,7 @@ def one_state_of_the_data_with_two_sizes(shelf: Shelf) -> None:
 @store
 def unequal_seeds(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN), *runs_of("pre_act", shifted(0.01), first=3))
-    shelf.remarked.append("have different seeds: 4 are paired, 3 and 3 stand alone")
+    shelf.remarked.append("have different seeds: 4 are paired, 3 and 3 are not")
 
 
 @store
@@ -63,7 +63,7 @@ def a_single_seed(shelf: Shelf) -> None:
 @store
 def a_single_run(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", [0.88]))
-    shelf.remarked.append("is alone under this protocol")
+    shelf.remarked.append("is the only experiment of this protocol")
 
 
 @store
@@ -82,7 +82,7 @@ def the_largest_seeds(shelf: Shelf) -> None:
 @store
 def values_without_any_deviation(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", [0.88] * 12), *runs_of("pre_act", [0.88] * 12))
-    shelf.remarked.append("makes no difference that matters")
+    shelf.remarked.append("Before and after are equivalent")
 
 
 @store
@@ -96,7 +96,7 @@ def everything_right_and_everything_wrong(shelf: Shelf) -> None:
 def a_difference_of_one_row(shelf: Shelf) -> None:
     twelve, more = [*SEVEN, *SEVEN[:5]], shifted(0.0001)
     shelf.put(*runs_of("post_act", twelve), *runs_of("pre_act", [*more, *more[:5]]))
-    shelf.remarked.append("Before the activations beats after them by 0.01 points")
+    shelf.remarked.append("Before is better than after by 0.01 points")
     shelf.remarked.append("(less than the margin), decided at 10 seeds")
 
 
@@ -115,7 +115,9 @@ def every_run_diverged(shelf: Shelf) -> None:
 def half_of_the_runs_diverged(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", [*SEVEN, *SEVEN]))
     shelf.put(*runs_of("pre_act", [*shifted(0.05), *[None] * 7]))
-    shelf.remarked.append("pre_act: 7 of 14 runs diverged; its mean is over survivors")
+    shelf.remarked.append(
+        "pre_act: 7 of 14 runs diverged; its mean is over the runs that completed"
+    )
 
 
 @store

@@ -186,7 +186,7 @@ def seeds_of_another_training_version(shelf: Shelf) -> None:
 def a_network_of_another_training_version(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN))
     shelf.put(*runs_of("pre_act", shifted(0.05), training_version=TRAINING_VERSION + 1))
-    shelf.remarked.append("is alone under this protocol")
+    shelf.remarked.append("is the only experiment of this protocol")
 
 
 @store

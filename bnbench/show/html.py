@@ -1,4 +1,4 @@
-"""HTML pages from templates that let nothing of what they are given act."""
+"""HTML from templates in which text from outside is shown and never acts."""
 
 import re
 from functools import cache
@@ -35,10 +35,10 @@ def template(name: str) -> jinja2.Template:
 
 
 def _harmless(value: Any) -> Any:
-    """Let no control character into the page; Jinja escapes what HTML would act on."""
+    """Escape control characters; Jinja escapes what HTML would act on."""
     return value if isinstance(value, Markup) else visible(value, keep="\n")
 
 
 def _breakable(text: str) -> Markup:
-    """Let a long name go on in the next line after an underscore or a swept value."""
+    """Allow a line break in a long name after an underscore or a swept value."""
     return Markup(re.sub(r"(?<=\w)[_+=/](?=\w)", r"\g<0><wbr>", str(escape(visible(text)))))
