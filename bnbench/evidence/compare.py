@@ -26,7 +26,7 @@ from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
 from bnbench.evidence.verdicts import Contrast, Pairs, judge, negated, withheld
-from bnbench.experiments.config import Config, PlanConfig
+from bnbench.experiments.config import Config, PlanConfig, check_same_settings
 
 _Thing = TypeVar("_Thing")
 
@@ -37,9 +37,11 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     The newest come first. Runs on other data, and of another training version, are compared apart.
     In the comparison of a sweep each network stands with the values that `tune` chooses, and they
     are compared by their test accuracy, whatever the metric. Raises `InputError` for a name that
-    has no record and for a baseline that may be several wherever it has records.
+    has no record and for a baseline that may be several wherever it has records, and
+    for two settings of one id.
     """
     records = list(records)
+    check_same_settings({record.config for record in records})
     check_names(question, records)
     wanted = [r for r in records if not question.names or is_named(r.config, question.wanted)]
     by_test = question

@@ -6,7 +6,6 @@ from math import isnan
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from bnbench.evidence.records import Parameters
 from bnbench.experiments.architecture import Activation, Dense, Layer
 from bnbench.experiments.sweep import label, short_key
 from bnbench.show.examples import examples
@@ -257,7 +256,8 @@ def setting_value(value: Any) -> str:
 
 def parameters(comparison: "Comparison") -> Grid:
     """Return one row for each experiment with its parameters in total and by role."""
-    roles = list(Parameters.model_fields)
+    counts = {e: e.newest.parameters.counts() for e in comparison.experiments}
+    roles = next(iter(counts.values()))
     return Grid(
         "Parameters",
         (
@@ -268,8 +268,8 @@ def parameters(comparison: "Comparison") -> Grid:
             ),
         ),
         tuple(
-            (label(e.config), *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
-            for e in comparison.experiments
+            (label(e.config), *(f"{number:,}" for number in numbers.values()))
+            for e, numbers in counts.items()
         ),
         turnable=True,
     )
