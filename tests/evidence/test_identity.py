@@ -10,7 +10,7 @@ from bnbench.errors import InputError
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import load_experiments, swept_values
+from bnbench.experiments.sweep import load_experiments
 from bnbench.show import formats, grids, sentences
 from bnbench.show.remarks import remarks
 from tests.conftest import CONFIGS, bnbench, compare, record
@@ -20,15 +20,8 @@ SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
 
 def made(config: Config, accuracies: Sequence[float], **changes: object) -> list[RunRecord]:
     """Make the records of any config by hand, one to an accuracy."""
-    update = {
-        "config": config,
-        "experiment": config.name,
-        "experiment_id": config.experiment_id,
-        "protocol_id": config.protocol_id,
-        "swept": swept_values(config),
-    }
     return [
-        record("no_bn", seed, accuracy, **changes).model_copy(update=update)
+        record("no_bn", seed, accuracy, **changes).model_copy(update={"config": config})
         for seed, accuracy in enumerate(accuracies)
     ]
 
