@@ -41,7 +41,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     for two settings of one id.
     """
     records = list(records)
-    check_same_settings({record.config for record in records})
+    check_same_settings(dict.fromkeys(record.config for record in records))
     check_names(question, records)
     wanted = [r for r in records if not question.names or is_named(r.config, question.wanted)]
     by_test = question

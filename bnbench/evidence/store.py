@@ -119,8 +119,10 @@ class RecordStore:
                 try:
                     record = self._read(path)
                     records[record.key] = record
+                except _Misplaced as copy:
+                    warnings.append(str(copy))
                 except DamagedRecord as damage:
-                    if _is_place(path) or isinstance(damage, _Copy):
+                    if _is_place(path):
                         warnings.append(str(damage))
                     else:
                         foreign.append(os.path.relpath(path, self.folder))
@@ -142,11 +144,13 @@ class RecordStore:
         return os.path.join(self.folder, f"{name}-{experiment_id}", f"seed-{seed:04d}.json")
 
     def _read(self, path: str) -> RunRecord:
+        if not path.endswith(".json"):
+            raise DamagedRecord(path, "not a run record")
         record = read_record(path)
         place = self._place(record.key)
         if path != place:
             reason = f"a copy of {record.experiment} seed {record.seed}, which counts only as"
-            raise _Copy(path, f"{reason} {visible(place)}")
+            raise _Misplaced(path, f"{reason} {visible(place)}")
         return record
 
     def _in_run_folders(self) -> Iterator[os.DirEntry[str]]:
@@ -176,7 +180,7 @@ class RecordStore:
                 yield entry.path
 
 
-class _Copy(DamagedRecord):
+class _Misplaced(DamagedRecord):
     """A whole record in a place that is not its own."""
 
 

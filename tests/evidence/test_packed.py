@@ -16,7 +16,7 @@ from bnbench.evidence.packed import pack
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.stats import mean_interval
 from bnbench.evidence.store import RecordStore
-from tests.conftest import ROOT, record, records
+from tests.conftest import ROOT, bnbench, record, records
 
 Write = Callable[..., Path]
 MADE = records(no_bn=[0.88, None, 0.87], pre_act=[0.89, 0.9])
@@ -99,6 +99,32 @@ def test_a_file_cut_short_gives_the_lines_before(tmp_path: Path) -> None:
     assert len(found) >= 4
     assert warning.startswith(f"{path}:")
     assert warning.endswith(": skipped: it is no whole gzip file")
+
+
+def test_packing_nothing_is_refused(tmp_path: Path) -> None:
+    """A folder without records ends `pack` with 2 and leaves a good file as it is."""
+    path = tmp_path / "study.jsonl.gz"
+    pack(MADE, path)
+    before = path.read_bytes()
+    done = bnbench("pack", path, "--runs-dir", tmp_path / "typo")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"bnbench: {tmp_path / 'typo'}: no records here, so there is nothing to pack\n",
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_packed_file_replaces_a_packed_file_alone(runs: Write, tmp_path: Path) -> None:
+    """Another kind of file in its place ends `pack` with 3 and stays."""
+    folder, path = runs(*MADE), tmp_path / "study.jsonl.gz"
+    path.write_text("my notes")
+    done = bnbench("pack", path, "--runs-dir", folder)
+    assert (done.returncode, "another kind of file is there" in done.stderr) == (3, True)
+    assert path.read_text() == "my notes"
+    for old in (b"", gzip.compress(b"old")):
+        path.write_bytes(old)
+        assert bnbench("pack", path, "--runs-dir", folder).returncode == 0
+        assert RecordStore(tmp_path).packed().warnings == []
 
 
 @pytest.mark.parametrize(
