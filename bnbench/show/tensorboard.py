@@ -13,8 +13,8 @@ from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.files import write_atomically
 
-# TensorBoard reads every file with "tfevents" in its name. A temporary file bears no more than the
-# last 50 characters of this one, so that what a killed process leaves is not read beside it.
+# TensorBoard reads every file with "tfevents" in its name. A temporary file has no more than the
+# last 50 characters of this one in its name, so that what a killed process leaves is not read.
 _FILE_NAME = f"events.out.tfevents.{'0' * 42}.bnbench"
 
 
@@ -31,9 +31,9 @@ def check() -> None:
 def write_run(folder: Path, record: RunRecord) -> None:
     """Write a run's scalars and hyperparameters to ``<name>-<experiment id>/seed-<NNNN>/``.
 
-    The scalars bear the record's own names; their steps count epochs from 0, as in Keras's
-    callback, and their wall times tell when each epoch would have ended without validation. What
-    was written of the run before is replaced. Raises `EnvironmentFault`.
+    The scalars have the record's own names; their steps count epochs from 0, as in Keras's
+    callback, and their wall times are those at which each epoch would have ended without
+    validation. What was written of the run before is replaced. Raises `EnvironmentFault`.
     """
     check()
     run = RecordStore(folder).path(record.config, record.seed).with_suffix("")
@@ -55,7 +55,7 @@ def _events(record: RunRecord) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb  # its api imports TensorFlow
 
-    start = _seconds_since_1970(record.started_at)
+    start = datetime.fromisoformat(record.started_at).timestamp()
     yield Event(wall_time=start, file_version="brain.Event:2")
     settings = hparams_pb(_hyperparameters(record), start_time_secs=start)
     yield Event(wall_time=start, summary=settings)
@@ -81,17 +81,10 @@ def _summary(scalars: Mapping[str, float]) -> Any:
 
 
 def _hyperparameters(record: RunRecord) -> dict[str, Any]:
-    """Return every setting that has a value by its dotted key, and what else tells runs apart."""
+    """Return every setting that has a value by its dotted key, and the run's name, seed, status."""
     run = {"experiment": record.experiment, "seed": record.seed, "status": record.status}
     return run | {
         key: ", ".join(map(str, value)) if isinstance(value, list) else value
         for key, value in record.config.settings().items()
         if value is not None
     }
-
-
-def _seconds_since_1970(moment: str) -> float:
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except (ValueError, OverflowError, OSError):  # a record from elsewhere may say anything
-        return 0.0

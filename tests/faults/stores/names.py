@@ -1,6 +1,5 @@
 """Stores whose names, places, versions or machines tempt a comparison to mix up."""
 
-
 from bnbench.training import TRAINING_VERSION
 from tests.faults.stores.shelf import (
     IMPLIED,
