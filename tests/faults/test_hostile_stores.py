@@ -452,7 +452,8 @@ def check_report(shelf: Shelf, folder: Path) -> None:
 
 def check_pack(shelf: Shelf, folder: Path) -> None:
     """A packed file has the records that count and nothing else, and reads as they do."""
-    path = folder / "study.jsonl.gz"
+    path = folder / "packed" / "study.jsonl.gz"
+    path.parent.mkdir()
     done = drive("pack", "--runs-dir", shelf.folder, path)
     assert (done.code, done.out) == (0 if shelf.counted else 2, "")
     assert_harmless(done.err)
