@@ -330,9 +330,11 @@ def pack(output: PackFile, runs_dir: RunsDir = RUNS, debug: Debug = False) -> No
 
     if not output.name.endswith(packed.ENDING):
         raise InputError(f"{output}: expected a name that ends in {packed.ENDING}")
-    check_writable(output)
+    check_writable(output, packed.BEGINNING)
     records, warnings = RecordStore(runs_dir).read_all()
     terminal.warn(warnings)
+    if not records:
+        raise InputError(f"{runs_dir}: no records here, so there is nothing to pack")
     packed.pack(records, output)
     terminal.notice(f"{output}: {count(len(records), 'record')}")
 

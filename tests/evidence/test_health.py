@@ -21,7 +21,6 @@ def by_class(config: str, seed: int, right: list[int], rows: list[int], **change
         config,
         seed,
         sum(right) / sum(rows),
-        test_accuracy=sum(right) / sum(rows),
         test_correct=pack_bits(bits),
         classes=len(rows),
         rows=(1000, 100, sum(rows)),

@@ -7,7 +7,7 @@ import pytest
 
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.sweep import load_experiments, swept_values, typed_name
+from bnbench.experiments.sweep import load_experiments, typed_name
 from bnbench.show.formats import to_csv, to_json
 from bnbench.show.grids import candidates, results
 from bnbench.show.remarks import reason, remarks
@@ -32,18 +32,7 @@ def swept(
             if value is not None:
                 accuracies = (*history.val_accuracy[1:], value)
                 history = history.model_copy(update={"val_accuracy": accuracies})
-            made.append(
-                one.model_copy(
-                    update={
-                        "config": config,
-                        "swept": swept_values(config),
-                        "experiment": config.name,
-                        "experiment_id": config.experiment_id,
-                        "protocol_id": config.protocol_id,
-                        "history": history,
-                    }
-                )
-            )
+            made.append(one.model_copy(update={"config": config, "history": history}))
     return made
 
 
@@ -141,10 +130,9 @@ def test_the_candidates_are_listed_in_order_with_the_best_marked() -> None:
 
 def test_a_long_baseline_does_not_widen_the_differences() -> None:
     """The column is headed by the baseline's name only where that is short."""
-    long = [r.model_copy(update={"experiment": "a" * 40}) for r in BOTH[:30]]
     named = [
         r.model_copy(update={"config": r.config.model_copy(update={"name": "a" * 40})})
-        for r in long
+        for r in BOTH[:30]
     ]
     headings = [column.heading for column in results(tuned(named)).columns]
     assert {"vs baseline", "learning_rate"} <= set(headings)

@@ -69,7 +69,7 @@ def renamed(records: list[RunRecord], **names: str) -> list[RunRecord]:
 
     def under(record: RunRecord, name: str) -> RunRecord:
         config = record.config.model_copy(update={"name": name})
-        return record.model_copy(update={"experiment": name, "config": config})
+        return record.model_copy(update={"config": config})
 
     return [under(record, names[record.experiment]) for record in records]
 
