@@ -20,7 +20,7 @@ import numpy as np
 
 from bnbench import files
 from bnbench.datasets import npz
-from bnbench.datasets.sources import Array, Report, Sources, fingerprint
+from bnbench.datasets.sources import Report, Sources, fingerprint
 from bnbench.errors import EnvironmentFault
 
 FILES = {  # with the MD5 of the unpacked content, as Debian's package is packed differently
@@ -51,7 +51,7 @@ MAX_FILE_BYTES = 64 << 20  # packed and unpacked alike
 
 
 class Found(NamedTuple):
-    """A file's verified copy (``path`` is None without one), unpacked, and faults of other copies."""
+    """A verified copy, unpacked, and what is wrong with others; ``path`` is None without one."""
 
     path: Path | None
     content: bytes

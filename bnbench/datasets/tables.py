@@ -270,7 +270,7 @@ class _Features:
         return f"{self.table.name}: column {shorten(self.table.columns[place])}"
 
     def _rounds(self, column: Any, kept: Array) -> bool:
-        """Return whether float32 changes whole numbers of a column; refuse whole columns of them."""
+        """Return whether float32 changes whole numbers of a column, which integers may not have."""
         found = first_rounded(column.to_numpy(), kept)
         if found is None:
             return False
@@ -305,9 +305,7 @@ class _Features:
                 "1 for each value), or drop them"
             )
 
-    def _check_numbers(
-        self, numbers: Array, kept: Array, places: Sequence[int], row: int
-    ) -> None:
+    def _check_numbers(self, numbers: Array, kept: Array, places: Sequence[int], row: int) -> None:
         finite = np.isfinite(kept)
         if finite.all():
             return
