@@ -6,7 +6,11 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from csv import Error as UnreadableRow
+from csv import reader
+from gzip import GzipFile
+from io import TextIOWrapper
+from typing import Any, BinaryIO, TextIO
 
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.yaml_source import shorten
@@ -14,6 +18,7 @@ from bnbench.experiments.yaml_source import shorten
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _ROWS = 1 << 17  # of a block at most
 _NUMBERS = 1 << 20  # of a block at most
+_LONGEST_LINE = 1 << 24  # of a header, in letters: a line without end is no table
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -27,9 +32,8 @@ class Table:
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
         self._file = file
-        self.columns: tuple[str, ...] = ()
-        for frame in self._read(header=None, nrows=1, chunksize=1, dtype=str, na_filter=False):
-            self.columns = tuple(cell.strip() for cell in frame.iloc[0])
+        with _faults_named(name):
+            self.columns = tuple(name.strip() for name in self._header())
         _check_columns(self.columns, name)
 
     def blocks(self, **options: Any) -> Iterator[Any]:
@@ -38,36 +42,25 @@ class Table:
         ``options`` are those of ``pandas.read_csv``. Which columns they keep makes no difference to
         how many rows a block has.
         """
-        return self._read(
-            header=0,
-            names=list(range(len(self.columns))),
-            index_col=False,
-            chunksize=max(1, min(_ROWS, _NUMBERS // len(self.columns))),
-            **options,
-        )
-
-    def _read(self, **options: Any) -> Iterator[Any]:
         try:
             import pandas
         except ImportError as error:
             raise EnvironmentFault(
                 f"{self.name}: a .csv takes pandas; install it with: pip install 'bnbench[csv]'"
             ) from error
-        self._file.seek(0)
-        with warnings.catch_warnings(), _damage_named(self.name):
+        with self._text() as text, warnings.catch_warnings(), _faults_named(self.name):
             warnings.simplefilter("error", pandas.errors.ParserWarning)
             try:
-                with pandas.read_csv(
-                    self._file,
-                    compression="gzip" if self.name.endswith(".gz") else None,
-                    encoding="utf-8-sig",
+                yield from pandas.read_csv(
+                    text,
+                    header=0,
+                    names=list(range(len(self.columns))),
+                    index_col=False,
                     skipinitialspace=True,
                     low_memory=False,  # else a column may be numbers here and text there
+                    chunksize=max(1, min(_ROWS, _NUMBERS // len(self.columns))),
                     **options,
-                ) as blocks:
-                    yield from blocks
-            except pandas.errors.EmptyDataError:
-                return
+                )
             except pandas.errors.ParserWarning as error:
                 raise InputError(
                     f"{self.name}: rows have more fields than the header has names"
@@ -75,9 +68,25 @@ class Table:
             except pandas.errors.ParserError as error:
                 raise InputError(f"{self.name}: {_unreadable(str(error))}") from error
 
+    def _header(self) -> Sequence[str]:
+        with self._text() as text:
+            lines = iter(lambda: text.readline(_LONGEST_LINE), "")
+            return next(filter(None, reader(lines, skipinitialspace=True)), ())
+
+    @contextmanager
+    def _text(self) -> Iterator[TextIO]:
+        self._file.seek(0)
+        packed = self.name.endswith(".gz")
+        content = GzipFile(fileobj=self._file) if packed else self._file
+        text = TextIOWrapper(content, encoding="utf-8-sig", newline="")
+        try:
+            yield text
+        finally:
+            text.detach()  # the file is read again, and closed by whoever opened it
+
 
 @contextmanager
-def _damage_named(name: str) -> Iterator[None]:
+def _faults_named(name: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
@@ -85,6 +94,8 @@ def _damage_named(name: str) -> Iterator[None]:
         raise InputError(
             f"{name}: expected UTF-8 text, got the byte {byte}; save it as UTF-8"
         ) from error
+    except UnreadableRow as error:
+        raise InputError(f"{name}: no header can be read: {error}") from error
     except (OSError, EOFError, zlib.error) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{name}: damaged, or no gzip file: {reason}") from error

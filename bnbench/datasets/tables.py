@@ -100,9 +100,10 @@ def candidates(table: Table) -> list[Candidate]:
             if len(values) <= MOST_CLASSES:
                 values.update(block[place].dropna().unique().tolist())
     held = [
-        Candidate(column, kind, len(values))
-        for column, kind, values in zip(table.columns, map(_joint_kind, kinds), seen, strict=True)
-        if kind != "numbers" and 2 <= len(values) <= min(MOST_CLASSES, rows // LEAST_ROWS)
+        Candidate(column, *(found if len(found) == 1 else {"text"}), len(values))
+        for column, found, values in zip(table.columns, kinds, seen, strict=True)
+        if "numbers" not in found or "text" in found
+        if 2 <= len(values) <= min(MOST_CLASSES, rows // LEAST_ROWS)
     ]
     ends = (table.columns[-1], table.columns[0])
 
@@ -120,13 +121,6 @@ def _kind(column: Any) -> str:
     if column.dtype.kind == "b":
         return "true or false"
     return "whole numbers" if (column.dropna() % 1 == 0).all() else "numbers"
-
-
-def _joint_kind(kinds: set[str]) -> str:
-    """Return what a column holds whose blocks hold these."""
-    if kinds == {"numbers", "whole numbers"}:
-        return "numbers"
-    return next(iter(kinds)) if len(kinds) == 1 else "text"
 
 
 def _some(names: Sequence[str]) -> str:

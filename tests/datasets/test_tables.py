@@ -190,7 +190,7 @@ GOOD = table(taking_turns())
             "expected UTF-8 text, got the byte 0xe4",
         ),
         (GOOD.encode("utf-16"), "expected UTF-8 text, got the byte 0xff; save it as UTF-8"),
-        ("x" * 200_000 + ",kind\n", "expected rows below the header, found none"),
+        ("x" * 200_000 + ",kind\n", "no header can be read: field larger than field limit"),
         (GOOD + "60,cat,\n", "column half, row 61: the value is missing; fill it in, or drop row"),
         (GOOD + "60,cat\n", "column half, row 61: the value is missing"),
         (GOOD + ",cat,\n" * 3, "column number, row 61: the value is missing, as are others in 2"),
@@ -246,6 +246,13 @@ def test_a_damaged_gzip_file(tmp_path: Path, damage: str) -> None:
     path.write_bytes({"cut": packed[:-2000], "flipped": packed, "not packed": b"a,kind\n"}[damage])
     with pytest.raises(InputError, match="damaged, or no gzip file: "):
         load(path)
+
+
+def test_a_line_without_end_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of something else is not taken into memory to look for its first line."""
+    monkeypatch.setattr(csv, "_LONGEST_LINE", 1000)
+    with pytest.raises(InputError, match="column 223 has no name"):
+        load(write(tmp_path / "own.csv", ",".join(f"c{n}" for n in range(9000))))
 
 
 @pytest.mark.parametrize("name", ["own.csv", "own.csv.gz"])

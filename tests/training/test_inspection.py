@@ -236,8 +236,8 @@ def test_a_feature_that_is_the_label(codes: list[float]) -> None:
     ]
 
 
-def test_a_feature_that_only_divides_the_classes_is_none() -> None:
-    """A measurement determines the class where classes are far apart, and few rows may by chance."""
+def test_a_feature_that_only_separates_the_classes_is_no_copy() -> None:
+    """So does a measurement where classes are far apart, and so may few rows by chance."""
     y, x = np.arange(800) % 2, measured()
     x[:, 1] = 10 * y + RANDOM.normal(size=800).round(1)
     assert of_table(x, y) == []
