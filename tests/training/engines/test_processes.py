@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from bnbench.training.engines.launch import Method
 
 from bnbench.experiments.config import Config
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
-from bnbench.training.engines.launch import Method
 from bnbench.training.engines.processes import Processes, next_trial
 from bnbench.training.trial import Trial
 from tests.conftest import ROOT, dataset_of, trials_of
