@@ -49,23 +49,27 @@ def start(method: Method, target: Callable[..., None], *arguments: object) -> Ba
 
 
 def begin() -> None:
-    """Ignore Ctrl-C, which a terminal sends to every process; end with SIGTERM and the parent.
-
-    On Linux the kernel ends the process, even if it is stopped or busy, as soon as the thread of
-    the parent that started it has ended.
-    """
+    """Ignore Ctrl-C, which a terminal sends to every process; end with SIGTERM and the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     parent = parent_process()
     assert parent is not None
-    if sys.platform == "linux":  # without a thread: this process may fork
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent.pid:  # it ended before
-            os._exit(1)
+    if sys.platform == "linux":
+        end_with(parent.pid)
     else:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def end_with(parent: int | None) -> None:
+    """Let Linux kill this process, even if it is stopped, when the process ``parent`` ends.
+
+    That takes no thread, so this process may fork. The thread of the parent counts that started it.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
 
 
 def end(process: BaseProcess) -> None:

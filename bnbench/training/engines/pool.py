@@ -16,7 +16,7 @@ import numpy as np
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
-from bnbench.training import device
+from bnbench.training.device import Request
 from bnbench.training.engines import child
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from bnbench.training.engines.runner import TrialRunner, reason
@@ -27,8 +27,9 @@ from bnbench.training.trial import Trial
 class Setup:
     """What every worker has to know before its first run."""
 
-    request: device.Request
+    request: Request
     jobs: int
+    at_first: int  # workers, until one of them has looked for a GPU
     models: bool
     data: Mapping[Config, Dataset]
     method: child.Method
@@ -44,8 +45,7 @@ def run_pool(request: tuple[Setup, Sequence[Trial]], parent: Connection) -> Iter
         placed = cache(_placed)
         setup = replace(setup, data={key: placed(value) for key, value in setup.data.items()})
         gc.freeze()  # else the first collection in each worker would write to all that is shared
-    alone = setup.request != "cpu" and device.may_have_gpu()
-    pool = WorkerPool(setup, list(trials), most=1 if alone else setup.jobs)
+    pool = WorkerPool(setup, list(trials), setup.at_first)
     try:
         yield from pool.events(parent)
     finally:
@@ -82,10 +82,7 @@ class _Worker:
 
 @dataclass
 class WorkerPool:
-    """The workers, and the trials that wait for one.
-
-    At ``most`` so many work at once: one, if there may be a GPU, until the first has looked.
-    """
+    """The workers, of which there are at ``most`` so many, and the trials that wait for one."""
 
     setup: Setup
     waiting: list[Trial]

@@ -46,7 +46,9 @@ class Processes:
         """Yield what happens to the trials; see `Engine.make`."""
         method = self.method or default_method
         workers: child.Method = "spawn" if method == "spawn" else "fork"
-        setup = Setup(self.request, self.jobs, models, dict(data), workers, self.runner)
+        alone = self.request != "cpu" and device.may_have_gpu()
+        at_first = 1 if alone else self.jobs
+        setup = Setup(self.request, self.jobs, at_first, models, dict(data), workers, self.runner)
         left, drivers = list(trials), 0
         while left:
             drivers += 1

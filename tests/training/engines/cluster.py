@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from bnbench.training.engines.child import end_with
 from tests.conftest import ROOT
 from tests.forge import FAST
 
@@ -79,10 +80,13 @@ class Cluster:
         return node
 
     def start(self, *command: str, token: str | None = None, **options: Any) -> psutil.Popen:
-        """Start a command in the namespace."""
+        """Start a command in the namespace, which ends with the tests, even if these are killed."""
         environment = self.environment | ({"RAY_AUTH_TOKEN": token} if token else {})
         enter = ["nsenter", f"--net=/proc/{self._namespace.pid}/ns/net"]
-        return psutil.Popen([*enter, *command], env=environment, **options)
+        tests = os.getpid()
+        return psutil.Popen(
+            [*enter, *command], env=environment, preexec_fn=lambda: end_with(tests), **options
+        )
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that make a run now: Ray gives them its name as title."""

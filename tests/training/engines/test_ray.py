@@ -134,12 +134,8 @@ def test_ray_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_seed_stays_on_one_kind_of_node(tiny: Callable[..., Any]) -> None:
     """Where instruction sets differ, pairs do not, and every CPU gets its share of the runs."""
-    nodes = [
-        Node("a", "10.0.0.1", 2, {}, "avx2"),
-        Node("b", "10.0.0.2", 1, {}, "avx512"),
-        Node("c", "10.0.0.3", 1, {}, "avx512"),
-    ]
-    trials = trials_of(tiny("seeds=8", name=name) for name in ("one", "other"))
+    nodes = [Node("a", 2, "avx2"), Node("b", 1, "avx512"), Node("c", 1, "avx512")]
+    trials = trials_of(*(tiny("seeds=8", name=name) for name in ("one", "other")))
     chosen = places(trials, nodes)
     kinds = {node.id: node.instruction_set for node in nodes}
     for seed in range(8):
