@@ -1,6 +1,6 @@
-"""A driver: the process of an engine that has runs made and sends what happens to them.
+"""Drivers: an engine has its runs made by a process that sends what happens to them.
 
-The caller's process so needs neither TensorFlow nor Ray, and forks nothing.
+So the caller's process needs neither TensorFlow nor Ray, and does not fork.
 """
 
 import math
@@ -11,14 +11,13 @@ from multiprocessing import Pipe, current_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.training.engines import child
 from bnbench.training.engines.runner import reason
 
-Request = TypeVar("Request")
-Drive = Callable[[Request, Connection], Iterable[Any]]
+Drive = Callable[[Any, Connection], Iterable[object]]
 
 _GLANCE_SECONDS = 0.2  # a signal that arrives just before a wait is handled only after it
 
@@ -28,10 +27,7 @@ class DriverLost(Exception):
 
 
 def messages(
-    drive: Drive[Request],
-    request: Request,
-    method: child.Method = "spawn",
-    patience: float = math.inf,
+    drive: Drive, request: object, method: child.Method = "spawn", patience: float = math.inf
 ) -> Generator[Any, None, None]:
     """Call ``drive(request, connection)`` in a process of its own and yield what it yields.
 
@@ -73,7 +69,7 @@ def _received(
         raise DriverLost(child.how_it_ended(process)) from error
 
 
-def _serve(parent: Connection, other_end: Connection, drive: Drive[Any]) -> None:
+def _serve(parent: Connection, other_end: Connection, drive: Drive) -> None:
     child.begin()
     other_end.close()  # else it would not be seen that the parent has closed it
     current_process().daemon = False  # only such a process may have children

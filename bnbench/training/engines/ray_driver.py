@@ -54,8 +54,6 @@ class Node:
 
 def drive(request: DriverRequest, parent: Connection) -> Iterator[Event | Note]:
     """Have the trials made on the cluster; yield notes about it, then every event."""
-    import ray
-
     os.chdir("/")  # Ray lets its workers import from the driver's working folder
     _join(request.address)
     nodes = _inspected_nodes()
@@ -68,7 +66,6 @@ def drive(request: DriverRequest, parent: Connection) -> Iterator[Event | Note]:
             "the weights; runs of one seed are kept on one kind"
         )
     yield from _Submitted(request, cpus, places(request.trials, nodes)).events()
-    ray.shutdown()
 
 
 def _redirect_output(path: str) -> None:
