@@ -14,13 +14,17 @@ from typing import Any
 
 import psutil
 
-from bnbench.training.engines.child import end_with
 from tests.conftest import ROOT
 from tests.forge import FAST
 
 HEAD, SECOND, PORT = "10.9.0.1", "10.9.0.2", 6399
 ADDRESS = f"{HEAD}:{PORT}"
 _ADDRESSES = f"ip link set lo up && ip addr add {HEAD}/32 dev lo && ip addr add {SECOND}/32 dev lo"
+# When the tests end, even if they are killed, so does `cat`, and then all that is in the namespace.
+_KEEP = """cat
+for process in /proc/[0-9]*; do
+    [ $process/ns/net -ef /proc/$$/ns/net ] && [ $process != /proc/$$ ] && kill -9 ${process#/proc/}
+done"""
 _NODE = ("--num-cpus=1", "--disable-usage-stats", "--object-store-memory=100000000", "--block")
 
 
@@ -50,7 +54,7 @@ class Cluster:
             }
         )
         self._namespace = subprocess.Popen(
-            ["unshare", "-n", "sh", "-c", f"{_ADDRESSES} && echo made && cat"],
+            ["unshare", "-n", "sh", "-c", f"{_ADDRESSES} && echo made && {_KEEP}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -80,13 +84,10 @@ class Cluster:
         return node
 
     def start(self, *command: str, token: str | None = None, **options: Any) -> psutil.Popen:
-        """Start a command in the namespace, which ends with the tests, even if these are killed."""
+        """Start a command in the namespace."""
         environment = self.environment | ({"RAY_AUTH_TOKEN": token} if token else {})
         enter = ["nsenter", f"--net=/proc/{self._namespace.pid}/ns/net"]
-        tests = os.getpid()
-        return psutil.Popen(
-            [*enter, *command], env=environment, preexec_fn=lambda: end_with(tests), **options
-        )
+        return psutil.Popen([*enter, *command], env=environment, **options)
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that make a run now: Ray gives them its name as title."""
