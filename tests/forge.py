@@ -22,7 +22,10 @@ from typing import Any
 from bnbench.training.engines.child import end_with
 
 ROOT = Path(__file__).parent.parent
-FAST = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiling is most of a tiny run
+FAST = {  # compiling is most of a tiny run
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "BNBENCH_KEEP": "XLA_FLAGS",
+}
 
 
 class Started:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from bnbench import memory
 from bnbench.errors import EnvironmentFault
+from bnbench.training import variables
 
 # The kernel's flag for each set of vector instructions, the widest first, and its name.
 _VECTORS = {
@@ -53,8 +54,10 @@ def load() -> tuple[Any, Any]:
     """Import Keras and TensorFlow without starting them, which a forked process still can.
 
     Returns the two modules. Keras computes on TensorFlow, whatever the environment and
-    ``keras.json`` say. Raises `EnvironmentFault` if they cannot be imported.
+    ``keras.json`` say; see `variables` for the rest of the environment. Raises `EnvironmentFault`
+    if they cannot be imported.
     """
+    variables.clear()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -85,6 +88,8 @@ def start(request: Request) -> str:
         else:
             tf.config.set_visible_devices([], "GPU")
         tf.config.list_logical_devices()
+        if variables.remaining():  # XLA ends a process whose flags it does not know: do it now
+            tf.function(lambda: tf.constant(0), jit_compile=True)()
     return device
 
 

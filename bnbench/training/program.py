@@ -20,7 +20,7 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.evidence.records import Environment, History, Parameters, RunRecord, pack_bits
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config, TrainingConfig
-from bnbench.training import TRAINING_VERSION
+from bnbench.training import TRAINING_VERSION, variables
 from bnbench.training.device import cores, instruction_set, processor
 from bnbench.training.inspection import summarize
 from bnbench.training.model import build, seeded_kernel, weights_sha256
@@ -223,6 +223,7 @@ class TrainingProgram:
             device=self.data.device.split(":")[0].lower(),
             jobs=self.jobs,
             numpy=np.__version__,
+            variables=variables.remaining(),
         )
 
 

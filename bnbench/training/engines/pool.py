@@ -16,6 +16,7 @@ import numpy as np
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
+from bnbench.training import variables
 from bnbench.training.device import Request
 from bnbench.training.engines import child
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
@@ -178,7 +179,9 @@ class WorkerPool:
         if self.failed_starts > 1:
             self.most = len(self.workers)
         if self.most == 0:
-            raise EnvironmentFault(f"TensorFlow cannot be started: its process {cause}")
+            kept = ", ".join(variables.remaining())
+            hint = f"; it has {kept}, as {variables.KEEP} says" if kept else ""
+            raise EnvironmentFault(f"TensorFlow cannot be started: its process {cause}{hint}")
 
 
 def next_trial(waiting: Sequence[Trial], compiled: set[Config], elsewhere: set[Config]) -> Trial:
