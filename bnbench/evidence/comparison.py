@@ -1,17 +1,17 @@
 """A comparison: experiments of one protocol, and the contrasts of two of them."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-import numpy as np
-
-from bnbench.evidence import stats
 from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.evidence.experiment import Experiment, position
 from bnbench.evidence.images import NewImages
+from bnbench.evidence.pairs import Sample
 from bnbench.evidence.question import Question
+from bnbench.evidence.stats import Interval
 from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.config import Config, PlanConfig
@@ -127,7 +127,7 @@ class Comparison:
 
     def recall_difference(
         self, experiment: Experiment, place: int
-    ) -> tuple[float | None, stats.Interval | None]:
+    ) -> tuple[float | None, Interval | None]:
         """Return the difference in the recall of a class between an experiment and its baseline.
 
         It is the mean over the paired seeds with its 95 % t interval, as shares of 1; None where
@@ -135,20 +135,14 @@ class Comparison:
         """
         ours, theirs = experiment.recalls, self.baselines[experiment].recalls
         both = sorted(ours.keys() & theirs.keys())
-        values = np.array([ours[seed][place] - theirs[seed][place] for seed in both])
-        if not len(values) or np.isnan(values[0]):
-            return None, None
-        if len(values) < 2:
-            return float(values[0]), None
-        low, high = stats.mean_interval(values)
-        return float(values.mean()), (float(low), float(high))
+        differences = [float(ours[seed][place] - theirs[seed][place]) for seed in both]
+        sample = Sample(tuple(d for d in differences if not math.isnan(d)))
+        return sample.mean, sample.interval(0.05)
 
     def against_baseline(self, experiment: Experiment) -> ExperimentContrast | None:
         """Return the contrast of this experiment with its baseline."""
-        for contrast in self.contrasts:
-            if contrast.experiment is experiment and self.is_against_baseline(contrast):
-                return contrast
-        return None
+        own = (c for c in self.contrasts if c.experiment is experiment)
+        return next(filter(self.is_against_baseline, own), None)
 
     def is_against_baseline(self, contrast: ExperimentContrast) -> bool:
         """Whether a contrast is with its experiment's own baseline."""
