@@ -63,7 +63,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @given(content=st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | mutated())
 def test_any_text_in_place_of_a_record(content: bytes, tmp_path: Path) -> None:
     """It is read or refused with its path; what is read can be compared in every format."""
-    path = tmp_path / f"no_bn-{WHOLE['experiment_id']}" / "seed-0001.json"
+    path = RecordStore(tmp_path).path(OTHERS[0].config, 1)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     found, warnings = RecordStore(tmp_path).read_all()
