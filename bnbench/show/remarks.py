@@ -10,7 +10,6 @@ from bnbench.experiments.config import TRAINING_ROWS, DataConfig, PlanConfig
 from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 
-OTHERS_FIRST = "other comparisons must finish first"
 _FAIR_CHOICE = "so another might be the best if all had the same"
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
     "tensorflow": "versions of TensorFlow",
@@ -147,7 +146,7 @@ def _p_value(p: float | None) -> str:
 def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
     result = contrast.result
     if result.waits_for_others:
-        return OTHERS_FIRST
+        return "other comparisons must finish first"
     if result.next_look is None:
         return f"the plan ended at {comparison.plan.most} seeds"
     return f"next look at {result.next_look} seeds{_lacking(contrast)}"
@@ -244,7 +243,7 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
             yield f"made with different {words}: {', '.join(sorted(seen))}; " + (
                 "that alone may make runs of one seed differ, so they are not exactly paired"
                 if any(_differs_in_pairs(field, c) for c in comparison.contrasts)
-                else "never the two runs of a pair, so they stay exactly paired"
+                else "never between the two runs of a pair, so they stay exactly paired"
             )
 
 
