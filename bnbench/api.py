@@ -17,7 +17,7 @@ from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.architecture import Layer, build
-from bnbench.experiments.config import Config, dump_yaml
+from bnbench.experiments.config import Config, check_same_settings, dump_yaml
 from bnbench.experiments.sweep import load_experiments, parse_experiments
 from bnbench.text import count
 from bnbench.training.device import Request, cores
@@ -51,11 +51,13 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
             for config in _experiments(source, _overrides(settings)):
                 rows = described(config.data).training_rows
                 faults += [f"{where}: {fault}" for fault in dataset.batch_faults(config, rows)]
-                configs.setdefault(f"{config.name}-{config.experiment_id}", config)
+                first = configs.setdefault(f"{config.name}-{config.experiment_id}", config)
+                check_same_settings([first, config])
         except InputError as error:
             faults.append(str(error))
     if faults:
         raise InputError("\n".join(dict.fromkeys(faults)))
+    check_same_settings(configs.values())
     return list(configs.values())
 
 

@@ -18,8 +18,7 @@ from bnbench.evidence.reading import DamagedRecord
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.evidence.tuning import tuning_seeds_of
-from bnbench.experiments.config import LARGEST_SEED, Config, PlanConfig
-from bnbench.experiments.sweep import swept_values
+from bnbench.experiments.config import LARGEST_SEED, Config, PlanConfig, check_same_settings
 from bnbench.training import TRAINING_VERSION
 from bnbench.training.engines.engine import Engine, Event, RunEnded, RunFailed
 from bnbench.training.trial import Trial, interleave
@@ -193,6 +192,8 @@ class Campaign:
                     self.store.keep(event.record, event.model)
                     self.export(event.record)
                     self.records.append(event.record)
+                    if event.fault:
+                        raise event.fault
                 elif isinstance(event, RunFailed):
                     self.failures.append(event)
                 report(event)
@@ -218,8 +219,9 @@ def agenda(
     its record, with the config that is asked for now, as what it says beside the settings, such as
     what was swept, may have changed since; but its plan stays the one of then.
 
-    Raises `InputError` where a record comes from other data under the same name, and
-    `EnvironmentFault` where a missing run's record could not be put in its place.
+    Raises `InputError` where a record comes from other data under the same name, or from other
+    settings with the same id, and `EnvironmentFault` where a missing run's record could not be put
+    in its place.
     """
     missing, recorded = [], []
     warnings: list[str] = []
@@ -227,13 +229,13 @@ def agenda(
     for trial in trials:
         record = None if force else _find(trial, store, packed, warnings)
         if record:
+            check_same_settings([record.config, trial.config])
             _check_data(record, datasets[trial.config], store.path(trial.config, trial.seed))
         if record and not (models and not store.model_path(trial.config, trial.seed).exists()):
             config = trial.config
             if config.plan != record.config.plan:
                 config = config.model_copy(update={"plan": record.config.plan})
-            now = {"config": config, "swept": swept_values(config)}
-            recorded.append(record.model_copy(update=now))
+            recorded.append(record.model_copy(update={"config": config}))
         else:
             store.check_place(trial.config, trial.seed)
             missing.append(trial)

@@ -1,29 +1,39 @@
 """Files that are put in their place in one step, on disk when the writer returns."""
 
 import errno
-import hashlib
 import os
-import platform
 import re
 import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.text import visible
 
-# Who writes is part of the name: the machine, as far as process ids have a meaning there, and the
-# process id.
-_TEMPORARY = re.compile(r"\.tmp-bnbench-([0-9a-f]{8})-([0-9]{1,7})-[0-9a-f]{8}-.+", re.DOTALL)
-_DEAD_WRITER_AFTER_SECONDS = 60.0
-_UNKNOWN_WRITER_AFTER_SECONDS = 24 * 3600.0
+_TEMPORARY = re.compile(r"\.tmp-bnbench-[0-9a-f]{8}-.+", re.DOTALL)
+_ABANDONED_AFTER_SECONDS = 24 * 3600.0  # no file takes that long to write
 
 _TOO_LARGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DISK_FAULTS = _TOO_LARGE | {errno.EIO, errno.EROFS}
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Open a file to read; raises OSError for a folder, a device, a pipe and an empty file.
+
+    What the kernel shows as a file, such as ``/proc/kmsg``, may wait for ever and says that it is
+    empty.
+    """
+    state = os.stat(path)
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "it is no file")
+    if state.st_size == 0:
+        raise OSError(errno.EINVAL, "it is empty")
+    without_waiting = getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | without_waiting))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -76,61 +86,37 @@ def remove(path: Path) -> None:
             _flush(path.parent)
 
 
-def check_writable(path: Path) -> None:
-    """Raise `EnvironmentFault` unless a file can be put at ``path``."""
+def check_writable(path: Path, beginning: bytes = b"") -> None:
+    """Raise `EnvironmentFault` unless a file can be put at ``path``.
+
+    A file that is there is replaced only if it begins like those that the command writes, or is
+    empty.
+    """
     with faults_named(path, "written"):
-        if os.path.lexists(path) and not path.is_file():
-            raise FileExistsError(errno.EEXIST, "it is there and is no file")
+        if os.path.lexists(path):
+            if not path.is_file():
+                raise FileExistsError(errno.EEXIST, "it is there and is no file")
+            if beginning and not beginning.startswith(path.read_bytes()[: len(beginning)]):
+                raise FileExistsError(errno.EEXIST, "another kind of file is there")
         probe = temporary_path(path)
         probe.touch()
         probe.unlink()
 
 
 def temporary_path(path: Path) -> Path:
-    """Return a name beside ``path`` that no other writer has and that tells who writes it."""
+    """Return a name beside ``path`` that no other writer has."""
     ending = path.name[-50:]  # together no longer than a file's name may be
-    writer = f"{_machine()}-{os.getpid()}"
-    return path.with_name(f".tmp-bnbench-{writer}-{secrets.token_hex(4)}-{ending}")
+    return path.with_name(f".tmp-bnbench-{secrets.token_hex(4)}-{ending}")
 
 
-def is_abandoned(path: Path, now: float) -> bool:
-    """Whether this is a temporary file, not a link or a folder, whose writer is gone.
+def is_abandoned(entry: os.DirEntry[str], now: float) -> bool:
+    """Whether this is a temporary file, not a link or a folder, that nobody writes any more.
 
-    A writer that lives on this machine never lost its file. ``now`` is the time on the clock of
-    the file system, whose machine may be another.
+    ``now`` is the time on the clock of the file system, whose machine may be another.
     """
-    name = _TEMPORARY.fullmatch(path.name)
-    try:
-        state = path.lstat()
-    except OSError:
+    if not _TEMPORARY.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
         return False
-    if name is None or not stat.S_ISREG(state.st_mode):
-        return False
-    age = now - state.st_mtime
-    machine, process = name.groups()
-    if machine != _machine() or os.name == "nt":  # Windows has no way to ask for a process
-        return age > _UNKNOWN_WRITER_AFTER_SECONDS
-    return age > _DEAD_WRITER_AFTER_SECONDS and not _lives(int(process))
-
-
-@cache
-def _machine() -> str:
-    """Return 8 hex digits for the machine, or for the container that has process ids of its own."""
-    try:
-        ids = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        ids = 0
-    return hashlib.sha256(f"{platform.node()} {ids}".encode()).hexdigest()[:8]
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
+    return now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER_SECONDS
 
 
 def _fill(temporary: Path, write: Callable[[Path], object]) -> None:

@@ -25,9 +25,6 @@ def made_for(config: Config, data_sha256: str, seed: int = 0) -> RunRecord:
     history = {name: values[:epochs] for name, values in vars(whole.history).items()}
     update = {
         "config": config,
-        "experiment": config.name,
-        "experiment_id": config.experiment_id,
-        "protocol_id": config.protocol_id,
         "seed": seed,
         "history": History(**history),
     }

@@ -104,7 +104,7 @@ def test_what_is_decided_gets_no_more_seeds(settle) -> None:
 
 
 def test_it_ends_when_the_title_question_is_answered(settle) -> None:
-    """Before against after is decided at once; what stands against the baseline may stay open."""
+    """Before or after is decided at once; a contrast with the baseline may stay open."""
     engine = Made(gains(no_bn=0.9, post_act=1.0, pre_act=0.0))
     study = settle(engine, *THREE)
     assert engine.seeds() == {"no_bn": 10, "post_act": 10, "pre_act": 10}
@@ -127,7 +127,7 @@ def test_networks_whose_question_is_answered_get_no_more_seeds(settle) -> None:
     assert more.endswith("the same run with --seeds 15.")
 
 
-def test_without_a_placement_to_decide_it_is_what_stands_against_the_baseline(settle) -> None:
+def test_without_a_placement_to_decide_the_contrasts_with_the_baseline_decide(settle) -> None:
     """The input BN is decided at once; `post_act`, which is not, goes on with the baseline."""
     engine = Made(gains(no_bn=0.0, input_bn=3.0, post_act=0.25))
     study = settle(engine, "no_bn", "controls/input_bn", "post_act")

@@ -330,9 +330,11 @@ def pack(output: PackFile, runs_dir: RunsDir = RUNS, debug: Debug = False) -> No
 
     if not output.name.endswith(packed.ENDING):
         raise InputError(f"{output}: expected a name that ends in {packed.ENDING}")
-    check_writable(output)
+    check_writable(output, packed.BEGINNING)
     records, warnings = RecordStore(runs_dir).read_all()
     terminal.warn(warnings)
+    if not records:
+        raise InputError(f"{runs_dir}: no records here, so there is nothing to pack")
     packed.pack(records, output)
     terminal.notice(f"{output}: {count(len(records), 'record')}")
 
@@ -341,30 +343,50 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     """Show what a file holds, and a config that runs on it."""
     from bnbench.cli.advice import COMMANDS
     from bnbench.experiments.config import TABLES, dump_yaml
-    from bnbench.files import check_writable, write_text
+    from bnbench.files import write_text
     from bnbench.show import data_grids, terminal
-    from bnbench.training.survey import survey
+    from bnbench.training.inspection import inspect_data, name_for
 
     if label is None and file.endswith(TABLES):
         return _name_candidates(file, output)
+    place = visible(shlex.quote(str(output or f"{name_for(file)}.yaml")))
+    command = f"bnbench run {place} --set {PLACEMENTS}"
     if output:
-        check_writable(output)
-    found = survey(file, label, data_dir, lambda line: terminal.warn([line]))
+        _check_not_taken(output, f"# {command}\n", whole=False)
+    found = inspect_data(file, label, data_dir, lambda line: terminal.warn([line]))
     terminal.show_grids(data_grids.parts(found), data_grids.class_rows(found))
     cures = COMMANDS
     if found.config.data.standardize:
         cures = replace(COMMANDS, standardize="the config has data.standardize: true")
-    said = [f"{one.message}: {one.cure(cures)}" for one in found.findings]
-    terminal.show_remarks(f"{sentence}." for sentence in (*found.doubts, *said))
-    place = visible(shlex.quote(str(output or f"{found.config.name}.yaml")))
-    command = f"bnbench run {place} --set {PLACEMENTS}"
-    lines = [command, *found.why]
-    text = "".join(f"# {line}\n" for line in lines) + dump_yaml(found.config, defaults=False)
+    findings = [f"{one.message}: {one.cure(cures)}" for one in found.findings]
+    terminal.show_remarks(f"{sentence}." for sentence in (*found.warnings, *findings))
+    comments = "".join(f"# {line}\n" for line in (command, *found.reasons))
+    text = comments + dump_yaml(found.config, defaults=False)
     if output:
+        _check_not_taken(output, text, whole=True)
         write_text(output, text)
     else:
         terminal.write(f"\n{text}")
     terminal.notice(f"{output or 'Save it, then'}: {command}", copied=True)
+
+
+def _check_not_taken(output: Path, text: str, *, whole: bool) -> None:
+    """Refuse a file that is there, unless it holds this text or, if not ``whole``, begins with it.
+
+    The start is compared before the data are read, so that another file is refused at once.
+    """
+    from bnbench.files import check_writable, faults_named
+
+    check_writable(output)
+    if output.exists():
+        expected = text.encode()
+        with faults_named(output, "read"), output.open("rb") as file:
+            held = file.read(len(expected) + whole)
+        if held != expected:
+            raise InputError(
+                f"--output: {visible(output)} is there and holds something else; choose another "
+                "name"
+            )
 
 
 def _name_candidates(file: str, output: Path | None) -> None:

@@ -5,20 +5,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from bnbench.datasets import csv, fashion_mnist, npz, scales
+from bnbench.datasets import fashion_mnist, npz, scales, tables
+from bnbench.datasets.csv import Table
 from bnbench.datasets.sources import Array, Report, Sources
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.config import TRAINING_ROWS, Config, DataConfig
 
 FASHION_MNIST = "fashion_mnist"
 SAMPLE = "fashion_mnist_sample"
-
-_BLOCK = 1 << 20  # labels looked at at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,11 @@ class Dataset:
     @property
     def features(self) -> int:
         return math.prod(self.feature_shape)
+
+    @cached_property
+    def feature_scales(self) -> scales.Scales:
+        """The scales of the features over the training rows."""
+        return scales.feature_scales(self.x_train, self.scale)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def read(
         return fashion_mnist.read_sample()
     with _user_file(settings.dataset) as file:
         if settings.is_table:
-            return csv.read(file, settings, report)
+            return tables.read(Table(file, settings.dataset), settings, report)
         return npz.read(file, settings.dataset, report)
 
 
@@ -129,21 +134,15 @@ def describe(settings: DataConfig) -> Description:
         return Description(fashion_mnist.IMAGE_SHAPE, fashion_mnist.CLASSES, rows)
     with _user_file(dataset) as file:
         if settings.is_table:
-            return Description(*csv.peek(file, settings))
+            return Description(*tables.peek(Table(file, dataset), settings))
         shape, y_train = npz.peek(file, dataset)
     return Description(shape[1:], _count_classes(y_train, dataset), shape[0])
 
 
-def candidates(dataset: str) -> list[csv.Candidate]:
+def candidates(dataset: str) -> list[tables.Candidate]:
     """Return the columns of a ``.csv`` that might hold the class; raises as ``load`` does."""
     with _user_file(dataset) as file:
-        return csv.candidates(file, dataset)
-
-
-def column_names(dataset: str) -> tuple[str, ...]:
-    """Return the names of a ``.csv``'s columns; raises as ``load`` does."""
-    with _user_file(dataset) as file:
-        return csv.header(file, dataset)
+        return tables.candidates(Table(file, dataset))
 
 
 def batch_faults(config: Config, training_rows: int) -> list[str]:
@@ -191,17 +190,23 @@ def _sample_status() -> DataState:
 
 @contextmanager
 def _user_file(dataset: str) -> Iterator[BinaryIO]:
+    """Open a file that must hold at the end what it held at the start."""
     if not os.path.isfile(dataset):
         raise InputError(
             f"data.dataset: {dataset}: no such file; expected {FASHION_MNIST}, {SAMPLE} or the "
             "path of an .npz or .csv file, taken from the working folder"
         )
     try:
-        file = open(dataset, "rb")  # noqa: SIM115 (closed below)
+        with open(dataset, "rb") as file:
+            before = os.fstat(file.fileno())
+            yield file
+            after = os.fstat(file.fileno())
     except OSError as error:
         raise InputError(f"data.dataset: {dataset}: {error.strerror}") from error
-    with file:
-        yield file
+    except MemoryError as error:
+        raise EnvironmentFault(f"{dataset}: there is not enough memory to read it") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InputError(f"{dataset}: changed while it was read")
 
 
 def _split(settings: DataConfig, sources: Sources) -> Dataset:
@@ -242,7 +247,7 @@ def _standardized(dataset: Dataset, name: str) -> Dataset:
 
 
 def _count_classes(y_train: Array, dataset: str) -> int:
-    labels = _distinct(y_train)
+    labels = np.unique(y_train)
     where = f"{dataset}: y_train"
     if labels[0] < 0:
         raise InputError(f"{where}: expected class numbers from 0, found {labels[0]}")
@@ -267,19 +272,12 @@ def _check_test_labels(y_test: Array, classes: int, dataset: str) -> None:
 
 
 def _check_part(y: Array, classes: int, part: str) -> None:
-    missing = np.setdiff1d(np.arange(classes), _distinct(y))
+    missing = np.setdiff1d(np.arange(classes), y)
     if len(missing):
         raise InputError(
             f"{part} lack class {missing[0]}: shuffle the training rows (they may be sorted by "
             "class), or choose another data.validation_size"
         )
-
-
-def _distinct(y: Array) -> Array:
-    """Return the sorted values of ``y``, without sorting a copy of all of it."""
-    flat = y.reshape(-1)
-    parts = [np.unique(flat[start : start + _BLOCK]) for start in range(0, len(flat), _BLOCK)]
-    return np.unique(np.concatenate(parts))
 
 
 def _labels(y: Array) -> Array:

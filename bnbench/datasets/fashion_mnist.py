@@ -1,23 +1,29 @@
-"""Fashion-MNIST: where its files are looked for, and how they are verified, fetched and parsed."""
+"""Fashion-MNIST: where its files are searched for, how they are verified, downloaded and read.
+
+Downloads use the standard library: pooch bounds neither the time nor the size of a download, checks
+the packed file instead of its content, and replaces a damaged file instead of keeping it.
+"""
 
 import hashlib
-import math
 import os
-import struct
 import time
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
 
+from bnbench import files
 from bnbench.datasets import npz
-from bnbench.datasets.sources import Array, Report, Sources, fingerprint
+from bnbench.datasets.sources import Report, Sources, fingerprint
 from bnbench.errors import EnvironmentFault
 
-FILES = {  # with the MD5 of the unpacked file, as the Debian package packs the same anew
+FILES = {  # with the MD5 of the unpacked content, as Debian's package is packed differently
     "train-images-idx3-ubyte.gz": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
     "train-labels-idx1-ubyte.gz": "9018921c3c673c538a1fc5bad174d6f9",
     "t10k-images-idx3-ubyte.gz": "8181f5470baa50b63fa0f6fddb340f0a",
@@ -45,7 +51,7 @@ MAX_FILE_BYTES = 64 << 20  # packed and unpacked alike
 
 
 class Found(NamedTuple):
-    """A file's verified copy, unpacked (``path`` is None without one), and what others lack."""
+    """A verified copy, unpacked, and what is wrong with others; ``path`` is None without one."""
 
     path: Path | None
     content: bytes
@@ -53,10 +59,10 @@ class Found(NamedTuple):
 
 
 def read(data_dir: Path | None, report: Report) -> Sources:
-    """Return the four arrays from the first verified copies, fetching the files that have none.
+    """Return the four arrays from the first verified copies, downloading files that have none.
 
-    With ``data_dir``, or BNBENCH_DATA_DIR in the environment, nowhere else is looked. Raises
-    EnvironmentFault where a file is not to be had.
+    With ``data_dir``, or BNBENCH_DATA_DIR in the environment, no other folder is searched and
+    nothing is downloaded. Raises EnvironmentFault where a file cannot be had.
     """
     places = folders(data_dir)
     found = {name: search(name, places) for name in FILES}
@@ -67,11 +73,12 @@ def read(data_dir: Path | None, report: Report) -> Sources:
         if file.path:
             for problem in file.problems:
                 report(f"{problem}: passed over, {file.path} is used")
-            arrays.append(parse_idx(file.content, "images" in name, str(file.path)))
-        else:
-            path, content = _fetch(name, file.problems, report)
-            arrays.append(parse_idx(content, "images" in name, str(path)))
-    return _matching(*arrays)
+        content = file.content if file.path else _fetch(name, file.problems, report)
+        images = "images" in name
+        array = np.frombuffer(content, np.uint8, offset=16 if images else 8)
+        arrays.append(array.reshape(-1, *IMAGE_SHAPE) if images else array)
+    x_train, y_train, x_test, y_test = arrays
+    return Sources(x_train, y_train, x_test, y_test, fingerprint(arrays), CLASS_NAMES)
 
 
 def read_sample() -> Sources:
@@ -92,7 +99,7 @@ def sample_content() -> bytes:
 
 
 def folders(data_dir: Path | None) -> list[Path]:
-    """Return the folders to look in, in this order; only ``data_dir``'s where one is given."""
+    """Return the folders to search, in order; only ``data_dir``'s where one is given."""
     required, cache = _required_folder(data_dir), _keras_cache()
     if required:
         return [required, required / "fashion-mnist"]
@@ -118,7 +125,7 @@ def search(name: str, places: list[Path]) -> Found:
 
 
 def unpack(name: str, packed: bytes) -> bytes:
-    """Return the content of a gzip file, verified; raises ValueError that says what is wrong."""
+    """Return the content of a gzip file, verified; raises ValueError with the fault."""
     reader = zlib.decompressobj(wbits=31)
     try:
         content = reader.decompress(packed, MAX_FILE_BYTES)
@@ -130,42 +137,6 @@ def unpack(name: str, packed: bytes) -> bytes:
     if md5 != FILES[name]:
         raise ValueError(f"the MD5 of its content is {md5} instead of {FILES[name]}")
     return content
-
-
-def parse_idx(content: bytes, images: bool, source: str) -> Array:
-    """Return the ``uint8`` array of an idx file: (n, 28, 28) images or (n,) labels from 0 to 9.
-
-    Raises EnvironmentFault that names ``source`` where anything is not as the format has it.
-    """
-    try:
-        return _parse_idx(content, 3 if images else 1)
-    except (struct.error, ValueError) as error:
-        raise EnvironmentFault(f"{source}: not the original file: {error}\n{ADVICE}") from error
-
-
-def _parse_idx(raw: bytes, dimensions: int) -> Array:
-    start = 4 + 4 * dimensions
-    magic, *shape = struct.unpack(f">{1 + dimensions}I", raw[:start])
-    if magic != 0x0800 + dimensions:
-        raise ValueError(f"magic number {magic} instead of {0x0800 + dimensions}")
-    if math.prod(shape) != len(raw) - start or not shape[0]:
-        raise ValueError(f"declares {tuple(shape)} values, holds {len(raw) - start}")
-    array = np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-    if dimensions == 3 and array.shape[1:] != IMAGE_SHAPE:
-        raise ValueError(f"images of {array.shape[1:]} instead of {IMAGE_SHAPE}")
-    if dimensions == 1 and array.max() >= CLASSES:
-        raise ValueError(f"label {array.max()} instead of 0 to {CLASSES - 1}")
-    return array
-
-
-def _matching(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> Sources:
-    if (len(x_train), len(x_test)) != (len(y_train), len(y_test)):
-        raise EnvironmentFault(
-            f"fashion_mnist: {len(x_train)} training and {len(x_test)} test images with "
-            f"{len(y_train)} and {len(y_test)} labels\n{ADVICE}"
-        )
-    sha256 = fingerprint((x_train, y_train, x_test, y_test))
-    return Sources(x_train, y_train, x_test, y_test, sha256, CLASS_NAMES)
 
 
 def _required_folder(data_dir: Path | None) -> Path | None:
@@ -188,101 +159,87 @@ def _not_in_required(folder: Path, found: dict[str, Found]) -> str:
     return "\n".join(lines)
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split())[:200] or type(error).__name__
 
 
-def _fetch(name: str, problems: list[str], report: Report) -> tuple[Path, bytes]:
+def _fetch(name: str, problems: list[str], report: Report) -> bytes:
+    """Return a file's verified content after keeping the file in Keras's cache."""
     cache = _keras_cache()
     if cache is None:
         raise EnvironmentFault(f"{name}: no home folder to keep it in; set KERAS_HOME\n{ADVICE}")
-    try:
+    target = cache / name
+    with _advised(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        if not os.access(cache, os.W_OK | os.X_OK):
-            raise PermissionError("not writable")
-        report(f"downloading {BASE_URL}{name} to {cache}")
-        packed, content = _download(name, problems)
-        _store(cache / name, packed, report)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"{cache}: cannot keep {name}: {_reason(error)}; set KERAS_HOME to another folder\n"
-            f"{ADVICE}"
-        ) from error
-    return cache / name, content
-
-
-def _store(target: Path, packed: bytes, report: Report) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(packed)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.isfile(target) and search(target.name, [target.parent]).path is None:
-            damaged = target.with_name(f"{target.name}.damaged")
+        files.check_writable(target)
+    report(f"downloading {BASE_URL}{name} to {cache}")
+    packed, content = _download(name, problems)
+    with _advised(cache), files.staged(target, lambda path: path.write_bytes(packed)) as staged:
+        if os.path.isfile(target) and search(name, [cache]).path is None:
+            damaged = target.with_name(f"{name}.damaged")
             with suppress(FileNotFoundError):  # another process has set it aside
                 os.replace(target, damaged)
                 report(f"{target}: was damaged, set aside as {damaged.name}")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+        files.put(staged, target)
+    return content
+
+
+@contextmanager
+def _advised(cache: Path) -> Iterator[None]:
+    """Say in an error about the cache how to do without it."""
+    try:
+        with files.faults_named(cache, "written"):
+            yield
+    except EnvironmentFault as fault:
+        raise EnvironmentFault(f"{fault} (KERAS_HOME names another)\n{ADVICE}") from fault
 
 
 def _download(name: str, problems: list[str]) -> tuple[bytes, bytes]:
+    """Return a file packed and unpacked, from the first of two attempts that brings it."""
     from http.client import HTTPException
 
     url, deadline, reason = BASE_URL + name, time.monotonic() + TOTAL_SECONDS, ""
     for _ in range(2):
         try:
-            packed = _get(url, deadline)
+            packed = _get(url, deadline - time.monotonic())
             return packed, unpack(name, packed)
-        except ValueError as error:
-            reason = f"it sent something else: {error}"
-        except (OSError, HTTPException) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+        except (OSError, HTTPException, ValueError) as error:
+            reason = _reason(error)
         if time.monotonic() >= deadline:
             break
     lines = [*problems, f"{name}: not found, and {url} failed: {reason}", ADVICE]
     raise EnvironmentFault("\n".join(lines))
 
 
-def _get(url: str, deadline: float) -> bytes:
-    """Return what a server sends, awaited in a thread: a socket timeout bounds no slow trickle."""
-    from queue import Empty, SimpleQueue
-    from threading import Thread
-
-    answer: SimpleQueue[bytes | Exception] = SimpleQueue()
+def _get(url: str, seconds: float) -> bytes:
+    """Return what a server sends, read by a thread: a socket's timeout bounds no slow trickle."""
+    answer: Future[bytes] = Future()
 
     def work() -> None:
         try:
-            answer.put(_read_url(url, deadline))
+            answer.set_result(_read_url(url))
         except Exception as error:
-            answer.put(error)
+            answer.set_exception(error)
 
-    Thread(target=work, daemon=True).start()
-    try:
-        result = answer.get(timeout=max(0.0, deadline - time.monotonic()))
-    except Empty:
-        raise TimeoutError(f"not done within {TOTAL_SECONDS:g} s") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answer.done():
+        raise TimeoutError(f"not done within {TOTAL_SECONDS:g} s")
+    return answer.result()
 
 
-def _read_url(url: str, deadline: float) -> bytes:
+def _read_url(url: str) -> bytes:
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    packed = bytearray()
     try:
         with urlopen(url, timeout=SOCKET_SECONDS) as response:
-            while chunk := response.read1(1 << 16):
-                packed += chunk
-                if len(packed) > MAX_FILE_BYTES:
-                    raise OSError(f"it sent more than {MAX_FILE_BYTES:,} bytes")
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not done within {TOTAL_SECONDS:g} s")
+            packed: bytes = response.read(MAX_FILE_BYTES + 1)
     except HTTPError as error:
         error.close()
         raise
-    return bytes(packed)
+    if len(packed) > MAX_FILE_BYTES:
+        raise OSError(f"it sent more than {MAX_FILE_BYTES:,} bytes")
+    return packed

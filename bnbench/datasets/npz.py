@@ -1,4 +1,8 @@
-"""An ``.npz`` file → the four arrays of a data set, every header checked before memory is taken."""
+"""An ``.npz`` file → the four arrays of a data set.
+
+Every header is checked before memory is taken, and numbers are read block by block, so that no more
+memory is needed than the arrays fill at the end.
+"""
 
 import lzma
 import math
@@ -6,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tokenize import TokenError
@@ -15,9 +19,16 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from bnbench import memory
-from bnbench.datasets.sources import Array, Fingerprint, Report, Shape, Sources, features
-from bnbench.errors import EnvironmentFault, InputError
+from bnbench.datasets.sources import (
+    Array,
+    Fingerprint,
+    Report,
+    Shape,
+    Sources,
+    check_memory,
+    first_rounded,
+)
+from bnbench.errors import InputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 _BLOCK = 1 << 20  # bytes that are read at once
@@ -58,12 +69,13 @@ class _Header:
 def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sources:
     """Return the four arrays and their fingerprint.
 
-    Raises InputError that begins with ``name``, and EnvironmentFault where there is too little
-    memory; ``report`` gets a line for each array whose numbers are rounded in an unusual way.
+    Raises InputError, which begins with ``name``, for what cannot be trained on, integers that
+    float32 would change among it, and EnvironmentFault where there is too little memory. ``report``
+    gets a line for each array of float64 whose whole numbers were rounded.
     """
     with _opened(file, name) as archive:
         headers = _check_headers(archive, name)
-        _check_memory(headers, name)
+        check_memory(sum(map(_bytes_needed, headers.values())), f"{name}:")
         made = Fingerprint()
 
         def array(key: str) -> Array:
@@ -72,7 +84,7 @@ def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sourc
             blocks = map(made.taken, _blocks(archive, key, header))
             if key.startswith("y"):
                 return _whole(blocks, header)
-            return features(blocks, header.shape, header.dtype, f"{name}: {key}", report)
+            return _features(blocks, header, f"{name}: {key}", report)
 
         x_train, y_train, x_test, y_test = map(array, KEYS)
         return Sources(x_train, y_train, x_test, y_test, made.text())
@@ -82,9 +94,9 @@ def peek(file: BinaryIO, name: str) -> tuple[Shape, Array]:
     """Return the shape of ``x_train`` and the array ``y_train``, reading nothing else."""
     with _opened(file, name) as archive:
         headers = _check_headers(archive, name)
-        _check_memory({"y_train": headers["y_train"]}, name)
-        labels = _whole(_blocks(archive, "y_train", headers["y_train"]), headers["y_train"])
-        return headers["x_train"].shape, labels
+        header = headers["y_train"]
+        check_memory(_bytes_needed(header), f"{name}:")
+        return headers["x_train"].shape, _whole(_blocks(archive, "y_train", header), header)
 
 
 @contextmanager
@@ -92,8 +104,6 @@ def _opened(file: BinaryIO, name: str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
-    except MemoryError as error:
-        raise EnvironmentFault(f"{name}: there is not enough memory to read it") from error
     except _FAULTS as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{name}: damaged, or not written by numpy.savez: {reason}") from error
@@ -124,6 +134,34 @@ def _whole(blocks: Iterable[Array], header: _Header) -> Array:
         rows[row : row + len(block)] = block
         row += len(block)
     return array
+
+
+def _features(blocks: Iterable[Array], header: _Header, where: str, report: Report) -> Array:
+    """Return ``uint8`` or ``float32`` features; ``where`` names the array in messages."""
+    kept = np.empty(header.shape, np.uint8 if header.dtype == np.uint8 else np.float32)
+    rows, row, rounded = kept.reshape(header.rows, -1), 0, ""
+    for block in blocks:
+        part = rows[row : row + len(block)]
+        with np.errstate(over="ignore"):  # reported below, with its row
+            part[...] = block
+        _check_finite(block, part, row, where)
+        if not rounded and (found := first_rounded(block, part)):
+            rounded = f"{where}[{row + found[0] // part.shape[1]}]: {found[1]}"
+            if header.dtype.kind in "ui":
+                raise InputError(f"{rounded}; subtract what all rows share, or save float32")
+        row += len(block)
+    if rounded:
+        report(f"{rounded}: they were rounded")
+    return kept
+
+
+def _check_finite(stored: Array, kept: Array, row: int, where: str) -> None:
+    finite = np.isfinite(kept).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        too_large = np.isfinite(stored[first]).all()
+        what = "a number too large for float32" if too_large else "NaN or infinite numbers"
+        raise InputError(f"{where}[{row + first}]: holds {what}")
 
 
 def _check_headers(archive: zipfile.ZipFile, name: str) -> dict[str, _Header]:
@@ -180,12 +218,6 @@ def _check_shapes(shapes: dict[str, Shape], name: str) -> None:
     train, test = shapes["x_train"][1:], shapes["x_test"][1:]
     if train != test:
         raise InputError(f"{name}: a row of x_train has shape {train}, one of x_test {test}")
-
-
-def _check_memory(headers: Mapping[str, _Header], name: str) -> None:
-    needed, left = sum(map(_bytes_needed, headers.values())), memory.available()
-    if needed > left:
-        raise EnvironmentFault(f"{name}: needs {needed:,} bytes of memory; {left:,} are left here")
 
 
 def _bytes_needed(header: _Header) -> int:

@@ -1,15 +1,14 @@
-"""The scales of features: how far apart they lie, and how they become one."""
+"""The scales of features: how far apart they are, and how features are standardized."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from bnbench import memory
-from bnbench.datasets.sources import Array
-from bnbench.errors import EnvironmentFault, InputError
+from bnbench.datasets.sources import Array, check_memory
+from bnbench.errors import InputError
 
-_BLOCK = 1 << 20  # numbers that are looked at at once
+_BLOCK = 1 << 20  # numbers in a block
 
 
 class Scales(NamedTuple):
@@ -47,10 +46,7 @@ def standardize(parts: Sequence[Array], scale: float, where: str) -> list[Array]
     EnvironmentFault where there is too little memory.
     """
     needed = sum(4 * part.size for part in parts if part.dtype != np.float32)
-    if needed > (left := memory.available()):
-        raise EnvironmentFault(
-            f"{where}: standardized it needs {needed:,} bytes of memory; {left:,} are left here"
-        )
+    check_memory(needed, f"{where}: standardized it")
     mean, deviation = _moments(parts[0], scale)
     return [_standardized(part, scale, mean, deviation, where) for part in parts]
 

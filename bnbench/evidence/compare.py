@@ -34,7 +34,7 @@ from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
 from bnbench.evidence.verdicts import Contrast, judge
-from bnbench.experiments.config import Config, Placement, PlanConfig
+from bnbench.experiments.config import Config, Placement, PlanConfig, check_same_settings
 
 _Thing = TypeVar("_Thing")
 
@@ -45,9 +45,11 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     The newest come first. Runs on other data, and of another training version, make comparisons of
     their own. The comparison of a sweep has each network with the values that `tune` chooses; where
     the metric is the one that chose, they are compared by test accuracy. Raises `InputError` for a
-    name that has no record and for a baseline whose name means several experiments everywhere.
+    name that has no record, for a baseline whose name means several experiments everywhere, and for
+    two settings of one id.
     """
     records = list(records)
+    check_same_settings(dict.fromkeys(record.config for record in records))
     _check_names(question, records)
     wanted = [r for r in records if not question.names or is_named(r.config, question.wanted)]
     by_test = question

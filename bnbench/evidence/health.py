@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment, says_one_class
 from bnbench.evidence.records import DataSummary
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import short_key
+from bnbench.experiments.sweep import is_number, short_key
 from bnbench.text import count, listed, percent
 
 
@@ -300,8 +300,9 @@ class BestAtEnd(Finding):
     def find(cls, comparison: Comparison) -> Iterator[Self]:
         for one in comparison.tuning.candidates if comparison.tuning else ():
             tried = {key: one.tried(key) for key in one.keys}
-            for key, (value, end) in one.ends().items():
-                if beyond := _beyond(one.best.config, key, value, end):
+            for key, value in one.values(one.best).items():
+                end = _end(value, tried[key])
+                if end and (beyond := _beyond(one.best.config, key, value, end)):
                     message = (
                         f"{one.name} does best at the {end} {short_key(key)} that was tried, "
                         f"{value:g}; values beyond it may be better"
@@ -311,6 +312,13 @@ class BestAtEnd(Finding):
 
     def cure(self, advice: Advice) -> str:
         return advice.sweep(self.wider)
+
+
+def _end(value: Any, tried: Sequence[Any]) -> str | None:
+    """Return which end of several numbers a value is, if any."""
+    if not is_number(value) or len(tried) < 2:
+        return None
+    return {min(tried): "smallest", max(tried): "largest"}.get(value)
 
 
 def _beyond(config: Config, key: str, value: float, end: str) -> list[float]:

@@ -6,6 +6,7 @@ Sources: Searle, Casella and McCulloch 1992 (mean squares of a two-way layout), 
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,37 @@ class CrossedRandomEffects:
     floor: float
     rows: int
 
+    @classmethod
+    def of(cls, differences: NDArray[np.int8]) -> Self | None:
+        """Return the mean of differences of correctness (-1, 0 or 1), for new seeds and new rows.
+
+        With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows
+        (b) and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm. The degrees of freedom
+        are Satterthwaite's, n - 1 at least. None for fewer than two seeds or two rows.
+        """
+        seeds, rows = differences.shape
+        if seeds < 2 or rows < 2:
+            return None
+        by_seed = differences.sum(axis=1, dtype=np.int64) / rows
+        by_row = differences.sum(axis=0, dtype=np.int64) / seeds
+        mean = float(by_seed.mean())
+        squares = int(np.count_nonzero(differences)) - seeds * rows * mean**2
+        between_seeds = rows * float(np.sum((by_seed - mean) ** 2))
+        between_rows = seeds * float(np.sum((by_row - mean) ** 2))
+        rest = max(squares - between_seeds - between_rows, 0.0)  # below zero by rounding alone
+        a = between_seeds / (seeds - 1)
+        b = between_rows / (rows - 1)
+        e = rest / ((seeds - 1) * (rows - 1))
+        total = max(a + b - e, a, b)
+        terms = a**2 / (seeds - 1) + b**2 / (rows - 1) + e**2 / ((seeds - 1) * (rows - 1))
+        return cls(
+            mean=mean,
+            variance=total / (seeds * rows),
+            df=max(seeds - 1.0, total**2 / terms if terms else 0.0),
+            floor=_NORMAL * math.sqrt(max(b - e, 0.0) / seeds) / math.sqrt(rows),
+            rows=rows,
+        )
+
     def interval(self, level: float) -> Interval:
         """Return the interval that misses the true mean in a share ``level`` of all cases."""
         half = float(special.stdtrit(self.df, 1 - level / 2)) * math.sqrt(self.variance)
@@ -42,37 +74,6 @@ class CrossedRandomEffects:
         if self.floor <= margin or margin == 0:
             return None
         return math.ceil(self.rows * (self.floor / margin) ** 2)
-
-
-def crossed(differences: NDArray[np.int8]) -> CrossedRandomEffects | None:
-    """Return the mean of differences of correctness (-1, 0 or 1), for new seeds and new rows.
-
-    With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows (b)
-    and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm, and the degrees of freedom are
-    Satterthwaite's, n - 1 at least. None for fewer than two seeds or two rows.
-    """
-    seeds, rows = differences.shape
-    if seeds < 2 or rows < 2:
-        return None
-    by_seed = differences.sum(axis=1, dtype=np.int64) / rows
-    by_row = differences.sum(axis=0, dtype=np.int64) / seeds
-    mean = float(by_seed.mean())
-    squares = int(np.count_nonzero(differences)) - seeds * rows * mean**2
-    between_seeds = rows * float(np.sum((by_seed - mean) ** 2))
-    between_rows = seeds * float(np.sum((by_row - mean) ** 2))
-    rest = max(squares - between_seeds - between_rows, 0.0)  # below zero by rounding alone
-    a = between_seeds / (seeds - 1)
-    b = between_rows / (rows - 1)
-    e = rest / ((seeds - 1) * (rows - 1))
-    total = max(a + b - e, a, b)
-    terms = a**2 / (seeds - 1) + b**2 / (rows - 1) + e**2 / ((seeds - 1) * (rows - 1))
-    return CrossedRandomEffects(
-        mean=mean,
-        variance=total / (seeds * rows),
-        df=max(seeds - 1.0, total**2 / terms if terms else 0.0),
-        floor=_NORMAL * math.sqrt(max(b - e, 0.0) / seeds) / math.sqrt(rows),
-        rows=rows,
-    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def for_new_images(
     than two seeds or two rows. Equivalence needs so many rows that a share of the margin would be
     seen in one of them with 95 %: a few rows without a difference prove nothing.
     """
-    layout = crossed(differences)
+    layout = CrossedRandomEffects.of(differences)
     if layout is None:
         return None
     two_sided, one_sided = levels

@@ -10,26 +10,32 @@ from typing import BinaryIO
 
 from bnbench.evidence.reading import LARGEST_RECORD_BYTES, DamagedRecord, parse_record
 from bnbench.evidence.records import RunKey, RunRecord
-from bnbench.files import write_atomically
+from bnbench.experiments.config import check_same_settings
+from bnbench.files import open_regular, write_atomically
 from bnbench.text import visible
 
 ENDING = ".jsonl.gz"
+BEGINNING = b"\x1f\x8b"  # of every gzip file
 _MOST_BYTES = 2**28  # unpacked, some 80,000 records; a file of 300 kB can hold as much
 _MOST_WARNINGS = 100
 
 
 @dataclass
 class Packed:
-    """What packed files hold: records, where each stands (``file:line``), and what was odd."""
+    """What packed files hold: records, the place of each (``file:line``), and warnings."""
 
     records: dict[RunKey, RunRecord] = field(default_factory=dict)
     places: dict[RunKey, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def add(self, record: RunRecord, place: str) -> None:
-        """Take the record in; raises `DamagedRecord` where the run has another one already."""
+        """Take the record in; raises `DamagedRecord` where the run has another one already.
+
+        Raises `InputError` where that is of other settings with the same id.
+        """
         known = self.records.setdefault(record.key, record)
         if known is not record and known != record:
+            check_same_settings([known.config, record.config])
             first = visible(self.places[record.key])
             raise DamagedRecord(place, f"{first} has another record of this run, which counts")
         self.places.setdefault(record.key, place)
@@ -66,7 +72,7 @@ def read(paths: Sequence[Path]) -> Packed:
 def _read_file(path: Path, packed: Packed) -> None:
     refused = number = 0
     try:
-        with gzip.open(path, "rb") as file:
+        with open_regular(path) as compressed, gzip.open(compressed, "rb") as file:
             for number, line in enumerate(_lines(file, path), 1):
                 place = f"{path}:{number}"
                 try:

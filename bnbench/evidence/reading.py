@@ -1,26 +1,29 @@
 """Text to records: what is no record, or contradicts itself, is refused with the reason."""
 
 import base64
-import os
+import errno
 import re
-import stat
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from bnbench.evidence.records import SCHEMA_VERSION, RunRecord
-from bnbench.experiments.sweep import swept_values
+from bnbench.evidence.records import RunRecord
+from bnbench.files import open_regular
 from bnbench.text import visible
 
 LARGEST_RECORD_BYTES = 64 * 2**20
 
 _UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\+00:00")
+_IMPLIED = ("experiment", "experiment_id", "protocol_id", "swept", "status", "test_accuracy")
+_IMPLIED_PARAMETERS = ("total", "trainable", "non_trainable")
 
 
 class DamagedRecord(Exception):
-    """What stands where a record should and is none; the message names it and says why."""
+    """What is in the place of a record and is none; the message names it and says why."""
 
     def __init__(self, where: object, reason: str) -> None:
         super().__init__(f"{visible(where)}: skipped: {reason}")
@@ -29,74 +32,75 @@ class DamagedRecord(Exception):
 def read_record(path: Path | str) -> RunRecord:
     """Return the record in the file ``path``; raises `DamagedRecord`."""
     try:
-        state = os.stat(path)
-        if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST_RECORD_BYTES:
-            raise DamagedRecord(path, "not a run record")
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError as error:  # a link to nothing
-        raise DamagedRecord(path, "not a run record: it is not there") from error
+        with open_regular(path) as file:
+            content = file.read(LARGEST_RECORD_BYTES + 1)
     except OSError as error:
-        raise DamagedRecord(path, f"cannot be read: {error.strerror}") from error
+        kind = "not a run record" if error.errno in _NO_FILE else "cannot be read"
+        raise DamagedRecord(path, f"{kind}: {error.strerror}") from error
+    if len(content) > LARGEST_RECORD_BYTES:
+        raise DamagedRecord(path, "not a run record: it is too large")
     return parse_record(content, path)
 
 
+_NO_FILE = (errno.ENOENT, errno.EINVAL, errno.EISDIR)  # a link to nothing, a pipe, a folder
+
+
 def parse_record(content: bytes, where: object) -> RunRecord:
-    """Return the record that is ``content``; ``where`` names its place if `DamagedRecord`."""
+    """Return the record that is ``content``; ``where`` names its place if `DamagedRecord`.
+
+    Records of schema version 2 also state what their other fields imply. Where a record states such
+    a value it must be the implied one.
+    """
     try:
-        record = RunRecord.model_validate_json(content)
+        stated = from_json(content)
+    except ValueError as error:
+        raise DamagedRecord(where, "not a run record: it is not whole JSON") from error
+    if not isinstance(stated, dict) or "schema_version" not in stated:
+        raise DamagedRecord(where, "not a run record: it has no schema_version")
+    if (version := stated["schema_version"]) not in (2, 3):
+        cure = ": make the run again" if version == 1 else ""
+        reason = f"schema_version {version!r:.20}; this bnbench reads 2 and 3{cure}"
+        raise DamagedRecord(where, reason)
+    try:
+        record = RunRecord.model_validate(stated | {"schema_version": 3})
     except ValidationError as error:
         raise DamagedRecord(where, _reason(error)) from error
-    if contradiction := _contradiction(record):
+    if contradiction := _contradiction(record, stated):
         raise DamagedRecord(where, contradiction)
     return record
 
 
 def _reason(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
-        return "not a run record: it is not whole JSON"
     where = ".".join(str(part) for part in first["loc"])
-    if where == "schema_version" and first["type"] != "missing":
-        cure = ": make the run again" if first["input"] == 1 else ""
-        return f"schema_version {first['input']!r:.20}; this bnbench reads {SCHEMA_VERSION}{cure}"
-    return f"not a run record: {where[:80] or 'top level'}: {first['msg'].lower()}"
+    return f"not a run record: {where[:80]}: {first['msg'].lower()}"
 
 
-def _contradiction(record: RunRecord) -> str | None:
-    checks = (
-        *(_identity_fault, _time_fault, _parameters_fault, _history_fault, _results_fault),
-        *(_data_fault, _correctness_fault),
+def _contradiction(record: RunRecord, stated: dict[str, Any]) -> str | None:
+    return (
+        _time_fault(record)
+        or _history_fault(record)
+        or _data_fault(record)
+        or _results_fault(record)
+        or _difference(record, stated, _IMPLIED)
+        or _difference(record.parameters, stated["parameters"], _IMPLIED_PARAMETERS)
     )
-    return next(filter(None, (check(record) for check in checks)), None)
 
 
-def _identity_fault(record: RunRecord) -> str | None:
-    config = record.config
-    stated = (record.experiment, record.experiment_id, record.protocol_id)
-    if stated != (config.name, config.experiment_id, config.protocol_id):
-        return "its name or ids do not belong to its config"
-    if record.swept != swept_values(config):
-        return "its swept values are not those of its config"
+def _difference(known: object, stated: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    """Name a stated value that is not the one that other fields imply."""
+    for name in names:
+        if name in stated and stated[name] != getattr(known, name):
+            return f"its {name} contradicts its other fields"
     return None
 
 
 def _time_fault(record: RunRecord) -> str | None:
-    """Say where its start cannot be told, or be put in order with that of other runs as text."""
+    """Name a start whose time is unknown, or that does not sort as text among other starts."""
     with suppress(ValueError):
         if _UTC.fullmatch(record.started_at) and datetime.fromisoformat(record.started_at):
             return None
     return "its started_at is no time in UTC"
-
-
-def _parameters_fault(record: RunRecord) -> str | None:
-    p = record.parameters
-    trainable = p.kernel + p.bias + p.gamma + p.beta
-    non_trainable = p.moving_mean + p.moving_variance
-    sums = (trainable + non_trainable, trainable, non_trainable)
-    if sums != (p.total, p.trainable, p.non_trainable):
-        return "its parameters do not add up"
-    return None
 
 
 def _history_fault(record: RunRecord) -> str | None:
@@ -104,22 +108,8 @@ def _history_fault(record: RunRecord) -> str | None:
     epochs = record.config.training.epochs
     if len(lengths) > 1:
         return "the lists of its history differ in length"
-    if record.completed and lengths != {epochs}:
-        return f"it is completed, but has no results of {epochs} epochs"
-    if max(lengths) > epochs:
-        return f"its history is longer than its {epochs} epochs"
-    return None
-
-
-def _results_fault(record: RunRecord) -> str | None:
-    results = (
-        *(record.test_loss, record.test_accuracy, record.test_correct),
-        record.data.test_correct_by_class,
-    )
-    if record.completed and None in results:
-        return "it is completed, but has no results on the test rows"
-    if not record.completed and any(result is not None for result in results):
-        return "it diverged, but has results on the test rows"
+    if max(lengths) > epochs or (record.completed and lengths != {epochs}):
+        return f"its history is of {max(lengths)} epochs, its config asks for {epochs}"
     return None
 
 
@@ -136,15 +126,17 @@ def _data_fault(record: RunRecord) -> str | None:
     return None
 
 
-def _correctness_fault(record: RunRecord) -> str | None:
-    if record.test_correct is None or record.data.test_correct_by_class is None:
+def _results_fault(record: RunRecord) -> str | None:
+    by_class, packed = record.data.test_correct_by_class, record.test_correct
+    missing = [result is None for result in (by_class, packed, record.test_loss)]
+    if any(missing) and not all(missing):
+        return "it has some results on the test rows, but not all"
+    if packed is None or by_class is None:
         return None
-    rows, by_class = record.data.rows[2], record.data.test_correct_by_class
-    correct = _count_bits(record.test_correct, rows)
+    rows = record.data.rows[2]
+    correct = _count_bits(packed, rows)
     if correct is None:
         return f"its test_correct is not one bit for each of {rows} test rows"
-    if correct / rows != record.test_accuracy:
-        return "its test accuracy is not the share of correct test rows"
     within = zip(by_class, record.data.test_rows_by_class, strict=False)
     whole = len(by_class) == record.data.classes and sum(by_class) == correct
     if not whole or any(hits > count for hits, count in within):

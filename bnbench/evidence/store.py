@@ -12,14 +12,15 @@ from bnbench.evidence import packed
 from bnbench.evidence.packed import Packed
 from bnbench.evidence.reading import DamagedRecord, read_record
 from bnbench.evidence.records import RunKey, RunRecord
-from bnbench.experiments.config import NAME_PATTERN, Config
+from bnbench.experiments.config import NAME_PATTERN, Config, check_same_settings
 from bnbench.files import faults_named, is_abandoned, put, remove, staged, temporary_path
 from bnbench.text import visible
 
 _RUN_FOLDER = re.compile(rf"{NAME_PATTERN}-[0-9a-f]{{8}}")  # of one experiment
+_RECORD = re.compile(r"seed-[0-9]{4,}\.json")
 _SIDECAR = re.compile(r"seed-[0-9]{4,}\.[A-Za-z0-9]+")  # a model, or what others add
-_EVENTS = re.compile(r"events\.out\.tfevents\..+\.bnbench")
 _EVENTS_FOLDER = re.compile(r"seed-[0-9]{4,}")
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class RecordStore:
             probe.touch()
             now = probe.stat().st_mtime
             probe.unlink()
-            for folder in (self.folder, *self._run_folders()):
-                _clear(folder, now)
+            for entry in (*os.scandir(self.folder), *self._in_run_folders()):
+                if is_abandoned(entry, now):
+                    with suppress(OSError):  # another user's: it harms nothing
+                        os.unlink(entry)
 
     def check_place(self, config: Config, seed: int) -> None:
         """Raise `EnvironmentFault` where the run's record could not be put in its place."""
@@ -103,23 +106,34 @@ class RecordStore:
         return path
 
     def read_all(self) -> tuple[list[RunRecord], list[str]]:
-        """Return all records in the order of their places, and a warning for every other file.
+        """Return all records in the order of their places, and warnings.
 
-        Of two different records of one run, one packed, that in its folder counts.
+        There is a warning for each damaged record, for each copy in another place, and one for all
+        files of others. Of two different records of one run, one packed, that in its folder counts.
+        Raises `InputError` where they are of other settings with the same id.
         """
         records: dict[RunKey, RunRecord] = {}
-        warnings = []
-        for path in self._files():
-            try:
-                record = self._read(path)
-                records[record.key] = record
-            except DamagedRecord as damage:
-                warnings.append(str(damage))
+        warnings, foreign = [], []
+        with faults_named(self.folder, "read"):
+            for path in self._files():
+                try:
+                    record = self._read(path)
+                    records[record.key] = record
+                except _Misplaced as copy:
+                    warnings.append(str(copy))
+                except DamagedRecord as damage:
+                    if _is_place(path):
+                        warnings.append(str(damage))
+                    else:
+                        foreign.append(os.path.relpath(path, self.folder))
+        if foreign:
+            warnings.append(str(DamagedRecord(self.folder, _in_short(foreign))))
         in_packs = self.packed()
         warnings += in_packs.warnings
         for key, record in in_packs.records.items():
             known = records.setdefault(key, record)
             if known is not record and known != record:
+                check_same_settings([known.config, record.config])
                 reason = f"{self._place(key)} has another record of this run, which counts"
                 warnings.append(str(DamagedRecord(in_packs.places[key], visible(reason))))
         return [records[key] for key in sorted(records)], warnings
@@ -130,28 +144,44 @@ class RecordStore:
         return os.path.join(self.folder, f"{name}-{experiment_id}", f"seed-{seed:04d}.json")
 
     def _read(self, path: str) -> RunRecord:
+        if not path.endswith(".json"):
+            raise DamagedRecord(path, "not a run record")
         record = read_record(path)
         place = self._place(record.key)
         if path != place:
             reason = f"a copy of {record.experiment} seed {record.seed}, which counts only as"
-            raise DamagedRecord(path, f"{reason} {visible(place)}")
+            raise _Misplaced(path, f"{reason} {visible(place)}")
         return record
 
-    def _run_folders(self) -> Iterator[Path]:
+    def _in_run_folders(self) -> Iterator[os.DirEntry[str]]:
         for entry in os.scandir(self.folder):
             if _RUN_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                yield Path(entry)
+                with suppress(OSError):
+                    yield from os.scandir(entry)
 
     def _files(self) -> Iterator[str]:
-        """Yield what should be a record, in the folder and one level down."""
-        with faults_named(self.folder, "read"):
-            for entry in _listing(self.folder):
-                if os.path.isdir(entry) and os.access(entry, os.R_OK | os.X_OK):
+        """Yield what is or should be a record, and what does not belong here.
+
+        Of a folder that holds no runs, such as one of packed records or of event files, it is no
+        more than the ``.json`` files directly in it, as they may be copies of records.
+        """
+        for entry in _listing(self.folder):
+            if entry.is_dir():
+                try:
                     inside = _listing(entry.path)
-                    of_runs = _RUN_FOLDER.fullmatch(entry.name) is not None
-                    yield from (e.path for e in inside if not _is_no_record(e, of_runs))
-                elif entry.name != "README.md" and not packed.is_packed(entry):
+                except OSError:
                     yield entry.path
+                    continue
+                of_runs = _RUN_FOLDER.fullmatch(entry.name) is not None
+                for file in inside:
+                    if file.name.endswith(".json") or (of_runs and not _belongs_to_a_run(file)):
+                        yield file.path
+            elif entry.name != "README.md" and not packed.is_packed(entry):
+                yield entry.path
+
+
+class _Misplaced(DamagedRecord):
+    """A whole record in a place that is not its own."""
 
 
 def _listing(folder: str | Path) -> list[os.DirEntry[str]]:
@@ -161,48 +191,24 @@ def _listing(folder: str | Path) -> list[os.DirEntry[str]]:
     return sorted(visible_entries, key=lambda entry: entry.name)
 
 
-def _is_no_record(entry: os.DirEntry[str], of_runs: bool) -> bool:
-    """Whether the entry may lie among records: notes, what belongs to a run, event files.
-
-    A folder that holds no runs may hold packed records, and folders of such: it is a folder of
-    records of its own.
-    """
-    if entry.name.endswith(".json"):
-        return False
-    if entry.is_dir(follow_symlinks=False):
-        return _holds_events_alone(entry.path) or (not of_runs and _holds_packs_alone(entry.path))
-    if of_runs:
-        return entry.name == "README.md" or _SIDECAR.fullmatch(entry.name) is not None
-    return entry.name == "README.md" or packed.is_packed(entry)
+def _belongs_to_a_run(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a note, a model or the like beside a record, or a folder of event files."""
+    pattern = _EVENTS_FOLDER if entry.is_dir() else _SIDECAR
+    return entry.name == "README.md" or pattern.fullmatch(entry.name) is not None
 
 
-def _holds_packs_alone(folder: str) -> bool:
-    """Whether a folder can be read and holds packed records, with notes at most."""
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return False
-    inside = _listing(folder)
-    return bool(inside) and all(e.name == "README.md" or packed.is_packed(e) for e in inside)
+def _is_place(path: str) -> bool:
+    """Whether this is where a record of some run belongs, or the folder of its records."""
+    above, name = os.path.split(path)
+    folder = os.path.basename(above)
+    of_a_run = _RUN_FOLDER.fullmatch(folder) and _RECORD.fullmatch(name)
+    return bool(of_a_run or _RUN_FOLDER.fullmatch(name))
 
 
-def _holds_events_alone(folder: str) -> bool:
-    """Whether there is nothing but the event files that a run was exported to for TensorBoard."""
-    unreadable: list[OSError] = []
-    for inside, _, files in os.walk(folder, onerror=unreadable.append):
-        above, name = os.path.split(inside)
-        home = os.path.basename(above)
-        of_a_run = _EVENTS_FOLDER.fullmatch(name) and _RUN_FOLDER.fullmatch(home)
-        for file in files:
-            if not file.startswith(".") and not (of_a_run and _EVENTS.fullmatch(file)):
-                return False
-    return not unreadable
-
-
-def _clear(folder: Path, now: float) -> None:
-    with suppress(OSError):  # another user's: it harms nothing
-        for entry in os.scandir(folder):
-            if is_abandoned(Path(entry), now):
-                with suppress(OSError):
-                    os.unlink(entry)
+def _in_short(names: list[str]) -> str:
+    named = ", ".join(map(visible, names[:_MOST_NAMED]))
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"what is no run record: {named}{more}"
 
 
 def _blocked(path: Path, reason: str) -> EnvironmentFault:

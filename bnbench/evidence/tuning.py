@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from bnbench.evidence.experiment import Experiment, group, order_of_seeds
 from bnbench.evidence.metrics import METRICS
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.experiments.config import Config, PlanConfig
-from bnbench.experiments.sweep import is_number, label, order_of_values
+from bnbench.experiments.sweep import label, order_of_values
 
 CHOSEN_BY = METRICS["val_accuracy"]
 Keys = tuple[str, ...]  # of the settings that were swept, dotted
@@ -51,15 +51,6 @@ class Candidates:
     def grid(self) -> tuple[tuple[Any, ...], ...]:
         """The values that were tried, in their order."""
         return tuple(tuple(self.values(e).values()) for e in self.experiments)
-
-    def ends(self) -> dict[str, tuple[float, Literal["smallest", "largest"]]]:
-        """Return the settings whose best value is the smallest or the largest that was tried."""
-        ends: dict[str, tuple[float, Literal["smallest", "largest"]]] = {}
-        for key, value in self.values(self.best).items():
-            tried = {self.values(e)[key] for e in self.experiments}
-            if is_number(value) and len(tried) > 1 and value in (min(tried), max(tried)):
-                ends[key] = (value, "smallest" if value == min(tried) else "largest")
-        return ends
 
     @property
     def paired(self) -> bool:

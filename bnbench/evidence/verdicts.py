@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import assert_never
 
 from bnbench.evidence import power, stats
 from bnbench.evidence.decisions import SequentialDecision, Verdict, replay
@@ -21,10 +22,10 @@ from bnbench.evidence.stats import Interval
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen when so many ``seeds`` were looked at.
+    """The sample of the first ``seeds``.
 
-    ``interval`` misses the true difference in a share ``level`` of cases; all intervals of a
-    contrast together hold it with 95 %.
+    Its ``interval`` misses the true difference in a share ``level`` of cases; all intervals of a
+    contrast together contain it with 95 %.
     """
 
     seeds: int
@@ -48,8 +49,9 @@ class Contrast:
 
     ``sample`` is of the last of the ``looks`` that took place; before the first, of all there is.
     Its numbers are in the metric's own unit, as is the ``margin``. ``verdict`` is None before the
-    first look. ``tested`` is the look that decided, else the last; ``p_holm`` is its p, adjusted
-    for the family, and ``p_required`` what its p must not exceed.
+    first look. ``tested`` is the look that decided (or will, once others of the family have their
+    seeds), else the last; ``p_holm`` is its p, adjusted for the family, and ``p_required`` what its
+    p must not exceed.
 
     ``coming`` are the looks to come of a contrast that is not decided, ``missing`` the seeds that
     the next of them lacks. With ``waits_for_others`` the verdict depends on seeds of other
@@ -155,12 +157,14 @@ class Contrast:
                 return high >= 0
             case "equivalent":
                 return abs(self.mean_difference) > self.margin
-            case _:
+            case "undecided" | None:
                 return False
+            case _:
+                assert_never(self.verdict)
 
     @property
     def deciding_look(self) -> Look | None:
-        """The look to quote: the last or, where that contradicts it, the one that decided."""
+        """The look to quote: the last or, if it contradicts the verdict, the one that decided."""
         if self.contradicted_by_last_look:
             return self.tested
         return self.looks[-1] if self.looks else None
@@ -221,20 +225,21 @@ def judge(family: Sequence[Pairs], looks: tuple[int, ...], margin: float) -> tup
         [len(course) for course in courses],
         lambda place, look: courses[place][look].sample.evidence(margin),
     )
-    return tuple(
-        _contrast(pairs, tuple(course), decision, looks[len(course) :], margin)
-        for pairs, course, decision in zip(family, courses, decisions, strict=True)
-    )
+    contrasts = []
+    for pairs, course, decision in zip(family, courses, decisions, strict=True):
+        coming = () if decision.verdict else looks[len(course) :]
+        contrasts.append(_contrast(pairs, tuple(course), coming, decision, margin))
+    return tuple(contrasts)
 
 
 def _contrast(
     pairs: Pairs,
     course: tuple[Look, ...],
-    decision: SequentialDecision,
     coming: tuple[int, ...],
+    decision: SequentialDecision,
     margin: float,
 ) -> Contrast:
-    coming = () if decision.verdict else coming
+    next_look = coming[0] if coming else 0
     return Contrast(
         sample=course[-1].sample if course else pairs.sample(),
         looks=course,
@@ -245,7 +250,7 @@ def _contrast(
         p_holm=decision.p_holm,
         p_required=decision.p_required,
         left=decision.left,
-        missing=tuple(s for s in pairs.order[: sum(coming[:1])] if s not in pairs.both),
+        missing=tuple(s for s in pairs.order[:next_look] if s not in pairs.both),
         waits_for_others=decision.look is not None and decision.verdict is None,
-        unused=len(pairs.both.difference(pairs.order[: course[-1].seeds])) if course else 0,
+        unused=len(pairs.both - set(pairs.order[: course[-1].seeds])) if course else 0,
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bnbench.errors import InputError
 from bnbench.experiments.messages import note_all, range_in_words
 from bnbench.experiments.yaml_source import Faults, compose, dump_lines, override, plain, read_text
 from bnbench.text import visible
@@ -413,6 +414,24 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def setting_keys() -> tuple[str, ...]:
     """Return the dotted keys of all settings that an experiment's id stands for."""
     return tuple(Config(name="any").settings())
+
+
+def check_same_settings(configs: Iterable["Config"]) -> None:
+    """Raise `InputError` where two of the configs share an id though their settings differ."""
+    known: dict[tuple[str, str], Config] = {}
+    for config in configs:
+        for kind, own in ("experiment", config.experiment_id), ("protocol", config.protocol_id):
+            first = known.setdefault((kind, own), config)
+            same = first.data == config.data and first.training == config.training
+            if not same or (kind == "experiment" and first.model != config.model):
+                raise InputError(_shared(first, config, f"{kind} id {own}"))
+
+
+def _shared(first: "Config", second: "Config", own: str) -> str:
+    settings = second.settings()
+    key, value = next((k, v) for k, v in first.settings().items() if v != settings[k])
+    both = f"{first.name} ({key} {value}) and {second.name} ({key} {settings[key]})"
+    return f"{both} share the {own} by chance; change one of them slightly"
 
 
 def _digest(**sections: _Section) -> str:

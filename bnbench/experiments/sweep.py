@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from bnbench.errors import InputError
-from bnbench.experiments.config import Config, parse_config, setting_keys
+from bnbench.experiments.config import Config, check_same_settings, parse_config, setting_keys
 from bnbench.experiments.yaml_source import Faults, compose, read_text, shorten
 from bnbench.text import visible
 
@@ -42,7 +42,7 @@ def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> 
     for chosen in product(*alternatives):
         try:
             config = parse_config(text, source, [*chosen, *mark])
-            configs.setdefault(config.experiment_id, config)
+            check_same_settings([configs.setdefault(config.experiment_id, config), config])
         except InputError as error:
             faults |= dict.fromkeys(str(error).splitlines())
     if faults:

@@ -7,9 +7,9 @@ from bnbench.show.grids import NOTHING, Column, Grid
 from bnbench.text import percent
 
 if TYPE_CHECKING:
-    from bnbench.datasets.csv import Candidate
     from bnbench.datasets.dataset import DataState
-    from bnbench.training.survey import Survey
+    from bnbench.datasets.tables import Candidate
+    from bnbench.training.inspection import Inspection
 
 
 def data_files(states: Iterable["DataState"]) -> Grid:
@@ -35,9 +35,9 @@ def data_files(states: Iterable["DataState"]) -> Grid:
     )
 
 
-def parts(survey: "Survey") -> Grid:
+def parts(inspection: "Inspection") -> Grid:
     """Return a data set's rows, features, classes and scales, each with its number."""
-    summary = survey.summary
+    summary = inspection.summary
     train, validation, test = summary.rows
     low, high = summary.feature_scales
     return Grid(
@@ -47,7 +47,7 @@ def parts(survey: "Survey") -> Grid:
             ("training rows", f"{train:,}"),
             ("validation rows", f"{validation:,}"),
             ("test rows", f"{test:,}"),
-            ("features", f"{survey.features:,}"),
+            ("features", f"{inspection.features:,}"),
             ("classes", f"{summary.classes:,}"),
             ("small range of a feature", _range(low)),
             ("largest range of a feature", _range(high)),
@@ -59,10 +59,10 @@ def _range(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= value < 1e9 else f"{value:.3g}"
 
 
-def class_rows(survey: "Survey") -> Grid:
+def class_rows(inspection: "Inspection") -> Grid:
     """Return the rows of every class, in all and in each part."""
-    names = survey.summary.class_names or tuple(map(str, range(survey.summary.classes)))
-    totals = survey.rows_by_class.sum(axis=1)
+    names = inspection.summary.class_names or tuple(map(str, range(inspection.summary.classes)))
+    totals = inspection.rows_by_class.sum(axis=1)
     return Grid(
         "Classes",
         (
@@ -75,7 +75,7 @@ def class_rows(survey: "Survey") -> Grid:
         ),
         tuple(
             (name, f"{total:,}", percent(total / totals.sum()), *(f"{n:,}" for n in rows))
-            for name, total, rows in zip(names, totals, survey.rows_by_class, strict=True)
+            for name, total, rows in zip(names, totals, inspection.rows_by_class, strict=True)
         ),
     )
 

@@ -99,7 +99,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
             "ratio_ci95": ratio.ci95,
             "not_comparable": incomparable(ratio),
         },
-        "parameters": experiment.newest.parameters.model_dump(),
+        "parameters": experiment.newest.parameters.counts(),
     }
 
 

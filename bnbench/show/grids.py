@@ -7,7 +7,6 @@ from typing import Any
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.evidence.experiment import Experiment
-from bnbench.evidence.records import Parameters
 from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.architecture import Activation, Dense, Layer
@@ -245,7 +244,8 @@ def setting_value(value: Any) -> str:
 
 def parameters(comparison: Comparison) -> Grid:
     """Return one row for each experiment with its parameters in total and by role."""
-    roles = list(Parameters.model_fields)
+    counts = {e: e.newest.parameters.counts() for e in comparison.experiments}
+    roles = next(iter(counts.values()))
     return Grid(
         "Parameters",
         (
@@ -256,8 +256,8 @@ def parameters(comparison: Comparison) -> Grid:
             ),
         ),
         tuple(
-            (label(e.config), *(f"{getattr(e.newest.parameters, role):,}" for role in roles))
-            for e in comparison.experiments
+            (label(e.config), *(f"{number:,}" for number in numbers.values()))
+            for e, numbers in counts.items()
         ),
         turnable=True,
     )

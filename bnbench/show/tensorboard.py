@@ -55,7 +55,7 @@ def _events(record: RunRecord) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb  # its api imports TensorFlow
 
-    start = _seconds_since_1970(record.started_at)
+    start = datetime.fromisoformat(record.started_at).timestamp()
     yield Event(wall_time=start, file_version="brain.Event:2")
     settings = hparams_pb(_hyperparameters(record), start_time_secs=start)
     yield Event(wall_time=start, summary=settings)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, assert_never
 
 import keras
@@ -18,14 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from bnbench.datasets.dataset import Dataset
-from bnbench.datasets.scales import Scales
 from bnbench.evidence.records import Environment, History, Parameters, RunRecord, pack_bits
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config, TrainingConfig
-from bnbench.experiments.sweep import swept_values
 from bnbench.training import TRAINING_VERSION
-from bnbench.training.data_summary import feature_scales, summarize
 from bnbench.training.device import cores, instruction_set, processor
+from bnbench.training.inspection import summarize
 from bnbench.training.model import build, seeded_kernel, weights_sha256
 from bnbench.version import __version__
 
@@ -55,11 +52,6 @@ class DeviceData:
     test: Part
     dataset: Dataset
     device: str
-
-    @cached_property
-    def feature_scales(self) -> Scales:
-        """The scales of the features; see `DataSummary`."""
-        return feature_scales(self.dataset)
 
     @classmethod
     def place(cls, dataset: Dataset, device: str) -> "DeviceData":
@@ -202,24 +194,18 @@ class TrainingProgram:
             correct = None
         compile_seconds, self._uncounted_compile_seconds = self._uncounted_compile_seconds, 0.0
         return RunRecord(
-            experiment=self.config.name,
-            experiment_id=self.config.experiment_id,
-            protocol_id=self.config.protocol_id,
             seed=seed,
-            swept=swept_values(self.config),
-            status="diverged" if correct is None else "completed",
             training_version=TRAINING_VERSION,
             config=self.config,
             parameters=Parameters(**architecture.count_parameters(self._layers)),
             history=History(**{name: tuple(values) for name, values in history.items()}),
             compile_seconds=compile_seconds,
             test_loss=None if correct is None else test_loss,
-            test_accuracy=None if correct is None else np.count_nonzero(correct) / len(correct),
             test_correct=None if correct is None else pack_bits(correct),
             weights_sha256=weights_sha256(self.model),
             started_at=started_at.isoformat(timespec="seconds"),
             duration_seconds=seconds,
-            data=summarize(self.data.dataset, self.data.feature_scales, correct),
+            data=summarize(self.data.dataset, correct),
             environment=self._environment(),
         )
 
@@ -236,6 +222,7 @@ class TrainingProgram:
             engine=self.engine,
             device=self.data.device.split(":")[0].lower(),
             jobs=self.jobs,
+            numpy=np.__version__,
         )
 
 

@@ -125,6 +125,44 @@ def test_files_that_cannot_be_described(flowers: Path, arguments: list[str], mes
     assert (done.returncode, message in done.stderr, done.stderr.count("\n")) == (2, True, 1)
 
 
+@pytest.mark.parametrize(
+    "held",
+    [None, "", "my notes\n", "{config}# seeds: 9\n", "{first line}name: mine\n"],
+    ids=["the data", "empty", "another file", "more", "edited"],
+)
+def test_a_config_never_replaces_another_file(flowers: Path, held: str | None) -> None:
+    """The file is named and keeps what it holds, be it the data or a config that was edited."""
+    describe = ("data", flowers.name, "--label", "kind", "--output")
+    output = flowers
+    if held is not None:
+        output = flowers.parent / "own.yaml"
+        assert bnbench(*describe, output.name, cwd=flowers.parent).returncode == 0
+        config = output.read_text()
+        first = config.splitlines(keepends=True)[0]
+        output.write_text(held.replace("{config}", config).replace("{first line}", first))
+    before = output.read_bytes()
+    done = bnbench(*describe, output.name, cwd=flowers.parent)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"bnbench: --output: {output.name} is there and holds something else; choose another "
+        "name\n",
+    )
+    assert output.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_a_config_is_refused_before_the_data_are_read(flowers: Path) -> None:
+    """Nothing is said of the data, which may take long to read."""
+    done = bnbench("data", flowers.name, "--label", "kind", "--output", flowers, cwd=flowers.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_config_that_is_there_already_is_no_fault(flowers: Path) -> None:
+    """The same command may be given twice."""
+    command = ("data", flowers.name, "--label", "kind", "--output", "own.yaml")
+    first, again = (bnbench(*command, cwd=flowers.parent) for _ in range(2))
+    assert (first.returncode, first.stdout) == (again.returncode, again.stdout) == (0, first.stdout)
+
+
 def test_from_a_table_to_an_answer(forge: Forge, flowers: Path) -> None:
     """The config that is written runs by the command that stands in it, and the runs compare."""
     folder = flowers.parent

@@ -25,7 +25,7 @@ def ratio_of(comparison: Comparison, label: str) -> EpochRatio:
 
 
 def test_one_comparison_for_each_protocol_the_newest_first() -> None:
-    """Records of different budgets are never held against each other."""
+    """Records of different budgets are never compared."""
     old = record(started_at="2026-01-01T00:00:00+00:00", overrides=["training.epochs=2"])
     new = record("pre_act", started_at="2026-02-01T00:00:00+00:00")
     found = compare([old, new])
@@ -52,7 +52,7 @@ def test_the_plain_network_is_the_baseline_unless_another_is_named() -> None:
 
 
 def test_networks_of_other_layers_have_a_plain_one_of_their_own() -> None:
-    """Each is held against that of its layers; a named baseline serves all, as does a lone one."""
+    """Each is compared with that of its layers; a named baseline serves all, as does a lone one."""
     tanh = [
         record(f"tanh/{name}", seed, value)
         for name in ("no_bn", "post_act")
@@ -148,8 +148,8 @@ def test_why_there_is_no_verdict_is_said() -> None:
     )
 
 
-def test_new_images_are_told_apart() -> None:
-    """A verdict holds for new images where the wider interval bears it out; only by test rows."""
+def test_a_verdict_may_hold_for_new_images() -> None:
+    """It does where the wider interval confirms it; only metrics of test rows have one."""
     (found,) = compare(records(no_bn=TEN, pre_act=shifted(0.01)))
     images = found.contrasts[0].new_images
     assert images is not None
@@ -212,7 +212,7 @@ def test_epoch_times_are_paired_and_refused_across_machines() -> None:
     assert incomparable(ratio_of(found, "pre_act")) == "different processor: A processor, Another"
 
 
-def test_epoch_times_that_were_not_taken_in_turns_are_remarked() -> None:
+def test_epoch_times_of_runs_that_were_not_interleaved_are_remarked() -> None:
     """Where one experiment ended before the other began, the ratio holds the machine's drift."""
     later = [
         record("pre_act", seed, 0.88, started_at=f"2026-11-24T10:0{seed}:00+00:00")

@@ -1,4 +1,4 @@
-"""What makes a comparison unfit to rely on, found in records made by hand; words and cures."""
+"""What makes a comparison unreliable, found in records made by hand: tests, words and cures."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,6 @@ def by_class(config: str, seed: int, right: list[int], rows: list[int], **change
         config,
         seed,
         sum(right) / sum(rows),
-        test_accuracy=sum(right) / sum(rows),
         test_correct=pack_bits(bits),
         classes=len(rows),
         rows=(1000, 100, sum(rows)),
@@ -42,8 +41,8 @@ def test_the_reference_records_are_healthy() -> None:
     assert kinds(comparison) == []
 
 
-def test_a_network_that_says_one_class_fails_to_train() -> None:
-    """It is told with the share of that class, its cure, and no verdict in words."""
+def test_a_network_that_assigns_all_rows_to_one_class_fails_to_train() -> None:
+    """The finding names the share of that class and the cure, and no verdict is put in words."""
     rows = [60, 40]
     made = [by_class("no_bn", seed, [60, 0], rows) for seed in range(10)]
     made += [by_class("controls/input_bn", s, [55, 35], rows) for s in range(10)]
@@ -59,7 +58,7 @@ def test_a_network_that_says_one_class_fails_to_train() -> None:
 
 
 def test_some_learned_and_some_did_not() -> None:
-    """A mean over both stands for neither."""
+    """A mean over both describes neither."""
     made = [by_class("no_bn", seed, [55, 35 if seed else 0], [60, 40]) for seed in range(3)]
     made[0] = by_class("no_bn", 0, [60, 0], [60, 40])
     assert "some_learned" in kinds(compare(made)[0])
@@ -116,7 +115,7 @@ def test_features_far_from_one_or_from_zero(scales, reach, said) -> None:
 
 
 def test_too_few_steps_for_the_moving_statistics() -> None:
-    """Counted with the batches of the run's own rows, and told where BN is used alone."""
+    """Counted in batches of the run's own rows, and only where BN is used."""
     overrides = ["training.epochs=3"]  # 32 batches of 1,000 rows in each
     made = [
         by_class(config, seed, [500, 500], [600, 600], overrides=overrides)
@@ -156,7 +155,7 @@ def test_a_class_that_is_never_right_is_named() -> None:
     assert found.message == "no_bn has no test row right of class owl"
 
 
-def test_what_diverged_always_fails_and_is_said() -> None:
+def test_an_experiment_of_which_all_runs_diverged_fails_to_train() -> None:
     """With the baseline gone there is an answer all the same."""
     (comparison,) = compare(records(no_bn=[None] * 10, post_act=TEN))
     assert kinds(comparison) == ["all_diverged"]

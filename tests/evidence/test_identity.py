@@ -4,15 +4,22 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bnbench.api import load_configs
+from bnbench.campaign import agenda
+from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
 from bnbench.evidence.comparison import Comparison
+from bnbench.evidence.packed import pack
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import load_experiments, swept_values
+from bnbench.evidence.store import RecordStore
+from bnbench.experiments.config import Config, check_same_settings
+from bnbench.experiments.sweep import load_experiments
 from bnbench.show import formats, grids, sentences
 from bnbench.show.remarks import remarks
+from bnbench.training.trial import Trial
 from tests.conftest import CONFIGS, bnbench, compare, record
 
 SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
@@ -20,15 +27,8 @@ SEVEN = [0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882]
 
 def made(config: Config, accuracies: Sequence[float], **changes: object) -> list[RunRecord]:
     """Make the records of any config by hand, one to an accuracy."""
-    update = {
-        "config": config,
-        "experiment": config.name,
-        "experiment_id": config.experiment_id,
-        "protocol_id": config.protocol_id,
-        "swept": swept_values(config),
-    }
     return [
-        record("no_bn", seed, accuracy, **changes).model_copy(update=update)
+        record("no_bn", seed, accuracy, **changes).model_copy(update={"config": config})
         for seed, accuracy in enumerate(accuracies)
     ]
 
@@ -218,3 +218,71 @@ def test_a_value_with_fewer_seeds_is_not_chosen_silently() -> None:
     assert tuned.tuning
     assert [row[2] for row in grids.candidates(tuned.tuning).rows] == ["7", "3"]
     assert any("chosen though its values do not have the same seeds" in s for s in remarks(tuned))
+
+
+COLLIDING = (0.020311, 0.062663)  # learning rates that give no_bn one id
+REFUSED = (
+    "no_bn (training.learning_rate 0.020311) and no_bn (training.learning_rate 0.062663) share the "
+    "experiment id a7dd2196 by chance; change one of them slightly"
+)
+
+
+def collide(seed: int) -> list[RunRecord]:
+    """Make a record with each of the colliding rates, the second with another seed."""
+    return [
+        record(seed=own, overrides=[f"training.learning_rate={rate}"])
+        for own, rate in zip((0, seed), COLLIDING, strict=True)
+    ]
+
+
+def test_one_sweep_with_two_settings_of_one_id_is_refused() -> None:
+    """Neither value is taken for the other."""
+    rates = ",".join(map(str, COLLIDING))
+    with pytest.raises(InputError) as caught:
+        load_configs(CONFIGS / "no_bn.yaml", [f"training.learning_rate={rates}"])
+    assert str(caught.value) == REFUSED
+
+
+def test_several_configs_with_two_settings_of_one_id_are_refused() -> None:
+    """Whatever their names: also where no more than the protocol's id is shared."""
+    first, second = (made.config for made in collide(0))
+    with pytest.raises(InputError, match="share the experiment id a7dd2196 by chance"):
+        load_configs([first, second.model_copy(update={"name": "other"})])
+    other = config_of(f"training.learning_rate={COLLIDING[1]}")
+    with pytest.raises(InputError, match="share the protocol id a7dd2196 by chance"):
+        load_configs([first, other])
+    check_same_settings([first, first.model_copy(update={"seeds": 3, "name": "copy"})])
+
+
+def test_a_run_is_not_taken_for_one_of_other_settings(tmp_path: Path) -> None:
+    """A record under the id of the run that is asked for spares it only with its settings."""
+    first, second = collide(0)
+    store = RecordStore(tmp_path)
+    store.keep(first)
+    rows = np.zeros((1, 1), np.uint8)
+    data = Dataset(*(rows,) * 6, 10, (28, 28), 1.0, first.data.sha256)
+    trial = Trial(first.config, 0)
+    assert agenda([trial], {first.config: data}, store).recorded == (first,)
+    with pytest.raises(InputError) as caught:
+        agenda([Trial(second.config, 0)], {second.config: data}, store)
+    assert str(caught.value) == REFUSED
+
+
+def test_records_of_two_settings_of_one_id_are_not_compared(runs) -> None:
+    """In one folder they end `compare` with 2 and one line."""
+    done = bnbench("compare", "--runs-dir", runs(*collide(1)))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"bnbench: {REFUSED}\n")
+
+
+def test_packed_records_of_two_settings_of_one_id_are_refused(tmp_path: Path) -> None:
+    """Beside a folder's record of the same run, and beside another packed file's."""
+    first, second = collide(0)
+    store = RecordStore(tmp_path)
+    store.keep(first)
+    pack([second], tmp_path / "a.jsonl.gz")
+    with pytest.raises(InputError, match="share the experiment id a7dd2196 by chance"):
+        store.read_all()
+    store.path(first.config, 0).unlink()
+    pack([first], tmp_path / "b.jsonl.gz")
+    with pytest.raises(InputError, match="share the experiment id a7dd2196 by chance"):
+        store.read_all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bnbench.evidence.images import crossed, for_new_images
+from bnbench.evidence.images import CrossedRandomEffects, for_new_images
 
 LEVELS = (0.0125, 0.00625)  # two- and one-sided
 REPETITIONS = 400
@@ -65,7 +65,7 @@ def test_the_mean_squares_are_those_of_plain_loops(seeds, rows, chances):
     for _ in range(5):
         differences = generator.choice([-1, 0, 1], (seeds, rows), p=chances).astype(np.int8)
         differences[0, 0], differences[-1, -1] = 1, 0  # not all alike
-        found = crossed(differences)
+        found = CrossedRandomEffects.of(differences)
         assert found.mean == pytest.approx(differences.mean(), abs=1e-12)
         expected = by_loops(differences)
         assert (found.variance, found.df, found.floor) == pytest.approx(expected, abs=1e-7)
@@ -80,7 +80,9 @@ def test_the_interval_holds_for_new_seeds_and_new_images(seeds, rows, deviation,
     generator = np.random.default_rng([seeds, rows, round(1e4 * deviation), round(100 * lean)])
     held = 0
     for _ in range(REPETITIONS):
-        low, high = crossed(layout(generator, seeds, rows, deviation, lean)).interval(0.05)
+        low, high = CrossedRandomEffects.of(
+            layout(generator, seeds, rows, deviation, lean)
+        ).interval(0.05)
         held += low <= 0 <= high
     assert 0.93 <= held / REPETITIONS <= 0.985
 
@@ -90,7 +92,7 @@ def test_the_floor_is_what_more_seeds_do_not_change():
     generator = np.random.default_rng(0)
     for seeds in (10, 30):
         squares = [
-            crossed(layout(generator, seeds, 2_000, 0.002, HARD_ROWS)).floor ** 2
+            CrossedRandomEffects.of(layout(generator, seeds, 2_000, 0.002, HARD_ROWS)).floor ** 2
             for _ in range(100)
         ]
         own = math.sqrt(CONTESTED) * DISAGREEMENT * HARD_ROWS
@@ -100,7 +102,7 @@ def test_the_floor_is_what_more_seeds_do_not_change():
 def test_the_interval_is_students_with_the_degrees_of_freedom():
     """At any level it is mean ± t · √V."""
     generator = np.random.default_rng(1)
-    found = crossed(layout(generator, 5, 300, 0.002, HARD_ROWS))
+    found = CrossedRandomEffects.of(layout(generator, 5, 300, 0.002, HARD_ROWS))
     expected = scipy.stats.t.interval(0.99, found.df, found.mean, math.sqrt(found.variance))
     assert found.interval(0.01) == pytest.approx(tuple(expected))
 
@@ -109,7 +111,7 @@ def test_rows_needed_bring_the_floor_down_to_the_margin():
     """The floor falls with the root of the rows: half as large a margin takes four times as many;
     where it lies below the margin already, and for a margin of zero, there is no number.
     """
-    found = crossed(layout(np.random.default_rng(2), 10, 1_000, 0.002, HARD_ROWS))
+    found = CrossedRandomEffects.of(layout(np.random.default_rng(2), 10, 1_000, 0.002, HARD_ROWS))
     assert found.rows_needed(found.floor) is None
     assert found.rows_needed(0.0) is None
     assert found.rows_needed(found.floor / 2) == pytest.approx(4_000, abs=1)
@@ -118,7 +120,7 @@ def test_rows_needed_bring_the_floor_down_to_the_margin():
 @pytest.mark.parametrize("value", [-1, 0, 1])
 def test_where_all_is_alike_the_interval_is_the_point(value):
     """Equal differences leave no variance and no floor, and nothing that is no number."""
-    found = crossed(np.full((4, 6), value, np.int8))
+    found = CrossedRandomEffects.of(np.full((4, 6), value, np.int8))
     assert (found.mean, found.variance, found.df, found.floor) == (value, 0, 3, 0)
     assert found.interval(0.05) == (value, value)
     assert found.rows_needed(0.003) is None
@@ -131,7 +133,7 @@ def test_where_all_is_alike_the_interval_is_the_point(value):
 )
 def test_lopsided_layouts_give_numbers(differences):
     """Where only seeds, only rows or neither differ, all is finite and no less than one freedom."""
-    found = crossed(np.array(differences, np.int8))
+    found = CrossedRandomEffects.of(np.array(differences, np.int8))
     numbers = found.mean, found.variance, found.df, found.floor, *found.interval(0.01)
     assert all(map(math.isfinite, numbers))
     assert found.df >= 1
@@ -140,7 +142,7 @@ def test_lopsided_layouts_give_numbers(differences):
 @pytest.mark.parametrize("shape", [(1, 50), (50, 1), (1, 1), (0, 50)])
 def test_one_seed_or_one_row_tells_nothing_of_others(shape):
     """Fewer than two of either are no sample."""
-    assert crossed(np.ones(shape, np.int8)) is None
+    assert CrossedRandomEffects.of(np.ones(shape, np.int8)) is None
     assert for_new_images(np.ones(shape, np.int8), "better", LEVELS, 0.003) is None
 
 
@@ -167,7 +169,7 @@ def test_a_verdict_holds_where_the_interval_bears_it_out(shift, verdict, holds):
     differences = ahead.astype(np.int8) - (generator.random((10, 4_000)) < 0.05 - shift)
     found = for_new_images(differences, verdict, LEVELS, 0.01)
     assert found.holds is holds
-    assert found.interval == crossed(differences).interval(LEVELS[0])
+    assert found.interval == CrossedRandomEffects.of(differences).interval(LEVELS[0])
     assert (found.rows, found.rows_needed) == (4_000, None)
 
 
@@ -175,7 +177,7 @@ def test_equivalence_takes_the_one_sided_level():
     """The interval that must lie within the margin leaves the one-sided level on either side."""
     differences = layout(np.random.default_rng(4), 10, 1_000, 0.001, EASY_ROWS)
     for level in LEVELS:
-        widest = max(map(abs, crossed(differences).interval(2 * level)))
+        widest = max(map(abs, CrossedRandomEffects.of(differences).interval(2 * level)))
         for margin, holds in ((1.001 * widest, True), (0.999 * widest, False)):
             found = for_new_images(differences, "equivalent", (0.9, level), margin)
             assert found.holds is holds

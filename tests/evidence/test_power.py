@@ -46,7 +46,7 @@ def decided(mean: float, std: float, truth: float, seeds: int) -> float:
 
 
 @pytest.mark.parametrize(("mean", "std", "truth", "look"), SETTINGS)
-def test_the_look_that_is_named_decides_four_times_in_five(mean, std, truth, look):
+def test_the_look_that_is_named_decides_with_80_percent_power(mean, std, truth, look):
     """By the tests themselves it decides in 75 % at least, as the 80 % are an approximation, and
     the look before it in less than 85 %.
     """

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from bnbench import files
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.reading import DamagedRecord
 from bnbench.evidence.records import RunRecord
@@ -20,7 +19,7 @@ from bnbench.evidence.store import RecordStore
 from tests.conftest import ROOT, record
 
 Write = Callable[..., Path]
-HOUR, DAY = 3600, 24 * 3600
+HOUR = 3600
 
 
 def home_of(folder: Path) -> Path:
@@ -77,9 +76,8 @@ def test_records_are_found_however_the_folder_is_called(
 
 
 def test_what_belongs_to_runs_is_no_damage(runs: Write) -> None:
-    """Models, sidecars, notes and event files are passed over, hidden files too."""
+    """Models, sidecars, notes and event files are passed over, and what is in other folders."""
     folder = runs(record())
-    home = home_of(folder)
     events = f"events.out.tfevents.{'0' * 42}.bnbench"
     for place in (
         *("README.md", ".gitkeep", "no_bn-44136fa3/README.md", "no_bn-44136fa3/.gitkeep"),
@@ -87,111 +85,106 @@ def test_what_belongs_to_runs_is_no_damage(runs: Write) -> None:
         f"no_bn-44136fa3/seed-0000/{events}",
         f"tb/no_bn-44136fa3/seed-0000/{events}",
         f"tb/deeper/no_bn-44136fa3/seed-0000/{events}",
-        "no_bn-44136fa3/seed-0001/.tmp-half",
+        *("no_bn-44136fa3/seed-0001/.tmp-half", "tb/no_bn-44136fa3/seed-0000/seed-0000.json"),
+        *("elsewhere/seed-0000.keras", "a/b/c.txt"),
     ):
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).touch()
     assert RecordStore(folder).read_all() == ([record()], [])
-    assert home.is_dir()
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "no_bn-44136fa3/notes.txt",
-        "no_bn-44136fa3/seed-0000.json.bak",
-        "no_bn-44136fa3/seed-0001.json/inside",
-        "no_bn-44136fa3/seed-0000/events.out.tfevents.0.elsewhere",
-        "tb/no_bn-44136fa3/seed-0000/seed-0000.json",
-        "tb/no_bn-44136fa3/events.out.tfevents.0.bnbench",
-        "elsewhere/seed-0000.keras",
-        "model.keras",
-    ],
+FOREIGN = (
+    *("model.keras", "no_bn-44136fa3/notes.txt", "no_bn-44136fa3/seed-0000.json.bak"),
+    *("no_bn-44136fa3/deeper/inside", "settings.json", "elsewhere/package.json"),
 )
-def test_what_belongs_to_nothing_is_named(runs: Write, place: str) -> None:
-    """Each costs one warning that begins with its path, or that of the folder around it."""
+
+
+@pytest.mark.parametrize("place", FOREIGN)
+def test_a_file_of_others_is_named(runs: Write, place: str) -> None:
+    """A warning has its path, or that of the folder around it, within the folder of records."""
     folder = runs(record())
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
     (folder / place).touch()
-    found, (warning,) = RecordStore(folder).read_all()
+    named = place.removesuffix("/inside")
+    reason = f"what is no run record: {named}"
+    assert RecordStore(folder).read_all() == ([record()], [f"{folder}: skipped: {reason}"])
+
+
+def test_many_files_of_others_cost_one_warning(runs: Write) -> None:
+    """The first few are named, the others counted."""
+    folder = runs(record())
+    for number in range(5):
+        (folder / f"{number}.txt").touch()
+    reason = "what is no run record: 0.txt, 1.txt, 2.txt and 2 more"
+    assert RecordStore(folder).read_all() == ([record()], [f"{folder}: skipped: {reason}"])
+
+
+@pytest.mark.parametrize("target", ["/proc/kmsg", "/dev/zero", "/dev/tty", "pipe", "/"])
+def test_what_might_never_end_is_not_read(runs: Write, target: str) -> None:
+    """A device, a pipe, a folder or a file of the kernel in a record's place is named at once."""
+    folder = runs(record())
+    os.mkfifo(folder / ".pipe")
+    link = home_of(folder) / "seed-0001.json"
+    link.symlink_to(folder / ".pipe" if target == "pipe" else target)
+    (folder / "link.jsonl.gz").symlink_to("/proc/kmsg")
+    found, warnings = RecordStore(folder).read_all()
     assert found == [record()]
-    named = Path(warning.partition(": skipped: ")[0])
-    assert (folder / place).is_relative_to(named)
-    assert named.parent != folder.parent
+    assert warnings[0].startswith(f"{link}: skipped: not a run record: it is ")
+    assert warnings[1:] == [f"{folder / 'link.jsonl.gz'}:1: skipped: it is empty"]
 
 
-def leftover(folder: Path, writer: str, age: float, ending: str = "seed-0001.json") -> Path:
-    """Make the temporary file of a writer (`<machine>-<process>`), so many seconds old."""
-    path = folder / f".tmp-bnbench-{writer}-00000000-{ending}"
+def test_the_root_of_all_files_is_no_folder_of_records() -> None:
+    """It is read no deeper than records lie, so that an answer comes at once."""
+    assert RecordStore(Path("/")).read_all()[0] == []
+
+
+def leftover(folder: Path, age: float, ending: str = "seed-0001.json") -> Path:
+    """Make a temporary file, so many seconds old."""
+    path = folder / f".tmp-bnbench-00000000-{ending}"
     path.touch()
     then = path.stat().st_mtime - age
     os.utime(path, (then, then))
     return path
 
 
-@pytest.fixture
-def machine() -> str:
-    """The machine as it stands in the names of temporary files."""
-    return files.temporary_path(Path("x")).name.split("-")[2]
-
-
-@pytest.fixture
-def dead() -> int:
-    """The id of a process that has ended."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    return ended.pid
-
-
-def test_preparing_clears_away_what_killed_processes_left(
-    runs: Write, machine: str, dead: int
-) -> None:
-    """Here after a minute, of another machine after a day; never from a writer that lives."""
+def test_preparing_clears_away_what_killed_processes_left(runs: Write) -> None:
+    """Temporary files go after a day, in the folder and in those of runs."""
     folder = runs(record())
-    home = home_of(folder)
-    gone = [
-        leftover(folder, f"{machine}-{dead}", HOUR, "probe"),
-        leftover(home, f"{machine}-{dead}", HOUR),
-        leftover(home, f"00000000-{dead}", 2 * DAY),
-    ]
-    kept = [
-        leftover(home, f"{machine}-{dead}", 1, "seed-0002.json"),
-        leftover(home, f"{machine}-{os.getpid()}", 9 * DAY),
-        leftover(home, f"00000000-{dead}", HOUR, "seed-0003.json"),
-    ]
+    gone = [leftover(folder, 25 * HOUR, "probe"), leftover(home_of(folder), 25 * HOUR)]
+    kept = [leftover(folder, 23 * HOUR), leftover(home_of(folder), 1, "seed-0002.json")]
     RecordStore(folder).prepare()
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in kept)
 
 
-def test_preparing_touches_nothing_that_is_not_its_own(
-    runs: Write, tmp_path: Path, machine: str, dead: int
-) -> None:
+def test_preparing_touches_nothing_that_is_not_its_own(runs: Write, tmp_path: Path) -> None:
     """Other names, other folders, links and what lies behind them, folders and sockets stay."""
     folder = runs(record())
-    home, writer = home_of(folder), f"{machine}-{dead}"
+    home = home_of(folder)
     other = tmp_path / "other"
     for place in (other, folder / "mine", home / "deeper"):
         place.mkdir()
-    kept = [leftover(place, writer, HOUR) for place in (other, folder / "mine", home / "deeper")]
-    for name in (".tmp-1", ".tmp-00000000-seed-0001.json", "tmp", f".tmp-bnbench-{writer}-0-x"):
+    kept = [leftover(place, 25 * HOUR) for place in (other, folder / "mine", home / "deeper")]
+    for name in (".tmp-1", ".tmp-00000000-seed-0001.json", "tmp", ".tmp-bnbench-0-x"):
         path = home / name
         path.touch()
         os.utime(path, (0, 0))
         kept.append(path)
     (folder / "linked-00000000").symlink_to(other)
-    (home / f".tmp-bnbench-{writer}-00000000-link").symlink_to(other)
-    (home / f".tmp-bnbench-{writer}-00000000-folder").mkdir()
+    (home / ".tmp-bnbench-00000000-link").symlink_to(other)
+    (home / ".tmp-bnbench-00000000-folder").mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
-        socket_path = home / f".tmp-bnbench-{writer}-00000000-socket"
+        socket_path = home / ".tmp-bnbench-00000000-socket"
         here = os.getcwd()
         os.chdir(home)  # a socket's path may not be long
         try:
             listening.bind(socket_path.name)
         finally:
             os.chdir(here)
+        for path in home.glob(".tmp-bnbench-00000000-*"):
+            os.utime(path, (0, 0), follow_symlinks=False)
+            kept.append(path)
         RecordStore(folder).prepare()
-        kept += [*home.glob(f".tmp-bnbench-{writer}-00000000-*")]
     assert len(kept) == 10
     assert all(os.path.lexists(path) for path in kept)
 

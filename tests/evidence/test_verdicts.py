@@ -1,4 +1,4 @@
-"""A plan's looks, replayed: what is said at each, of gaps, divergence, families and the end."""
+"""Verdicts over the looks of a plan: gaps, divergence, families and the plan's end."""
 
 import dataclasses
 import math
@@ -44,7 +44,7 @@ def judged(gains: Iterable[float] | Mapping[int, float | None], margin: float = 
 
 
 def test_the_first_look_that_decides_gives_the_verdict():
-    """What decides at 10 seeds is said to have, and needs no seed more."""
+    """What is decided at 10 seeds says so, and needs no further seed."""
     for gains, verdict in ((CLEAR, "better"), (-CLEAR, "worse"), (SAME, "equivalent")):
         contrast = judged(gains[:10])
         assert (contrast.verdict, contrast.decided_at, contrast.decided) == (verdict, 10, True)
@@ -87,7 +87,7 @@ def test_before_the_first_look_there_is_an_estimate_and_no_verdict():
     assert (contrast.next_look, contrast.missing) == (10, (9,))
 
 
-def test_what_no_and_one_pair_cannot_tell_is_absent():
+def test_what_is_unknown_of_no_and_of_one_pair_is_none():
     """Without a pair there is no mean, with one no deviation."""
     none, one = judge([pairs([]), pairs([0.25])], LOOKS, MARGIN)
     assert (none.pairs, none.mean_difference, none.std_difference) == (0, None, None)
@@ -121,8 +121,8 @@ def test_every_look_has_its_t_interval_at_its_own_level():
     assert contrast.mean_difference == contrast.looks[-1].mean
 
 
-def test_a_hole_keeps_the_look_waiting():
-    """Without seed 4 nothing is looked at, however many come after it, and it is named."""
+def test_a_missing_seed_holds_the_look_back():
+    """Without seed 4 no look takes place, however many seeds follow, and it is named."""
     gains = dict(enumerate(CLEAR[:14].tolist()))
     del gains[4]
     contrast = judged(gains)
@@ -133,8 +133,8 @@ def test_a_hole_keeps_the_look_waiting():
     assert still == contrast
 
 
-def test_later_seeds_that_point_elsewhere_are_marked():
-    """The verdict stays, its look too; the estimate is of the last look, and it is marked."""
+def test_a_verdict_that_the_last_look_contradicts_is_marked():
+    """Verdict and look stay, the estimate is of the last look, and the contradiction is marked."""
     for first, later, verdict in (
         (CLEAR, -CLEAR, "better"),
         (-CLEAR, CLEAR, "worse"),
@@ -184,8 +184,8 @@ def test_a_small_certain_difference_is_below_the_margin():
 
 
 @pytest.mark.parametrize("truth", ["seen", "margin"])
-def test_what_is_undecided_names_the_look_that_likely_decides(truth):
-    """Seeds needed are worked out from what was seen and the levels of the looks to come."""
+def test_an_undecided_contrast_names_the_look_that_likely_decides(truth):
+    """Seeds needed follow from mean and deviation so far and the levels of the coming looks."""
     contrast = judged(0.5 * OPEN[:10] - 0.3)
     mean, std = contrast.mean_difference, contrast.std_difference
     expected = seeds_needed(
@@ -266,7 +266,7 @@ def level(look: int, left: int, sides: int = 2) -> float:
 
 
 @pytest.mark.parametrize(("sides", "verdict"), [(2, "better"), (1, "equivalent")])
-def test_a_look_goes_through_holms_steps(sides, verdict):
+def test_a_look_follows_holms_procedure(sides, verdict):
     """Of three contrasts the smallest p needs the level of three, the next that of two, and the
     largest the whole; at the first that fails the rest is left, small as its p may be.
     """
@@ -293,7 +293,7 @@ def test_p_holm_and_what_is_required_are_those_of_the_step():
     assert max(s.p_holm for s in replayed([0.6], [0.7])) == 1.0
 
 
-def test_what_was_rejected_before_makes_room_later():
+def test_a_contrast_rejected_earlier_leaves_its_level_to_the_others():
     """A contrast that is better at 10 leaves the whole level to the other at 15."""
     p = (level(1, 2) + level(1, 1)) / 2
     first, second = replayed([1e-4, 1.0], [1.0, p])
@@ -303,8 +303,8 @@ def test_what_was_rejected_before_makes_room_later():
     assert (undecided.verdict, alone.verdict) == (None, None)
 
 
-def test_the_two_questions_have_a_family_each():
-    """That one contrast is equivalent makes no room for a difference in another."""
+def test_difference_and_equivalence_have_a_family_each():
+    """An equivalent contrast leaves no level to the difference of another."""
     p = (level(0, 2) + level(0, 1)) / 2
     evidence = [Evidence(1, 1.0, 1e-9), Evidence(1, p, 1.0)]
     same, other = replay(LOOKS, [1, 1], lambda contrast, look: evidence[contrast])
@@ -321,7 +321,7 @@ RANKS = np.array([1, 2, -3, 4, 5, 6, 7, 8, 9, 10]) / 10
 RANKS_P = 10 / 1024  # five sets of ranks have a sum of 3 or less, and as many on the other side
 
 
-def test_a_verdict_that_hangs_on_seeds_of_another_contrast_waits():
+def test_a_verdict_that_depends_on_seeds_of_another_contrast_waits():
     """Alone, these ten pairs are better; beside one without seeds they are if that one is better
     too, whatever they say themselves later on.
     """
@@ -344,8 +344,8 @@ def test_a_verdict_that_hangs_on_seeds_of_another_contrast_waits():
     assert (later.verdict, later.decided_at, later.waits_for_others) == ("better", 15, False)
 
 
-def test_what_is_certain_waits_for_nobody():
-    """A p that passes whatever the others turn out to be is a verdict at once."""
+def test_what_is_certain_does_not_wait():
+    """A p that passes whatever the others turn out to be gives a verdict at once."""
     clear, *absent = judge([pairs(CLEAR[:10]), pairs([]), pairs([])], LOOKS, MARGIN)
     assert (clear.verdict, clear.decided_at, clear.waits_for_others) == ("better", 10, False)
     assert [contrast.verdict for contrast in absent] == [None, None]
@@ -367,7 +367,7 @@ def test_fewer_contrasts_left_name_an_earlier_look():
     assert alone <= after_others < among_others
 
 
-def test_what_is_better_elsewhere_makes_equivalence_no_easier_to_reach():
+def test_better_contrasts_leave_no_level_to_equivalence():
     """A contrast beside five that are better needs its seeds by the whole level for a difference
     and by a sixth of it for equivalence.
     """
@@ -388,7 +388,7 @@ def test_what_is_better_elsewhere_makes_equivalence_no_easier_to_reach():
     assert alone.seeds_needed < beside.seeds_needed
 
 
-# what is refused, withheld and turned round
+# errors, withheld verdicts and metrics of which less is better
 
 
 @pytest.mark.parametrize("margin", [-0.1, math.nan, math.inf])
@@ -400,7 +400,7 @@ def test_a_margin_is_zero_or_more(margin):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_values_are_finite(value):
-    """A look at what is no number is an error, not a verdict."""
+    """A look at a value that is not finite is an error, not a verdict."""
     with pytest.raises(ValueError, match="finite"):
         judged([*CLEAR[:9], value])
 

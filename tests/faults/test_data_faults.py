@@ -25,7 +25,7 @@ from bnbench.datasets import dataset, fashion_mnist
 from bnbench.errors import EnvironmentFault, InputError
 from tests.conftest import ROOT
 from tests.datasets.test_dataset import home as home  # a fixture
-from tests.datasets.test_dataset import idx, own_arrays, save, settings
+from tests.datasets.test_dataset import own_arrays, save, settings
 
 IMAGES = "train-images-idx3-ubyte.gz"
 LABELS = "t10k-labels-idx1-ubyte.gz"
@@ -191,40 +191,6 @@ def test_a_folder_or_a_pipe_in_the_place_of_a_file_is_no_file(home: Path) -> Non
     (home / "originals" / IMAGES).mkdir()
     os.mkfifo(home / "originals" / LABELS)
     with pytest.raises(EnvironmentFault, match=f"lacks {IMAGES}, {LABELS}"):
-        load(home, home / "originals")
-
-
-ZEROS = np.zeros((3, 28, 28), np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("content", "images", "message"),
-    [
-        (b"", True, "requires a buffer of 16 bytes"),
-        (b"\0\0\x08", False, "requires a buffer of 8 bytes"),
-        (gzip.decompress(idx(ZEROS)), False, "magic number 2051 instead of 2049"),
-        (gzip.decompress(idx(ZEROS[0, 0])), True, "magic number"),
-        (gzip.decompress(idx(ZEROS))[:-1], True, "declares (3, 28, 28) values, holds 2351"),
-        (gzip.decompress(idx(ZEROS)) + b"\0", True, "declares (3, 28, 28) values, holds 2353"),
-        (b"\0\0\x08\3" + b"\xff" * 12, True, "holds 0"),
-        (b"\0\0\x08\1\0\0\0\0", False, "declares (0,) values"),
-        (gzip.decompress(idx(ZEROS[:, :27])), True, "images of (27, 28) instead of (28, 28)"),
-        (gzip.decompress(idx(np.array([9, 10], np.uint8))), False, "label 10 instead of 0 to 9"),
-    ],
-)
-def test_the_idx_format_is_read_strictly(content: bytes, images: bool, message: str) -> None:
-    """Wrong magic numbers, counts, sizes and labels are refused, whatever the checksum says."""
-    with pytest.raises(EnvironmentFault, match=re.escape(message)) as caught:
-        fashion_mnist.parse_idx(content, images, "some/file.gz")
-    assert str(caught.value).startswith("some/file.gz: not the original file: ")
-
-
-def test_images_and_labels_must_be_as_many(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two files that are each well formed may still not belong together."""
-    path = home / "originals" / LABELS
-    path.write_bytes(idx(np.arange(9, dtype=np.uint8)))
-    monkeypatch.setattr(fashion_mnist, "unpack", lambda name, packed: gzip.decompress(packed))
-    with pytest.raises(EnvironmentFault, match="20 test images with 40 and 9 labels"):
         load(home, home / "originals")
 
 
@@ -417,7 +383,7 @@ def test_a_file_in_the_place_of_the_cache(home: Path, server: Server, blocked: s
     (home / blocked).write_text("in the way")
     with pytest.raises(EnvironmentFault, match="KERAS_HOME") as caught:
         load(home)
-    assert str(caught.value).startswith(f"{cache(home)}: cannot keep {IMAGES}: ")
+    assert str(caught.value).startswith(f"{cache(home)}: cannot be written: ")
     assert server.asked == []
 
 
@@ -441,7 +407,7 @@ def test_a_disk_fault_while_storing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, operation, full)
-    with pytest.raises(EnvironmentFault, match="No space left on device; set KERAS_HOME"):
+    with pytest.raises(EnvironmentFault, match=r"No space left on device; .*KERAS_HOME"):
         load(home)
     assert names(cache(home)) == set()
 
@@ -754,8 +720,8 @@ def test_integers_that_float32_would_change_are_refused(
     """Numbers such as keys or times would become equal to their neighbours without a word."""
     arrays = own_arrays(x_train=whole_numbers(dtype, value, row=7))
     assert refused(save(tmp_path / "own.npz", arrays)) == (
-        "x_train[7]: holds whole numbers that float32 cannot tell from their neighbours, such as "
-        f"{value:,}; subtract what all rows share, or save float32"
+        "x_train[7]: holds whole numbers that float32 cannot distinguish from their neighbours, "
+        f"such as {value:,}; subtract what all rows share, or save float32"
     )
 
 
@@ -779,8 +745,8 @@ def test_whole_numbers_of_float64_are_rounded_with_a_word(tmp_path: Path) -> Non
     said: list[str] = []
     dataset.load(settings(path, 3), report=said.append)
     assert said == [
-        f"{path}: x_test[2]: holds whole numbers that float32 cannot tell from their neighbours, "
-        "such as 1,700,000,001: they were rounded"
+        f"{path}: x_test[2]: holds whole numbers that float32 cannot distinguish from their "
+        "neighbours, such as 1,700,000,001: they were rounded"
     ]
 
 

@@ -139,8 +139,8 @@ def test_missing_and_empty_folders_are_named_by_compare(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def put_foreign(folder: Path) -> list[Path]:
-    """Put everything into the folder that is no record; return what deserves a warning."""
+def put_damaged(folder: Path) -> list[Path]:
+    """Put everything into places of records that is none; return the places."""
     home = next(path for path in folder.iterdir() if path.is_dir())
     good = (home / "seed-0000.json").read_text()
     content = json.loads(good)
@@ -148,63 +148,58 @@ def put_foreign(folder: Path) -> list[Path]:
     def changed(**changes: Any) -> str:
         return json.dumps(content | changes)
 
-    damaged = {
-        "empty.json": "",
-        "truncated.json": good[: len(good) // 2],
-        "list.json": "[]",
-        "number.json": "1e400",
-        "not_a_number.json": changed(test_loss=float("nan")),
-        "infinite.json": changed(compile_seconds=float("inf")),
-        "text_for_number.json": changed(test_accuracy="0.9"),
-        "number_for_text.json": changed(experiment=1),
-        "no_config.json": changed(config={}),
-        "share_above_one.json": changed(test_accuracy=1.5),
-        "no_time.json": changed(history={**content["history"], "epoch_seconds": [0, 0]}),
-        "uneven.json": changed(history={**content["history"], "loss": [1]}),
-        "other_name.json": changed(experiment="another"),
-        "newer.json": changed(schema_version=3, extra={"a": 1}),
-        "older.json": changed(schema_version=1),
-        "newest.json": changed(schema_version="2026-01"),
-        "long_key.json": changed(config={"k" * 100_000: 1}),
-        "nested.json": "[" * 100_000,
-        "huge_number.json": good.replace('"seed": 0', f'"seed": {"9" * 5000}'),
-        "notes.txt": "do not forget",
-    }
-    for name, text in damaged.items():
-        (home / name).write_text(text)
-    (home / "latin.json").write_bytes(good.replace("no_bn", "n\xf6").encode("latin-1"))
-    (home / "binary.json").write_bytes(os.urandom(1000))
-    (folder / "README.txt").write_text("mine")
-    (folder / "broken").symlink_to(folder / "nowhere")
-    (home / "loop.json").symlink_to(home / "loop.json")
-    (home / "deeper").mkdir()
-    (home / "deeper" / "notes.txt").write_text("mine")
-    os.mkfifo(home / "pipe.json")
-    with (home / "enormous.json").open("wb") as file:
+    contents = [
+        *("", good[: len(good) // 2], "[]", "1e400", "do not forget", "[" * 100_000),
+        changed(test_loss=float("nan")),
+        changed(compile_seconds=float("inf")),
+        changed(test_accuracy="0.9"),
+        changed(experiment=1),
+        changed(config={}),
+        changed(test_accuracy=1.5),
+        changed(history={**content["history"], "epoch_seconds": [0, 0]}),
+        changed(history={**content["history"], "loss": [1]}),
+        changed(experiment="another"),
+        changed(schema_version=4, extra={"a": 1}),
+        changed(schema_version=1),
+        changed(schema_version="2026-01"),
+        changed(config={"k" * 100_000: 1}),
+        good.replace('"seed": 0', f'"seed": {"9" * 5000}'),
+        good.replace("no_bn", "n\xf6").encode("latin-1"),
+        os.urandom(1000),
+    ]
+    places = [home / f"seed-{seed:04d}.json" for seed in range(100, 104 + len(contents))]
+    loop, pipe, enormous, folder_there, *others = places
+    for place, text in zip(others, contents, strict=True):
+        place.write_bytes(text if isinstance(text, bytes) else text.encode())
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    folder_there.mkdir()
+    with enormous.open("wb") as file:
         file.truncate(2**34)
-    special = ("latin.json", "binary.json", "loop.json", "deeper", "pipe.json", "enormous.json")
-    inside = [home / name for name in (*damaged, *special)]
-    return [*inside, folder / "README.txt", folder / "broken"]
+    return places
 
 
 def test_what_is_no_record_is_skipped_with_one_warning_each(runs: Callable[..., Path]) -> None:
     """Each is named once with a reason, nothing is changed, and the records are compared."""
     folder = runs(record(), record(seed=1), record("pre_act"))
-    foreign = put_foreign(folder)
+    damaged = put_damaged(folder)
     (folder / ".hidden").write_text("of no concern")
+    (folder / "README.txt").write_text("mine")
+    (folder / "broken").symlink_to(folder / "nowhere")
     names = sorted(folder.rglob("*"))
     done = bnbench("compare", "--runs-dir", folder, "--format", "json")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
-    for path in foreign:
+    for path in damaged:
         (line,) = [line for line in lines if line.startswith(f"warning: {path}: skipped: ")]
         assert len(line) < 400
-    assert len(lines) == len(foreign)
+    of_others = f"warning: {folder}: skipped: what is no run record: README.txt, broken"
+    assert of_others in lines
+    assert len(lines) == len(damaged) + 1
     assert sorted(folder.rglob("*")) == names
     (protocol,) = json.loads(done.stdout)["protocols"]
     assert {e["name"]: e["seeds"] for e in protocol["experiments"]} == {"no_bn": 2, "pre_act": 1}
-    newer = next(line for line in lines if "newer.json" in line)
-    assert newer.endswith("schema_version 3; this bnbench reads 2")
+    assert sum("schema_version 4; this bnbench reads 2 and 3" in line for line in lines) == 1
     strict = bnbench("compare", "--runs-dir", folder, "--strict")
     assert strict.returncode == 1
     assert strict.stdout.startswith("Protocol ")

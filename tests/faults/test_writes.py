@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bnbench.errors import EnvironmentFault
+from bnbench.evidence.reading import read_record
 from bnbench.evidence.store import RecordStore
 from bnbench.files import write_atomically, write_text
 from tests.conftest import ROOT, bnbench, record
@@ -267,6 +268,26 @@ def test_a_plot_that_is_cut_off(kibibytes: int, runs: Callable[..., Path], tmp_p
     assert done.returncode == 3, done.stderr
     assert_short(done.stderr)
     assert "plot.pdf: cannot be written: File too large; free some space" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_saved_costs_no_record(
+    tiny_yaml: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The run keeps its record and ends the command with 3 at once, before the next run."""
+    folder = tmp_path / "runs"
+
+    def limit() -> None:  # more than a record has, less than a model
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024,) * 2)
+
+    arguments = ("run", tiny_yaml(seeds=5), "--jobs", 1, "--save-models", "--runs-dir", folder)
+    done = bnbench(*arguments, preexec_fn=limit)
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "model.keras: cannot be written: File too large; free some space" in last
+    (path,) = folder.rglob("*seed-*")
+    assert RecordStore(folder).read_all() == ([read_record(path)], [])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")

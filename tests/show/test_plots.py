@@ -6,7 +6,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from functools import cache
-from itertools import chain, combinations, pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def renamed(records: list[RunRecord], **names: str) -> list[RunRecord]:
 
     def under(record: RunRecord, name: str) -> RunRecord:
         config = record.config.model_copy(update={"name": name})
-        return record.model_copy(update={"experiment": name, "config": config})
+        return record.model_copy(update={"config": config})
 
     return [under(record, names[record.experiment]) for record in records]
 
@@ -116,7 +116,7 @@ def texts(figure: Figure) -> Iterator[Text]:
             yield text
 
 
-def said(figure: Figure) -> list[str]:
+def written_on(figure: Figure) -> list[str]:
     return [text.get_text() for text in texts(figure)]
 
 
@@ -176,7 +176,9 @@ def test_a_diverged_run_is_not_in_the_mean_and_does_not_set_the_scale() -> None:
     assert high < 2
     (end,) = (line for line in axes.lines if line.get_marker() == "x")
     assert np.ravel(end.get_data()).tolist() == [2, high]
-    assert {"pre_act (n = 6/8)", "no_bn (n = 7)", "diverged after this epoch"} <= set(said(drawn))
+    assert {"pre_act (n = 6/8)", "no_bn (n = 7)", "diverged after this epoch"} <= set(
+        written_on(drawn)
+    )
 
 
 def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) -> None:
@@ -194,7 +196,7 @@ def test_differences_are_drawn_where_the_comparison_has_them(seven: Comparison) 
         assert len({line.get_ydata()[0] for line in (point, seeds, images)}) == 1
     (band,) = axes.patches
     assert (band.get_x(), band.get_width()) == pytest.approx((-0.3, 0.6))
-    words = said(drawn)
+    words = written_on(drawn)
     for verdict in {c.result.verdict for c in seven.contrasts}:
         shown = [word for word in words if word.startswith(verdict)]
         assert len(shown) == sum(c.result.verdict == verdict for c in seven.contrasts)
@@ -220,9 +222,9 @@ def test_without_a_look_there_is_no_interval() -> None:
     points, thick, thin = marks(axes_of(drawn)[0])
     assert [point.get_markerfacecolor() for point in points] == ["white"] * 3
     assert thick == thin == []
-    assert {"first look at 10", "first look at 10 *"} <= set(said(drawn))
+    assert {"first look at 10", "first look at 10 *"} <= set(written_on(drawn))
     assert "looks" not in plots.kinds_of(early)
-    assert "There has been no look yet: the first is at 10 seeds of both sides." in said(
+    assert "There has been no look yet: the first is at 10 seeds of both sides." in written_on(
         plots.figure(early, ["looks"])
     )
 
@@ -232,30 +234,30 @@ def test_another_metric_says_nothing_of_new_images() -> None:
     balanced = compare(of("no_bn", "pre_act", seeds=10), metric="test_balanced_accuracy")[0]
     drawn = plots.figure(balanced, ["differences"])
     assert not marks(axes_of(drawn)[0])[2]
-    assert not any("new images" in text for text in said(drawn))
+    assert not any("new images" in text for text in written_on(drawn))
 
 
-def test_whether_a_verdict_holds_for_new_images_stands_beside_it() -> None:
+def test_whether_a_verdict_holds_for_new_images_is_beside_it() -> None:
     """Every row that is decided says whether it holds or is open, under a heading."""
     far = [record("pre_act", seed, 0.9 + seed / 5000) for seed in range(10)]
     near = [record("post_act", seed, 0.8802 + seed / 9000) for seed in range(10)]
     plain = [record("no_bn", seed, 0.88 + seed / 9000) for seed in range(10)]
     comparison = compare([*plain, *far, *near])[0]
-    told = {"holds" if c.new_images.holds else "open" for c in comparison.contrasts}
-    assert told | {"new images"} <= set(said(plots.figure(comparison, ["differences"])))
+    answers = {"holds" if c.new_images.holds else "open" for c in comparison.contrasts}
+    assert answers | {"new images"} <= set(written_on(plots.figure(comparison, ["differences"])))
 
 
-def test_a_verdict_says_what_it_hangs_on() -> None:
+def test_a_verdict_names_what_it_depends_on() -> None:
     """Seeds of others that it waits for, and later seeds that point elsewhere."""
     plain = [record("no_bn", seed, 0.88) for seed in range(20)]
     turned = [record("pre_act", s, 0.89 - s % 3 / 1000 - s // 10 / 50) for s in range(20)]
     drawn = plots.figure(compare([*plain, *turned])[0], ["looks"])
-    assert "better at 10, not at 20" in said(drawn)
+    assert "better at 10, not at 20" in written_on(drawn)
     gains = (0.001,) * 8 + (-0.0001, -0.0002)
     close = [record("pre_act", seed, 0.88 + gain) for seed, gain in enumerate(gains)]
     late = [record("controls/input_bn", seed, 0.88) for seed in range(3)]
     drawn = plots.figure(compare([*plain, *close, *late])[0], ["looks"])
-    assert {"undecided, waits for others", "first look at 10"} <= set(said(drawn))
+    assert {"undecided, waits for others", "first look at 10"} <= set(written_on(drawn))
 
 
 def test_each_look_is_drawn_where_it_was() -> None:
@@ -275,7 +277,7 @@ def test_each_look_is_drawn_where_it_was() -> None:
         assert span.get_ydata() == pytest.approx(100 * np.array(look.interval))
     (decision,) = (line for line in axes.lines if line.is_dashed())
     assert set(decision.get_xdata()) == {contrast.result.decided_at} == {10}
-    assert {"pre_act against no_bn", "better at 10"} <= set(said(drawn))
+    assert {"pre_act against no_bn", "better at 10"} <= set(written_on(drawn))
     assert sorted(axes.get_xticks()) == [10, 15, 20, 25, 30, 35, 40]
     assert axes.get_xlim()[1] > 40
 
@@ -307,11 +309,11 @@ def test_bars_are_the_counts(seven: Comparison) -> None:
         for bars in axes.containers:
             counts = [getattr(e.newest.parameters, bars.get_label()) for e in seven.experiments]
             assert [bar.get_width() for bar in bars] == counts
-    assert {"266,610", "270,946", "410", "4,746"} <= set(said(drawn))
+    assert {"266,610", "270,946", "410", "4,746"} <= set(written_on(drawn))
 
 
 def test_what_is_not_trained_is_hatched(seven: Comparison) -> None:
-    """So it is told apart in black and white too."""
+    """So it can be distinguished in black and white too."""
     left, _ = axes_of(plots.figure(seven, ["parameters"]))
     hatched = {bars.get_label() for bars in left.containers if bars[0].get_hatch()}
     assert hatched == {"moving_mean", "moving_variance"}
@@ -385,7 +387,7 @@ def test_every_value_that_was_tried_has_a_cell(breaking: Comparison) -> None:
     assert (
         chosen == [text for text, weight in shown if weight == "bold"] == ["80.1", "87.0", "88.2"]
     )
-    words = said(drawn)
+    words = written_on(drawn)
     order = ["learning_rate", "0.03", "0.1", "1", "net", "none", "after", "before"]
     assert [word for word in words if word in order] == [
         *("learning_rate", "0.03", "0.1", "1", "net", "none", "after", "before"),
@@ -444,7 +446,7 @@ def test_a_tuning_is_legible_however_much_was_tried(name: str) -> None:
     assert_legible(drawn)
     for text, ground, _ in cells(drawn):
         assert text.get_window_extent().width < ground.get_window_extent().width
-    words = said(drawn)
+    words = written_on(drawn)
     assert words.count("0.9") == words.count("0.5") == 11
     assert words.count("none") >= 2 * words.count("learning_rate, below it training.momentum") > 2
 
@@ -460,16 +462,16 @@ def test_a_tuning_of_other_names_and_of_nothing_that_trains() -> None:
     drawn = plots.figure(compare(runs)[0], ["tuning"])
     assert_legible(drawn)
     assert [text.get_text() for text, *_ in cells(drawn)] == ["div"] * 4
-    assert {"no_bn", "pre_act"} <= set(said(drawn))
+    assert {"no_bn", "pre_act"} <= set(written_on(drawn))
 
 
 def test_what_was_not_tuned_has_no_tuning(seven: Comparison, breaking: Comparison) -> None:
-    """It is drawn where there is one, and who asks for it elsewhere is told why there is none."""
+    """It is drawn where there is one; asked for elsewhere, the figure says why there is none."""
     assert "tuning" not in plots.kinds_of(seven)
     assert plots.kinds_of(breaking) == ("curves", "differences", "tuning", "parameters")
     assert "\nTuning over learning_rate: " in plots.figure(breaking).get_label()
     assert "Tuning" not in plots.figure(seven).get_label()
-    (_, _, why) = said(plots.figure(seven, ["tuning"]))
+    (_, _, why) = written_on(plots.figure(seven, ["tuning"]))
     assert why == "Nothing was tuned in this comparison."
 
 
@@ -517,22 +519,20 @@ def test_no_text_overlaps_another_or_leaves_the_figure(
         names = {label: name.format(number) for number, label in enumerate(labels)}
         held = renamed(held, **names)
     drawn = plots.figure(compare(held, all_pairs=all_pairs)[0])
-    assert len(said(drawn)) > 80
-    assert_legible(drawn)
+    assert assert_legible(drawn) > 80
 
 
-def assert_legible(drawn: Figure) -> None:
-    """No text overlaps another or leaves the figure."""
-    boxes = [(text.get_text(), text.get_window_extent()) for text in texts(drawn)]
-    for (one, box), (other, its) in combinations(boxes, 2):
-        overlap = (
-            min(box.x1, its.x1) - max(box.x0, its.x0),
-            min(box.y1, its.y1) - max(box.y0, its.y0),
-        )
-        assert min(overlap) < 1, f"{one!r} and {other!r} overlap"
-    for text, box in boxes:
-        assert drawn.bbox.x0 <= box.x0 < box.x1 <= drawn.bbox.x1, text
-        assert drawn.bbox.y0 <= box.y0 < box.y1 <= drawn.bbox.y1, text
+def assert_legible(drawn: Figure) -> int:
+    """Check that no text overlaps another or leaves the figure, and return how many there are."""
+    shown = list(texts(drawn))
+    left, bottom, right, top = np.array([text.get_window_extent().extents for text in shown]).T
+    across = np.minimum.outer(right, right) - np.maximum.outer(left, left)
+    along = np.minimum.outer(top, top) - np.maximum.outer(bottom, bottom)
+    overlapping = np.argwhere(np.triu(np.minimum(across, along) >= 1, k=1))
+    assert [(shown[one], shown[other]) for one, other in overlapping] == []
+    outside = (left < 0) | (right > drawn.bbox.x1) | (bottom < 0) | (top > drawn.bbox.y1)
+    assert [shown[place] for place in np.flatnonzero(outside)] == []
+    return len(shown)
 
 
 @cache
@@ -580,12 +580,12 @@ def test_what_cannot_be_compared_says_so() -> None:
     """No contrast, no common seed and no look yet are each named, and have no interval."""
     lone = compare(of("pre_act"))[0]
     for kind in ("differences", "looks"):
-        alone = said(plots.figure(lone, [kind]))
+        alone = written_on(plots.figure(lone, [kind]))
         assert any("There is only one experiment" in text for text in alone)
     assert plots.kinds_of(lone) == ("curves", "parameters")
     apart = compare([*of("no_bn", "post_act", seeds=1), run("pre_act", 2)])[0]
     drawn = plots.figure(apart, ["differences"])
-    assert {"no common seed *", "first look at 10 *"} <= set(said(drawn))
+    assert {"no common seed *", "first look at 10 *"} <= set(written_on(drawn))
     (point,) = (line for line in axes_of(drawn)[0].lines if line.get_linestyle() == "None")
     assert point.get_markerfacecolor() == "white"
 
@@ -596,7 +596,7 @@ def test_a_single_epoch_shows_every_experiment_at_its_own_place() -> None:
     places = [line.get_xdata()[0] for line in axes_of(drawn)[0].lines]
     assert len(set(places)) == 7
     assert all(0.5 < place < 1.5 for place in places)
-    assert "1" in said(drawn)
+    assert "1" in written_on(drawn)
 
 
 def test_names_are_shown_as_they_are() -> None:
@@ -605,7 +605,7 @@ def test_names_are_shown_as_they_are() -> None:
     odd = compare(renamed(of(*names), **names))[0]
     expected = ["$x_1$", "_<script>&", r"a\x1b[31m\u202e\u4e2d\ud800"]
     drawn = plots.figure(odd)
-    assert {f"{name} (n = 7)" for name in expected} <= set(said(drawn))
+    assert {f"{name} (n = 7)" for name in expected} <= set(written_on(drawn))
     svg = plots.to_svg(drawn)
     shown = ["".join(text.itertext()) for text in ET.fromstring(svg).iter(f"{SVG}text")]
     assert all(shown.count(name) >= 1 for name in expected[1:])

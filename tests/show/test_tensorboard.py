@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +143,6 @@ def test_a_diverged_run_has_the_epochs_before(tmp_path: Path, epochs: int) -> No
     assert scalars(found) == recorded(made)
     assert "test_loss" not in scalars(found)
     assert hyperparameters(found)["status"] == "diverged"
-
-
-def test_a_record_from_elsewhere_may_tell_no_time(tmp_path: Path) -> None:
-    """Its times then count from 1970, which leaves the time since its start right."""
-    made = record(history=HISTORY, started_at="\x1b[31myesterday")
-    tensorboard.write_run(tmp_path, made)
-    times = [event.wall_time for event in read(tmp_path, made).Scalars("loss")]
-    assert times == list(accumulate(HISTORY.epoch_seconds))
 
 
 def test_what_a_killed_process_leaves_is_not_read(tmp_path: Path) -> None:

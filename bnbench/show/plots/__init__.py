@@ -62,7 +62,7 @@ def kinds_of(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _missing(comparison: Comparison, kind: str) -> str:
-    """Return why this kind has nothing to draw, or nothing."""
+    """Return why there is nothing to draw of this kind, or an empty text."""
     contrasts = comparison.contrasts
     if kind == "curves" and not curves.longest(comparison):
         return "No run completed an epoch, so there are no curves."
@@ -90,7 +90,7 @@ def figure(comparison: Comparison, kinds: Sequence[str] | None = None) -> Figure
         sheet = Sheet()
         sheet.write_lines(title(comparison))
         for kind in kinds:
-            sheet.top += 0.12
+            sheet.top += 0.2
             sheet.write_lines(_PLOTS[kind].HEADING, size="large", weight="bold")
             sheet.top += 0.1
             if why := _missing(comparison, kind):

@@ -18,7 +18,6 @@ HEADING = "Paired differences: means over seeds, with intervals that are valid o
 _COLUMNS = (("right", 0.95), ("center", 1.5), ("left", 2.05), ("left", 3.2))  # from the axes
 _BESIDE = 4.05  # inches for all of them
 
-
 _Row = tuple[str, ExperimentContrast | None]  # a contrast under its name, or a heading
 
 
@@ -64,13 +63,11 @@ def _draw_contrast(
 
 
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
-    """Return the cells beside each row; the first row is a heading and has those of the columns."""
-    contrasts = [contrast for _, contrast in rows if contrast]
-    new = {f"new {examples(c.experiment.config.data)}" for c in contrasts if _holds(c)} or {""}
-    return [
-        ("difference", "won-tied-lost", "verdict", *new),
-        *(_cells(contrast) for _, contrast in rows[1:]),
-    ]
+    """Return the cells beside each row; beside the first heading are those of the columns."""
+    table = [_cells(contrast) for _, contrast in rows]
+    data = [contrast.experiment.config.data for _, contrast in rows if contrast]
+    new = f"new {examples(data[0])}" if any(cells[-1] for cells in table) else ""
+    return [("difference", "won-tied-lost", "verdict", new), *table[1:]]
 
 
 def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
@@ -86,7 +83,7 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
 
 
 def _write_cells(axes: Axes, y: float, cells: Sequence[str]) -> None:
-    """Write what a row has right of the axes."""
+    """Write the cells of a row right of the axes."""
     for cell, (align, inches) in zip(cells, _COLUMNS, strict=True):
         if cell:
             offset, where = (72 * inches, 0), ("axes fraction", "data")
@@ -94,16 +91,16 @@ def _write_cells(axes: Axes, y: float, cells: Sequence[str]) -> None:
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    """Return what the reader must know of the marks that are drawn."""
-    held, shown = comparison.contrasts, examples(comparison.config.data)
+    """Return what the marks that are drawn mean."""
+    contrasts, shown = comparison.contrasts, examples(comparison.config.data)
     marks = [f"grey: margin of ±{comparison.margin:g}"]
-    if any(contrast.result.interval for contrast in held):
+    if any(contrast.result.interval for contrast in contrasts):
         marks.append(f"thick: for new seeds on these {shown}")
-    if any(contrast.new_images for contrast in held):
+    if any(contrast.new_images for contrast in contrasts):
         marks.append(f"thin: for new {shown} too")
-    if any(not contrast.result.interval for contrast in held):
+    if any(not contrast.result.interval for contrast in contrasts):
         marks.append("open: no interval yet")
-    unclean = any(not contrast.clean for contrast in held)
+    unclean = any(not contrast.clean for contrast in contrasts)
     return ["; ".join(marks), *["* differs in settings other than the placement"] * unclean]
 
 
@@ -131,15 +128,15 @@ def _heading(contrast: ExperimentContrast) -> str:
 
 def words(comparison: Comparison) -> str:
     """Return each contrast with its difference, its verdict and what else differs."""
-    said = [
+    sentences = [
         f"Differences in {_measured(comparison)} in percentage points ± half the interval for new "
         f"seeds. The margin is ±{comparison.margin:g}."
     ]
     for contrast in comparison.contrasts:
         remark = "" if contrast.clean else f"; {confound(contrast)}"
         difference = f"{grids.difference(contrast)}, {grids.verdict(contrast)}"
-        said.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")
-    return " ".join(said)
+        sentences.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")
+    return " ".join(sentences)
 
 
 def _images_in_words(contrast: ExperimentContrast) -> str:
@@ -153,7 +150,7 @@ def _images_in_words(contrast: ExperimentContrast) -> str:
 
 
 def _holds(contrast: ExperimentContrast) -> str:
-    """Return whether the verdict holds for new images, or nothing where there is none to hold."""
+    """Return whether the verdict holds for new images, or nothing where there is no verdict."""
     return grids.on_new_images(contrast).strip(grids.NOTHING)
 
 

@@ -18,7 +18,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 # Instead of a style for the whole page, and of the family at each text.
 _STYLE = "stroke-linejoin: round; font-family: 'DejaVu Sans', 'Verdana', sans-serif"
 _UNNEEDED = re.compile(  # in the tags of an SVG
-    r' id="[\w.]+_\d+"|(?<=\d\.\d)\d+| *\n *|(?<=[ML]) '
+    r' id="[\w.]+_\d+"|(?<=\d)\.0\d*|(?<=\d\.\d)\d+| *\n *|(?<=[ML]) '
     r'|; font-family: [^;"]*| transform="rotate\(-0[^"]*"'
 )
 _IDS = re.compile(r'( id="|href="#|url\(#)')

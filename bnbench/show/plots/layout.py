@@ -33,7 +33,7 @@ class Sheet:
         self._places: dict[Axes, tuple[float, float, float, float]] = {}
 
     def write(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Write text so far from the left and from the top of the figure."""
+        """Write text ``x`` inches from the left and ``y`` inches from the top of the figure."""
         self.figure.text(x, y, text, transform=self.inches, **style)
 
     def write_lines(self, text: str, **style: Any) -> None:
@@ -43,7 +43,7 @@ class Sheet:
         self.top += LINE * line_count(lines)
 
     def add_axes(self, left: float, width: float, height: float) -> Axes:
-        """Add axes so far from the left, without going below them."""
+        """Add axes at ``top``, which stays as it is, as others may be beside them."""
         axes = self.figure.add_axes((0, 0, 1, 1))
         self._places[axes] = (left, self.top, width, height)
         return axes
@@ -78,18 +78,18 @@ def row_names(names: Iterable[str]) -> list[str]:
 
 
 def name_width(names: Iterable[str]) -> float:
-    """Return how far from the left the axes begin that have rows of these names."""
+    """Return how far from the left the axes begin whose rows have these names."""
     return EDGE + 0.1 + max(text_width(name, "bold") for name in names)
 
 
 def row_ends(*columns: Sequence[str]) -> Array:
-    """Return where the rows end that have these columns of text, from the top of the first."""
+    """Return where each row of these columns of text ends, from the top of the first."""
     lines = [max(map(line_count, row)) for row in zip(*columns, strict=True)]
     return np.cumsum(0.08 + LINE * np.array(lines))
 
 
 def lay_rows(axes: Axes, names: Sequence[str], ends: Array) -> Array:
-    """Give each name a row of the axes, and return where the rows' middles are."""
+    """Give each name a row of the axes, and return the middle of each row."""
     middles: Array = (ends + np.array([0.0, *ends[:-1]])) / 2
     axes.set_ylim(ends[-1], 0)
     axes.set_yticks(middles, names)
@@ -117,7 +117,7 @@ def wrapped(text: str, width: float) -> str:
     return "\n".join(line.strip() for line in lines)
 
 
-@lru_cache(maxsize=4096)  # the same numbers and names stand in many places
+@lru_cache(maxsize=4096)  # the same numbers and names are written many times
 def text_width(text: str, weight: str = "normal") -> float:
     """Return the width of the longest line."""
     letters = FontProperties(size=LETTERS, weight=weight)

@@ -96,15 +96,15 @@ def _note(comparison: Comparison) -> str:
 def words(comparison: Comparison) -> str:
     """Return the verdict of each contrast and what it was at each look."""
     measured, plan = comparison.question.measure.heading, comparison.plan
-    said = [
+    sentences = [
         f"Differences in {measured} in percentage points ± half the interval at each look. "
         f"The plan ends at {count(plan.most, 'seed')}; the margin is ±{comparison.margin:g}."
     ]
     for contrast in comparison.contrasts:
         scale = contrast.experiment.metric.scale
         course = "".join(f"; at {_seen(look, scale)}" for look in contrast.result.looks)
-        said.append(f"{named(contrast)}: {verdict(contrast)}{course}.")
-    return " ".join(said)
+        sentences.append(f"{named(contrast)}: {verdict(contrast)}{course}.")
+    return " ".join(sentences)
 
 
 def _seen(look: Look, scale: float) -> str:

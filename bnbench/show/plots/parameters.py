@@ -65,7 +65,7 @@ def words(comparison: Comparison) -> str:
     """Return each experiment's number of parameters, role by role."""
     grid = grids.parameters(comparison)
     roles = [column.heading for column in grid.columns[1:]]
-    said = ["Numbers of parameters."]
+    sentences = ["Numbers of parameters."]
     for label, *sizes in grid.rows:
-        said.append(f"{label}: {', '.join(map(' '.join, zip(roles, sizes, strict=True)))}.")
-    return " ".join(said)
+        sentences.append(f"{label}: {', '.join(map(' '.join, zip(roles, sizes, strict=True)))}.")
+    return " ".join(sentences)

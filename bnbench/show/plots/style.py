@@ -33,7 +33,7 @@ _COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#5
 _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (3, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "X", "P", "p", "*", "<", "h")
 
-THICK = 2.8  # points: an interval for new seeds; the one for new images too is thin
+THICK = 2.8  # points: an interval for new seeds; the one for new images is thin
 ZERO: Style = {"color": "black", "linewidth": 0.8, "zorder": 1}
 MARGIN: Style = {"color": "#e4e4e4", "linewidth": 0, "zorder": 0}
 

@@ -50,23 +50,24 @@ class _Cell(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A network: its name, what others share that differ in the placement alone, its placement."""
+    """A network with all values that it was tried with."""
 
     label: str
-    name: str
+    name: str  # without the placement, so that those that differ in it alone share a name
     placement: str  # empty where it was not swept
     cells: list[_Cell]
 
 
 @dataclass(frozen=True)
 class _Map:
-    """The rows and columns of a tuning, and their places from the left in inches."""
+    """The rows and columns of a tuning, and how far from the left they are in inches."""
 
     keys: Sequence[str]
     rows: list[_Row]
 
     @cached_property
     def cells(self) -> list[_Cell]:
+        """The cells of all rows."""
         return [cell for row in self.rows for cell in row.cells]
 
     @cached_property
@@ -82,15 +83,15 @@ class _Map:
         return min(mean for mean in means if mean >= max(means) - _RANGE), max(means)
 
     @cached_property
-    def left(self) -> float:
+    def placements_left(self) -> float:
         """Where the placements begin."""
         return layout.name_width(layout.row_names(row.name for row in self.rows)) + _BETWEEN
 
     @cached_property
-    def middle(self) -> float:
+    def cells_left(self) -> float:
         """Where the cells begin."""
         widest = max(layout.text_width(row.placement) for row in self.rows)
-        return self.left + (widest + _BETWEEN if widest else 0.0)
+        return self.placements_left + (widest + _BETWEEN if widest else 0.0)
 
     @cached_property
     def tiers(self) -> list[list[_Values]]:
@@ -98,14 +99,14 @@ class _Map:
         texts = [cell.text for cell in self.cells]
         texts += [setting_value(value) for values in self.columns for value in values]
         needed = max(layout.text_width(text, "bold") for text in texts) + 0.1
-        fit = max(1, int((layout.WIDTH - self.middle - layout.EDGE) / needed))
+        fit = max(1, int((layout.WIDTH - self.cells_left - layout.EDGE) / needed))
         each = -(-len(self.columns) // -(-len(self.columns) // fit))
         return [self.columns[start : start + each] for start in range(0, len(self.columns), each)]
 
     @cached_property
-    def width(self) -> float:
+    def cell_width(self) -> float:
         """The width of a cell."""
-        return min(_WIDEST, (layout.WIDTH - self.middle - layout.EDGE) / len(self.tiers[0]))
+        return min(_WIDEST, (layout.WIDTH - self.cells_left - layout.EDGE) / len(self.tiers[0]))
 
     def fill(self, mean: float | None) -> Style:
         """Return how a cell is filled: hatched without a mean, white below the colours."""
@@ -145,15 +146,15 @@ def _cell(one: Candidates, experiment: Experiment) -> _Cell:
 
 def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row of cells for each network, in tiers, above the key of the colours."""
-    assert comparison.tuning  # without it nothing is drawn
+    assert comparison.tuning  # else `figure` says that nothing was tuned
     plan = _map(comparison.tuning)
     for tier in plan.tiers:
         _draw_heads(sheet, plan, tier)
         for name, rows in groupby(plan.rows, key=lambda row: row.name):
             (lines,) = layout.row_names([name])
             bottom = sheet.top + layout.LINE * layout.line_count(lines) + 0.1
-            right = plan.left - _BETWEEN
-            sheet.write(right, sheet.top + 0.07, lines, ha="right", va="top", weight="bold")
+            right = plan.placements_left - _BETWEEN
+            sheet.write(right, sheet.top + 0.08, lines, ha="right", va="top", weight="bold")
             for row in rows:
                 _draw_row(sheet, plan, row, tier)
             sheet.top = max(sheet.top, bottom) + _GAP
@@ -170,21 +171,24 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
 def _draw_heads(sheet: Sheet, plan: _Map, tier: Sequence[_Values]) -> None:
     """Write the names of the settings, and below them their values above the columns."""
     swept = ", below it ".join(map(short_key, plan.keys))
-    sheet.write(plan.middle + _GUTTER, sheet.top, swept, va="top")
+    sheet.write(plan.cells_left + _GUTTER, sheet.top, swept, va="top")
     for values in zip(*tier, strict=True):
         sheet.top += layout.LINE
         for column, value in enumerate(map(setting_value, values)):
-            left = plan.middle + (column + 0.5) * plan.width
+            left = plan.cells_left + (column + 0.5) * plan.cell_width
             sheet.write(left, sheet.top, value, ha="center", va="top")
     sheet.top += layout.LINE + 0.04
 
 
 def _draw_row(sheet: Sheet, plan: _Map, row: _Row, tier: Sequence[_Values]) -> None:
-    sheet.write(plan.left, sheet.top + _ROW / 2, row.placement, va="center_baseline")
+    sheet.write(plan.placements_left, sheet.top + _ROW / 2, row.placement, va="center_baseline")
     for cell in row.cells:
         if cell.values in tier:
-            left, fill = plan.middle + tier.index(cell.values) * plan.width, plan.fill(cell.mean)
-            _draw_cell(sheet, left, plan.width, cell.text, fill, chosen=cell.chosen)
+            left, fill = (
+                plan.cells_left + tier.index(cell.values) * plan.cell_width,
+                plan.fill(cell.mean),
+            )
+            _draw_cell(sheet, left, plan.cell_width, cell.text, fill, chosen=cell.chosen)
     sheet.top += _ROW
 
 
@@ -235,13 +239,13 @@ def _notes(plan: _Map) -> Iterator[str]:
 
 def words(comparison: Comparison) -> str:
     """Return the accuracy of every network with every value, and which value was chosen."""
-    assert comparison.tuning  # without it there is nothing to say
+    assert comparison.tuning  # else `alternative_text` says that nothing was tuned
     plan = _map(comparison.tuning)
     keys = listed([short_key(key) for key in comparison.tuned])
-    said = [f"Tuning over {keys}: {_measured(plan)}."]
+    sentences = [f"Tuning over {keys}: {_measured(plan)}."]
     for row in plan.rows:
-        said.append(f"{row.label}: {'; '.join(map(_in_words, row.cells))}.")
-    return " ".join(said)
+        sentences.append(f"{row.label}: {'; '.join(map(_in_words, row.cells))}.")
+    return " ".join(sentences)
 
 
 def _in_words(cell: _Cell) -> str:

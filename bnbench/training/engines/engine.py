@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bnbench.datasets.dataset import Dataset
+from bnbench.errors import EnvironmentFault
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config
 from bnbench.training.trial import Trial
@@ -20,11 +21,15 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run reached its end, completed or diverged; ``model`` is its ``.keras`` file if wanted."""
+    """A run reached its end, completed or diverged; ``model`` is its ``.keras`` file if wanted.
+
+    ``fault`` says why there is no model where one was wanted.
+    """
 
     trial: Trial
     record: RunRecord
     model: bytes | None = None
+    fault: EnvironmentFault | None = None
 
 
 @dataclass(frozen=True)

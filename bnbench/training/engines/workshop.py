@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnbench.datasets.dataset import Dataset
+from bnbench.errors import EnvironmentFault
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config, DataConfig
+from bnbench.files import faults_named, write_atomically
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.trial import Trial
 
@@ -42,7 +44,7 @@ class Workshop:
         program = self._program(trial.config, dataset)
         for step in program.steps(trial.seed):
             if isinstance(step, RunRecord):
-                yield RunEnded(trial, step, _model_file(program) if models else None)
+                yield _ended(trial, step, program) if models else RunEnded(trial, step)
             else:
                 yield EpochEnded(trial, step)
 
@@ -65,8 +67,19 @@ def reason(failure: Exception) -> str:
     return f"{type(failure).__name__}: {first_line}".removesuffix(": ")
 
 
+def _ended(trial: Trial, record: RunRecord, program: "TrainingProgram") -> RunEnded:
+    try:
+        return RunEnded(trial, record, _model_file(program))
+    except EnvironmentFault as fault:
+        return RunEnded(trial, record, fault=fault)
+
+
 def _model_file(program: "TrainingProgram") -> bytes:
-    with tempfile.TemporaryDirectory(prefix="bnbench-") as folder:  # Keras writes files alone
+    """Return the model's ``.keras`` file; raises `EnvironmentFault` where no space is left."""
+    with (  # Keras writes files alone
+        faults_named(Path("temporary folder"), "used"),
+        tempfile.TemporaryDirectory(prefix="bnbench-") as folder,
+    ):
         path = Path(folder) / "model.keras"
-        program.model.save(path)
+        write_atomically(path, program.model.save)
         return path.read_bytes()

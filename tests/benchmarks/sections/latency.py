@@ -124,23 +124,21 @@ def _record(config: Config, seed: int, draw: np.random.Generator) -> RunRecord:
         val_accuracy=falling(0.75, 0.88),
         epoch_seconds=falling(1.3, 1.3),
     )
-    synthetic = dict.fromkeys(Environment.model_fields, "synthetic") | {"jobs": 2, "cores": 2}
+    synthetic = dict.fromkeys(Environment.model_fields, "synthetic") | {
+        "jobs": 2,
+        "cores": 2,
+        "variables": {},
+    }
     correct = draw.random(10_000) < draw.normal(0.87, 0.004)
     by_class = correct.reshape(10, 1000).sum(axis=1)
     return RunRecord(
-        experiment=config.name,
-        experiment_id=config.experiment_id,
-        protocol_id=config.protocol_id,
         seed=seed,
-        swept={},
-        status="completed",
         training_version=TRAINING_VERSION,
         config=config,
         parameters=Parameters(**architecture.count_parameters(layers)),
         history=history,
         compile_seconds=2.0,
         test_loss=float(draw.normal(0.35, 0.01)),
-        test_accuracy=int(correct.sum()) / 10_000,
         test_correct=pack_bits(correct),
         weights_sha256="0" * 64,
         started_at="2026-01-01T00:00:00+00:00",

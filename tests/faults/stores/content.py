@@ -224,7 +224,7 @@ def a_sweep_over_layers_that_look_alike(shelf: Shelf) -> None:
 @store
 def texts_that_act_on_a_terminal(shelf: Shelf) -> None:
     fields = ("tensorflow", "keras", "bnbench", "python", "platform", "processor")
-    fields += ("instruction_set", "engine", "device")
+    fields += ("instruction_set", "engine", "device", "numpy")
     contents = runs_of("post_act", SEVEN, **dict.fromkeys(fields, EVIL), data_sha256=EVIL)
     contents += runs_of("pre_act", shifted(0.01), data_sha256=EVIL, processor=f"{EVIL}2")
     for content in contents:

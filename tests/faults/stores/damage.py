@@ -7,7 +7,6 @@ from tests.faults.stores.shelf import (
     SEVEN,
     Shelf,
     altered,
-    home_of,
     place_of,
     raw,
     runs_of,
@@ -37,8 +36,8 @@ def text_that_is_no_json(shelf: Shelf) -> None:
         "nan": text.replace("0.8,", "NaN,"),
         "infinity": text.replace("0.45,", "-Infinity,"),
     }
-    for name, content in broken.items():
-        shelf.spoil(f"{home_of(shelf.counted[-1])}/{name}.json", content, "not a run record")
+    for content in broken.values():
+        shelf.spoil(shelf.free_place(), content, "not a run record")
 
 
 @store
@@ -46,11 +45,11 @@ def json_that_is_no_record(shelf: Shelf) -> None:
     shelf.put_two()
     good = raw("pre_act", 7, 0.99)
     parts = ("null", "[]", "{}", '"text"', "1e999", "true", '[{"schema_version": 2}]')
-    for number, text in enumerate(parts):
-        shelf.spoil(f"{home_of(good)}/{number}.json", text, "")
-    for key in ("seed", "config", "history", "data", "environment", "test_correct", "swept"):
+    for text in parts:
+        shelf.spoil(shelf.free_place(), text, "not a run record")
+    for key in ("seed", "config", "history", "data", "environment", "test_correct"):
         content = {name: value for name, value in good.items() if name != key}
-        shelf.spoil(f"{home_of(good)}/no-{key}.json", content, f"not a run record: {key}: ")
+        shelf.spoil(shelf.free_place(), content, f"not a run record: {key}: ")
 
 
 @store
@@ -59,8 +58,6 @@ def values_of_other_kinds(shelf: Shelf) -> None:
     good = raw("pre_act", 7, 0.99)
     wrong = {
         "seed": [-1, 2**31, True, "7", 7.0, None],
-        "status": ["Completed", "running", None],
-        "test_accuracy": [1.5, -0.1, "0.99", True, 10**400],
         "test_loss": ["0.1", True],
         "training_version": [0, "1", 1.5],
         "compile_seconds": [-1, 1e12, None],
@@ -70,7 +67,7 @@ def values_of_other_kinds(shelf: Shelf) -> None:
         "history.epoch_seconds": [[0] * 10, [-1] * 10, [1e10] * 10],
         "data.rows": [[55_000, 5_000], [0, 5_000, 10_000], [2**50] * 3],
         "data.feature_scales": [[-1, 1], [1], "0"],
-        "parameters.total": [-1, 2**50, 10**4_000, "1"],
+        "parameters.kernel": [-1, 2**50, 10**4_000, "1"],
         "config.training.epochs": [0, 10.0, "10"],
         "config.model.hidden_units": [[], [0], [2**40]],
         "config.seeds": [0, [1, 1]],
@@ -78,9 +75,26 @@ def values_of_other_kinds(shelf: Shelf) -> None:
         "environment.processor": [1, None],
     }
     for key, values in wrong.items():
-        for number, value in enumerate(values):
-            place = f"{home_of(good)}/{key}-{number}.json"
-            shelf.spoil(place, altered(good, {key: value}), "not a run record: ")
+        for value in values:
+            shelf.spoil(shelf.free_place(), altered(good, {key: value}), "not a run record: ")
+
+
+@store
+def stated_values_that_the_others_do_not_imply(shelf: Shelf) -> None:
+    shelf.put_two()
+    good = raw("pre_act", 7, 0.99)
+    wrong = {
+        "status": ["Completed", "running", "diverged", None],
+        "test_accuracy": [1.5, -0.1, "0.99", True, 10**400, 0.9900000001, None],
+        "parameters.total": [-1, 2**50, 10**4_000, "1"],
+        "parameters.trainable": [1],
+        "parameters.non_trainable": [1],
+        "swept": [None, {"training.epochs": 10}],
+    }
+    for key, values in wrong.items():
+        reason = f"its {key.rpartition('.')[2]} contradicts its other fields"
+        for value in values:
+            shelf.spoil(shelf.free_place(), altered(good, {key: value}), reason)
 
 
 @store
@@ -89,10 +103,10 @@ def histories_of_wrong_lengths(shelf: Shelf) -> None:
     lists = raw("pre_act", 0, 0.99)["history"]
     for seed, (epochs, accuracy, reason) in enumerate(
         (
-            (9, 0.99, "it is completed, but has no results of 10 epochs"),
-            (0, 0.99, "it is completed, but has no results of 10 epochs"),
-            (11, 0.99, "it is completed, but has no results of 10 epochs"),
-            (11, None, "its history is longer than its 10 epochs"),
+            (9, 0.99, "its history is of 9 epochs, its config asks for 10"),
+            (0, 0.99, "its history is of 0 epochs, its config asks for 10"),
+            (11, 0.99, "its history is of 11 epochs, its config asks for 10"),
+            (11, None, "its history is of 11 epochs, its config asks for 10"),
         ),
         7,
     ):
@@ -107,53 +121,35 @@ def histories_of_wrong_lengths(shelf: Shelf) -> None:
 def results_that_do_not_fit_the_status(shelf: Shelf) -> None:
     shelf.put_two()
     completed, diverged = raw("pre_act", 7, 0.99), raw("pre_act", 7, None)
-    fields = ("test_accuracy", "test_loss", "test_correct", "data.test_correct_by_class")
-    for number, key in enumerate(fields):
-        content = altered(completed, {key: None})
-        reason = "it is completed, but has no results on the test rows"
-        shelf.spoil(f"{home_of(content)}/without-{number}.json", content, reason)
+    some = "it has some results on the test rows, but not all"
+    for key in ("test_loss", "test_correct", "data.test_correct_by_class"):
+        shelf.spoil(shelf.free_place(), altered(completed, {key: None}), some)
         value = completed["data"][key[5:]] if key.startswith("data.") else completed[key]
-        content = altered(diverged, {key: value})
-        reason = "it diverged, but has results on the test rows"
-        shelf.spoil(f"{home_of(content)}/with-{number}.json", content, reason)
-    claimed = altered(completed, {"status": "diverged"})
-    shelf.spoil(f"{home_of(claimed)}/claimed.json", claimed, "it diverged, but has results")
+        reason = "its history is of 0 epochs" if key == "test_correct" else some
+        shelf.spoil(shelf.free_place(), altered(diverged, {key: value}), reason)
 
 
 @store
 def accuracies_that_the_rows_do_not_bear_out(shelf: Shelf) -> None:
     shelf.put_two()
     good = raw("pre_act", 7, 0.88)
-    share, bits = "its test accuracy is not the share of correct", "its test_correct is not one bit"
+    bits = "its test_correct is not one bit"
     classes = "the correct test rows of its classes do not fit"
     fits = good["data"]["test_correct_by_class"]
-    for number, (changes, reason) in enumerate(
-        (
-            ({"test_accuracy": 0.99}, share),
-            ({"test_accuracy": 0.8800000001}, share),
-            ({"test_correct": raw("pre_act", 7, 0.99)["test_correct"]}, share),
-            ({"test_correct": ""}, bits),
-            ({"test_correct": "no base64!"}, bits),
-            ({"test_correct": good["test_correct"][:-8]}, bits),
-            ({"test_correct": f"{good['test_correct'][:-4]}////"}, bits),
-            ({"data.test_correct_by_class": [*fits[:-1], fits[-1] + 1]}, classes),
-            ({"data.test_correct_by_class": fits[:-1]}, classes),
-            ({"data.test_correct_by_class": [8_800, *[0] * 9]}, classes),
-            ({"data.test_rows_by_class": [1_000] * 9}, "it does not count the test rows of every"),
-            ({"data.test_rows_by_class": [999] * 10}, "the test rows of its classes are not all"),
-            ({"data.feature_scales": [2, 1]}, "its feature scales are not in order"),
-        )
+    for changes, reason in (
+        ({"test_correct": raw("pre_act", 7, 0.99)["test_correct"]}, classes),
+        ({"test_correct": ""}, bits),
+        ({"test_correct": "no base64!"}, bits),
+        ({"test_correct": good["test_correct"][:-8]}, bits),
+        ({"test_correct": f"{good['test_correct'][:-4]}////"}, bits),
+        ({"data.test_correct_by_class": [*fits[:-1], fits[-1] + 1]}, classes),
+        ({"data.test_correct_by_class": fits[:-1]}, classes),
+        ({"data.test_correct_by_class": [8_800, *[0] * 9]}, classes),
+        ({"data.test_rows_by_class": [1_000] * 9}, "it does not count the test rows of every"),
+        ({"data.test_rows_by_class": [999] * 10}, "the test rows of its classes are not all"),
+        ({"data.feature_scales": [2, 1]}, "its feature scales are not in order"),
     ):
-        place = f"{home_of(good)}/{number}.json"
-        shelf.spoil(place, altered(good, changes), reason)
-
-
-@store
-def parameters_that_do_not_add_up(shelf: Shelf) -> None:
-    shelf.put_two()
-    for seed, key in enumerate(("total", "trainable", "kernel", "moving_mean"), 7):
-        content = altered(raw("pre_act", seed, 0.99), {f"parameters.{key}": 1})
-        shelf.spoil(place_of(content), content, "its parameters do not add up")
+        shelf.spoil(shelf.free_place(), altered(good, changes), reason)
 
 
 @store
@@ -183,9 +179,7 @@ def keys_that_stand_twice(shelf: Shelf) -> None:
     shelf.write(place_of(good), text.replace('"seed": 7', '"seed": 3, "seed": 7'))
     twice = text.replace('"test_accuracy": 0.99', '"test_accuracy": 0.99, "test_accuracy": 0.5')
     place = place_of(altered(good, {"seed": 8}))
-    shelf.spoil(
-        place, twice.replace('"seed": 7', '"seed": 8'), "its test accuracy is not the share"
-    )
+    shelf.spoil(place, twice.replace('"seed": 7', '"seed": 8'), "its test_accuracy contradicts its")
 
 
 @store

@@ -29,33 +29,27 @@ def links_of_every_kind(shelf: Shelf) -> None:
     (outside / "mine.json").write_text(json.dumps(content))
     (home / "seed-0007.json").symlink_to(outside / "mine.json")  # in the place where it belongs
     shelf.counted.append(content)
-    for name, target in {
-        "loop.json": home / "loop.json",
-        "broken.json": shelf.folder / "nowhere",
-        "seed-0008.json": home / "seed-0000.json",
-        "folder.json": outside,
-        "root.json": "/",
-        "device.json": "/dev/zero",
-        "passwords.json": "/etc/passwd",
-    }.items():
-        (home / name).symlink_to(target)
-        shelf.warned.append(f"{home / name}: skipped: ")
+    loop, *places = (shelf.folder / shelf.free_place() for _ in range(7))
+    targets = (shelf.folder / "nowhere", home / "seed-0000.json", outside, "/", "/dev/zero")
+    for place, target in zip((loop, *places), (loop, *targets, "/etc/passwd"), strict=True):
+        place.symlink_to(target)
+        shelf.warned.append(f"{place}: skipped: ")
     (shelf.folder / "again").symlink_to(shelf.folder)
-    shelf.warned.append(f"{shelf.folder / 'again'}/")
 
 
 @store
 def what_cannot_be_read(shelf: Shelf) -> None:
     shelf.put_two()
-    home = shelf.folder / home_of(shelf.counted[-1])
-    os.mkfifo(home / "pipe.json")
-    (home / "seed-0007.json").symlink_to("/proc/self/mem")
-    with (home / "enormous.json").open("wb") as file:
+    pipe, memory, enormous, log = (shelf.folder / shelf.free_place() for _ in range(4))
+    os.mkfifo(pipe)
+    memory.symlink_to("/proc/self/mem")
+    log.symlink_to("/proc/kmsg")
+    with enormous.open("wb") as file:
         file.truncate(2**40)
-    os.mkfifo(shelf.folder / "pipe.jsonl.gz")
-    for path in (home / "pipe.json", home / "enormous.json", shelf.folder / "pipe.jsonl.gz"):
+    for path in (pipe, memory, log, enormous):
         shelf.warned.append(f"{path}: skipped: not a run record")
-    shelf.warned.append(f"{home / 'seed-0007.json'}: skipped: cannot be read: ")
+    os.mkfifo(shelf.folder / "pipe.jsonl.gz")
+    shelf.warned.append(f"{shelf.folder}: skipped: what is no run record: pipe.jsonl.gz")
 
 
 @store
@@ -80,8 +74,8 @@ def files_of_others(shelf: Shelf) -> None:
     home = home_of(shelf.counted[-1])
     for place in ("notes.txt", "a/b/c.txt", f"{home}/seed-0000.json.bak", f"{home}/Copy.json"):
         shelf.write(place, "mine")
-    for named in ("notes.txt", "a/b", f"{home}/seed-0000.json.bak", f"{home}/Copy.json"):
-        shelf.warned.append(f"{shelf.folder / named}: skipped: ")
+    named = f"notes.txt, {home}/Copy.json, {home}/seed-0000.json.bak"
+    shelf.warned.append(f"{shelf.folder}: skipped: what is no run record: {named}")
 
 
 @store
@@ -97,13 +91,19 @@ def what_belongs_to_runs(shelf: Shelf) -> None:
 def names_of_control_characters(shelf: Shelf) -> None:
     shelf.put_two()
     home = home_of(shelf.counted[-1])
-    for name in ("\x1b[2J\n\rwarning: all is well.json", "\u202e\x9b.json", "[bold]<b>$x$|`.json"):
+    for name in ("\x1b[2J\n\rwarning: all is well.json", "[bold]<b>$x$|`.json"):
         shelf.write(f"{home}/{name}", "{}")
+    shelf.write(f"{home}/\u202e\x9b.json", json.dumps(shelf.counted[-1]))
     with open(os.fsencode(shelf.folder / home) + b"/\xff\x9b\x1b.json", "wb") as file:
         file.write(b"{}")
     shelf.write("\x1b[31m-00000000/seed-0000.json", "{}")
     shelf.write("\x1b]0;.jsonl.gz", gzip.compress(b"{}\n"))
-    shelf.warned += [r"\x1b[2J\n\rwarning: all is well.json", r"\u202e\x9b.json", r"\x1b[31m-0000"]
+    shelf.warned += [
+        r"\x1b[2J\n\rwarning: all is well.json",
+        r"\x1b[31m-0000",
+        "[bold]<b>$x$|`.json",
+    ]
+    shelf.warned += [r"\u202e\x9b.json: skipped: a copy of pre_act seed 6", " and 1 more"]
     shelf.warned += [r"\x1b]0;.jsonl.gz:1: skipped: "]
 
 
@@ -163,8 +163,8 @@ def packed_records_where_no_one_looks(shelf: Shelf) -> None:
     shelf.write("deeper/study.jsonl.gz", gzip.compress(line))  # which is a folder of its own
     for place in ("study.jsonl.GZ", "study.json.gz"):
         shelf.write(place, gzip.compress(line))
-        shelf.warned.append(f"{shelf.folder / place}: skipped: not a run record")
-    shelf.spoil("study.jsonl", line, "a copy of no_bn seed 0")
+    shelf.write("study.jsonl", line)
+    shelf.warned.append("what is no run record: study.json.gz, study.jsonl, study.jsonl.GZ")
 
 
 # Nothing at all

@@ -1,9 +1,8 @@
 """Stores whose names, places, versions or machines tempt a comparison to mix up."""
 
-import json
-
 from bnbench.training import TRAINING_VERSION
 from tests.faults.stores.shelf import (
+    IMPLIED,
     SEVEN,
     Shelf,
     altered,
@@ -129,21 +128,31 @@ def an_id_in_capitals(shelf: Shelf) -> None:
 def other_words_inside_than_the_place_says(shelf: Shelf) -> None:
     shelf.put_two()
     good = raw("pre_act", 7, 0.99)
-    home, other = home_of(good), "its name or ids do not belong to its config"
-    changes = {
-        "experiment": "post_act",
-        "experiment_id": "00000000",
-        "protocol_id": "00000000",
-        "config.name": "post_act",
-        "config.training.learning_rate": 0.5,
-        "config.model.activation": "relu",
-    }
-    for seed, (key, value) in enumerate(changes.items(), 7):
+    home = home_of(good)
+    changes = (
+        ("experiment", "experiment", "post_act"),
+        ("experiment_id", "experiment_id", "00000000"),
+        ("protocol_id", "protocol_id", "00000000"),
+        ("experiment", "config.name", "post_act"),
+        ("experiment_id", "config.training.learning_rate", 0.5),
+        ("experiment_id", "config.model.activation", "relu"),
+        ("swept", "swept", {RATES: 0.1}),
+    )
+    for seed, (named, key, value) in enumerate(changes, 7):
         content = altered(good, {"seed": seed, key: value})
-        shelf.spoil(f"{home}/seed-{seed:04d}.json", content, other)
-    swept = altered(good, {"seed": 20, "swept": {RATES: 0.1}})
-    shelf.spoil(f"{home}/seed-0020.json", swept, "its swept values are not those of its config")
+        reason = f"its {named} contradicts its other fields"
+        shelf.spoil(f"{home}/seed-{seed:04d}.json", content, reason)
     shelf.spoil(f"{home}/seed-0021.json", good, "a copy of pre_act seed 7")
+
+
+@store
+def an_edited_config_without_ids(shelf: Shelf) -> None:
+    shelf.put_two()
+    for seed, (key, value) in enumerate({RATES: 0.5, "name": "no_bn"}.items(), 7):
+        content = altered(raw("pre_act", seed, 0.99), {f"config.{key}": value})
+        stored = {name: value for name, value in content.items() if name not in IMPLIED}
+        name = content["config"]["name"]
+        shelf.spoil(place_of(content), stored, f"a copy of {name} seed {seed}, which counts only")
 
 
 # Versions and machines
@@ -153,25 +162,24 @@ def other_words_inside_than_the_place_says(shelf: Shelf) -> None:
 def records_of_other_schemas(shelf: Shelf) -> None:
     shelf.put_two()
     good = raw("pre_act", 7, 0.99)
-    old = "schema_version 1; this bnbench reads 2: make the run again"
+    old = "schema_version 1; this bnbench reads 2 and 3: make the run again"
     for seed, version, reason in (
         (7, 1, old),
-        (8, 3, "schema_version 3; this bnbench reads 2"),
-        (9, "2", "schema_version '2'; this bnbench reads 2"),
-        (10, None, "schema_version None; this bnbench reads 2"),
+        (8, 4, "schema_version 4; this bnbench reads 2 and 3"),
+        (9, "2", "schema_version '2'; this bnbench reads 2 and 3"),
+        (10, None, "schema_version None; this bnbench reads 2 and 3"),
     ):
         content = altered(good, {"seed": seed, "schema_version": version})
         shelf.spoil(place_of(content), content, reason)
     bare = {key: value for key, value in good.items() if key != "schema_version"}
-    shelf.counted.append(altered(bare, {"seed": 11}))
-    shelf.write(place_of(shelf.counted[-1]), json.dumps(shelf.counted[-1]))
+    shelf.spoil(shelf.free_place(), bare, "not a run record: it has no schema_version")
 
 
 @store
 def only_records_of_schema_1(shelf: Shelf) -> None:
-    for content in runs_of("pre_act", SEVEN, schema_version=2):
+    for content in runs_of("pre_act", SEVEN):
         old = altered(content, {"schema_version": 1})
-        shelf.spoil(place_of(old), old, "schema_version 1; this bnbench reads 2")
+        shelf.spoil(place_of(old), old, "schema_version 1; this bnbench reads 2 and 3")
 
 
 @store

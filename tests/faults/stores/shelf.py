@@ -14,15 +14,21 @@ Content = dict[str, Any]  # of a record, as JSON has it
 Fill = Callable[["Shelf"], None]
 
 EVIL = "[/x][link=http://evil]\x1b]0;t\x07\x1b[31m\x9b31m\u202e\u2066\u200b\r\n[bold]<b>|$`\\&%#_{}"
+IMPLIED = ("experiment", "experiment_id", "protocol_id", "swept", "status", "test_accuracy")
 SEVEN = (0.880, 0.882, 0.881, 0.879, 0.883, 0.880, 0.882)
 
 
 def raw(
     file: str, seed: int, accuracy: float | None, *settings: str, val: float = 0.85, **changes: Any
 ) -> Content:
-    """Make a record of a shipped config's run; ``val`` is its last validation accuracy."""
+    """Make a record of a shipped config's run; ``val`` is its last validation accuracy.
+
+    It also states what its other fields imply, as records of version 2 do.
+    """
     made = record(file, seed, accuracy, overrides=settings, **changes)
     content: Content = json.loads(made.to_line())
+    content["parameters"] = made.parameters.counts()
+    content |= {name: getattr(made, name) for name in IMPLIED}
     if accuracy is not None:
         content["history"]["val_accuracy"][-1] = val
     return content
@@ -82,11 +88,15 @@ class Shelf:
     chosen: list[str] = field(default_factory=list)
     unclean: bool = False
     blocked: str | None = None
+    taken: int = 100
 
     def put(self, *contents: Content) -> None:
-        """Put records where they belong: they count."""
+        """Put records where they belong: they count. Every other one is of version 2."""
         for content in contents:
-            self.write(place_of(content), json.dumps(content))
+            stored = {name: value for name, value in content.items() if name not in IMPLIED}
+            if content["seed"] % 2 == 0:
+                stored = {**content, "schema_version": 2}
+            self.write(place_of(content), json.dumps(stored))
             self.counted.append(content)
 
     def put_two(self, *, better: float = 0.01) -> None:
@@ -97,6 +107,11 @@ class Shelf:
         """Put what does not count, and expect it to be named with the reason."""
         self.write(place, json.dumps(content) if isinstance(content, dict) else content)
         self.warned.append(f"{self.folder / place}: skipped: {reason}")
+
+    def free_place(self) -> str:
+        """Return the place of a run of the last network that has none yet."""
+        self.taken += 1
+        return f"{home_of(self.counted[-1])}/seed-{self.taken:04d}.json"
 
     def write(self, place: str, text: str | bytes) -> Path:
         """Put a file."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bnbench import memory
-from bnbench.datasets import csv, dataset
+from bnbench.datasets import csv, dataset, tables
 from bnbench.datasets.sources import fingerprint
 from bnbench.errors import BnbenchError, EnvironmentFault, InputError
 from bnbench.experiments.config import DataConfig
@@ -117,6 +117,8 @@ def test_any_validation_part_has_its_share_of_every_class(tmp_path: Path, size: 
     [
         (("10", "9", "-1"), ("-1", "9", "10")),
         (("1.0", "1", "2e0"), ("1", "2")),
+        ((f"{10**28 + 1}", f"{10**28}", "1e28"), (f"{10**28}", f"{10**28 + 1}")),
+        (("9" * 40, "8" * 40 + ".0"), ("8" * 40, "9" * 40)),
         (("True", "False"), ("False", "True")),
         (("b", "10", "9"), ("10", "9", "b")),
         (("NA", "None", " DE "), ("DE", "NA", "None")),
@@ -206,12 +208,19 @@ GOOD = table(taking_turns())
         (GOOD + f"{10**30},cat,1\n", "in column number (numbers too large to be read)"),
         (GOOD + "60,cat,inf\n", "column half, row 61: holds an infinite number"),
         (GOOD + "60,cat,1e300\n", "column half, row 61: holds a number too large for float32"),
-        (GOOD + "16777217,cat,1\n", "column number: holds whole numbers that float32 cannot tell"),
+        (
+            GOOD + "16777217,cat,1\n",
+            "column number: holds whole numbers that float32 cannot distinguish",
+        ),
         (table(["a"] * 20), "column kind: expected two or more classes, found only a"),
         (table(taking_turns(), "60,pig,1"), "3 rows or more of each class, to train, to validate"),
         (
             table([n / 8 for n in range(60)]),
             "numbers that are not whole, such as 0.125; if it is a",
+        ),
+        (
+            table([f"{10**30 + n}.5" for n in range(60)]),
+            "not whole, such as 1000000000000000000000",
         ),
         (table(range(60)), "found 60 different values; if it is a quantity (regression), make a"),
         (table([f"w{n}" for n in range(60)]), "found 60 different values"),
@@ -242,8 +251,25 @@ def test_a_damaged_gzip_file(tmp_path: Path, damage: str) -> None:
 def test_a_line_without_end_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of something else is not taken into memory to look for its first line."""
     monkeypatch.setattr(csv, "_LONGEST_LINE", 1000)
-    with pytest.raises(InputError, match="no table: a line of more than 1,000 letters"):
-        load(write(tmp_path / "own.csv", "x," * 9000))
+    with pytest.raises(InputError, match="column 223 has no name"):
+        load(write(tmp_path / "own.csv", ",".join(f"c{n}" for n in range(9000))))
+
+
+@pytest.mark.parametrize("name", ["own.csv", "own.csv.gz"])
+def test_a_table_that_is_rewritten_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Labels of the old file are not paired with features of the new one, of as many rows."""
+    path = write(tmp_path / name, table(taking_turns()))
+    features = tables._Features.blocks
+
+    def rewritten(self: Any) -> Any:
+        write(path, table(taking_turns()[::-1]))
+        return features(self)
+
+    monkeypatch.setattr(tables._Features, "blocks", rewritten)
+    with pytest.raises(InputError, match=rf"{name}: changed while it was read"):
+        load(path)
 
 
 def test_a_table_too_large_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,8 +286,8 @@ def test_fractions_that_are_whole_are_rounded_with_a_word(tmp_path: Path) -> Non
     said: list[str] = []
     dataset.load(settings(path), report=said.append)
     assert said == [
-        f"{path}: column half: holds whole numbers that float32 cannot tell from their neighbours, "
-        "such as 16,777,217: they were rounded"
+        f"{path}: column half: holds whole numbers that float32 cannot distinguish from their "
+        "neighbours, such as 16,777,217: they were rounded"
     ]
 
 

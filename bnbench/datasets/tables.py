@@ -1,0 +1,316 @@
+"""A table with a column of classes → the four arrays of a data set, split once and for all.
+
+It is read twice, block by block: first the classes, which decide where each row goes, then the
+features, each straight to its place. Rows are counted from 1 below the header.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bnbench.datasets.csv import NUMBER, Table
+from bnbench.datasets.sources import (
+    WHOLE_UP_TO,
+    Array,
+    Report,
+    Shape,
+    Sources,
+    check_memory,
+    fingerprint,
+    first_rounded,
+)
+from bnbench.errors import InputError
+from bnbench.experiments.config import DataConfig
+from bnbench.experiments.yaml_source import shorten
+
+MOST_CLASSES = 1000
+LEAST_ROWS = 3  # of a class: one each to train, to validate and to test
+_SEED = 0  # of the split
+_NAMED = 5  # of columns with a fault, or to choose from
+_LABEL = re.compile(r"(.*[ _.-])?(label|class|target|species|category|outcome|diagnosis|kind)|y")
+_MISSING = ("", "nan", "NaN")  # as a class; others, such as NA, may be one
+
+
+class Candidate(NamedTuple):
+    """A column that might hold the class: what it holds, and how many different values."""
+
+    name: str
+    kind: str
+    values: int
+
+
+def read(table: Table, settings: DataConfig, report: Report) -> Sources:
+    """Return the four arrays, their fingerprint, and the names of classes and features.
+
+    The test set is the same share of every class, ``settings.test_size``. The training rows are put
+    in an order of which any end, held out to validate, has its share of every class. A fixed seed
+    draws both. Raises InputError, which begins with the file's name, and EnvironmentFault where
+    memory is lacking; ``report`` gets a line for each column of fractions whose whole numbers were
+    rounded.
+    """
+    label = _label_place(table, settings.label)
+    class_names, y = _classes(table, label)
+    train, test = _split(y, len(class_names), settings.test_size)
+    names = [name for place, name in enumerate(table.columns) if place != label]
+    check_memory(4 * len(y) * len(names), f"{table.name}:")
+    places = np.empty(len(y), np.int64)
+    places[np.concatenate([train, test])] = np.arange(len(y))
+    x = np.empty((len(y), len(names)), np.float32)
+    row = 0
+    for block in _Features(table, label, report).blocks():
+        if row + len(block) > len(y):
+            break
+        x[places[row : row + len(block)]] = block
+        row += len(block)
+    if row != len(y):
+        raise InputError(f"{table.name}: changed while it was read")
+    arrays = x[: len(train)], y[train], x[len(train) :], y[test]
+    return Sources(*arrays, fingerprint(arrays), class_names, tuple(names))
+
+
+def peek(table: Table, settings: DataConfig) -> tuple[Shape, int, int]:
+    """Return the shape of a row, the number of classes and that of training rows.
+
+    Only the column of classes is kept; raises as `read` does for what is seen on the way.
+    """
+    names, y = _classes(table, _label_place(table, settings.label))
+    rows = np.bincount(y)
+    training_rows = int((rows - _tested(rows, settings.test_size)).sum())
+    return (len(table.columns) - 1,), len(names), training_rows
+
+
+def candidates(table: Table) -> list[Candidate]:
+    """Return the columns that might hold the class, the most likely first.
+
+    Columns with the name of a label come first, then text, which no feature may be, then the last
+    column and the first, and among the rest the one of fewest values.
+    """
+    seen: list[set[Any]] = [set() for _ in table.columns]
+    kinds: list[set[str]] = [set() for _ in table.columns]
+    rows = 0
+    for block in table.blocks():
+        rows += len(block)
+        for place, values in enumerate(seen):
+            kinds[place].add(_kind(block[place]))
+            if len(values) <= MOST_CLASSES:
+                values.update(block[place].dropna().unique().tolist())
+    held = [
+        Candidate(column, *(found if len(found) == 1 else {"text"}), len(values))
+        for column, found, values in zip(table.columns, kinds, seen, strict=True)
+        if "numbers" not in found or "text" in found
+        if 2 <= len(values) <= min(MOST_CLASSES, rows // LEAST_ROWS)
+    ]
+    ends = (table.columns[-1], table.columns[0])
+
+    def unlikely(one: Candidate) -> tuple[bool, bool, int, int]:
+        place = ends.index(one.name) if one.name in ends else len(ends)
+        named = _LABEL.fullmatch(one.name.casefold()) is not None
+        return not named, one.kind == "whole numbers", place, one.values
+
+    return sorted(held, key=unlikely)
+
+
+def _kind(column: Any) -> str:
+    if column.dtype.kind not in "biuf":
+        return "text"
+    if column.dtype.kind == "b":
+        return "true or false"
+    return "whole numbers" if (column.dropna() % 1 == 0).all() else "numbers"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _label_place(table: Table, label: str | None) -> int:
+    if label in table.columns:
+        return table.columns.index(label)
+    near = get_close_matches(str(label), table.columns, 1)
+    hint = f" (did you mean {shorten(near[0])}?)" if near else ""
+    raise InputError(
+        f"data.label: {table.name} has no column {shorten(str(label))}{hint}; it has "
+        f"{_some([shorten(name) for name in table.columns])}"
+    )
+
+
+def _classes(table: Table, place: int) -> tuple[tuple[str, ...], Array]:
+    """Return the classes' names in their order, and the class of every row, int32 (rows,)."""
+    where = f"{table.name}: column {shorten(table.columns[place])}"
+    codes: dict[str, int] = {}
+    parts: list[Array] = []
+    for block in table.blocks(usecols=[place], dtype=str, na_filter=False):
+        inverse, texts = block[place].factorize()
+        stripped = [text.strip() for text in texts]
+        missing = [-1, *(code for code, text in enumerate(stripped) if text in _MISSING)]
+        if (lacking := np.isin(inverse, missing)).any():
+            row = sum(map(len, parts)) + int(np.argmax(lacking)) + 1
+            raise InputError(f"{where}, row {row:,}: no class; fill it in or drop the row")
+        known = [codes.setdefault(text, len(codes)) for text in stripped]
+        parts.append(np.array(known, np.int32)[inverse])
+        if len(codes) > MOST_CLASSES:
+            raise InputError(f"{where}: {_no_classes(list(codes), f'more than {MOST_CLASSES:,}')}")
+    if not codes:
+        raise InputError(f"{table.name}: expected rows below the header, found none")
+    names, order = _ordered(list(codes), where)
+    y = order[np.concatenate(parts)]
+    _check_classes(names, np.bincount(y), where)
+    return names, y
+
+
+def _ordered(texts: Sequence[str], where: str) -> tuple[tuple[str, ...], Array]:
+    """Return the classes in order, and which of them each text is; equal numbers are one class."""
+    if not all(map(NUMBER.fullmatch, texts)):
+        names = tuple(sorted(texts))
+        return names, np.array([names.index(text) for text in texts], np.int32)
+    if any(map(_is_fraction, texts)):
+        raise InputError(f"{where}: {_no_classes(texts, f'{len(texts):,}')}")
+    numbers = list(map(Decimal, texts))
+    values = sorted(set(numbers))
+    return tuple(f"{value:.0f}" for value in values), np.array(
+        [values.index(number) for number in numbers], np.int32
+    )
+
+
+def _is_fraction(text: str) -> bool:
+    return bool(NUMBER.fullmatch(text)) and Decimal(text) != Decimal(text).to_integral_value()
+
+
+def _no_classes(texts: Sequence[str], many: str) -> str:
+    broken = next(filter(_is_fraction, texts), None)
+    such = f"numbers that are not whole, such as {broken}" if broken else f"{many} different values"
+    return (
+        f"expected classes, found {such}; if it is a quantity (regression), make a column of "
+        "classes from it, such as low and high"
+    )
+
+
+def _check_classes(names: Sequence[str], rows: Array, where: str) -> None:
+    if len(names) == 1:
+        raise InputError(f"{where}: expected two or more classes, found only {shorten(names[0])}")
+    if len(names) > rows.sum() / 2:
+        raise InputError(f"{where}: {_no_classes(names, f'{len(names):,}')}")
+    rarest = int(np.argmin(rows))
+    if rows[rarest] < LEAST_ROWS:
+        raise InputError(
+            f"{where}: expected {LEAST_ROWS} rows or more of each class, to train, to validate and "
+            f"to test; {shorten(names[rarest])} has {rows[rarest]}: drop it, or merge it"
+        )
+
+
+def _tested(rows: Array, test_size: float) -> Array:
+    """Return how many of each class's rows are test rows."""
+    wanted = np.rint(rows * test_size).astype(np.int64)
+    return np.clip(wanted, 1, rows - (LEAST_ROWS - 1))
+
+
+def _split(y: Array, classes: int, test_size: float) -> tuple[Array, Array]:
+    """Return which rows are training rows, in their order, and which are test rows.
+
+    The first training rows are one of each class, and so are the last; between them the classes are
+    spread evenly. So any part cut off the end has its share of every class, and so has the rest,
+    unless one of the two has fewer rows than there are classes.
+    """
+    random = np.random.default_rng(_SEED)
+    rows = np.bincount(y, minlength=classes)
+    tested = _tested(rows, test_size)
+    by_class = np.split(np.argsort(y, kind="stable"), np.cumsum(rows)[:-1])
+    test, first, last, between, places = [], [], [], [], []
+    for own, number in zip(by_class, tested, strict=True):
+        own = random.permutation(own)
+        test.append(own[:number])
+        first.append(own[number : number + 1])
+        last.append(own[-1:])
+        rest = own[number + 1 : -1]
+        between.append(rest)
+        places.append((np.arange(len(rest)) + random.random(len(rest))) / max(1, len(rest)))
+    middle = np.concatenate(between)[np.argsort(np.concatenate(places), kind="stable")]
+    start, end = (random.permutation(np.concatenate(rows)) for rows in (first, last))
+    return np.concatenate([start, middle, end]), np.sort(np.concatenate(test))
+
+
+@dataclass(frozen=True)
+class _Features:
+    """All columns of a table but the label, checked."""
+
+    table: Table
+    label: int
+    report: Report
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield consecutive rows, ``float32``."""
+        places = [place for place in range(len(self.table.columns)) if place != self.label]
+        rounded: set[int] = set()
+        row = 0
+        for block in self.table.blocks(dtype={self.label: str}):
+            self._check_kinds(block[places], row)
+            numbers = block[places].to_numpy(np.float64)
+            with np.errstate(over="ignore"):  # reported below, with its place
+                kept = numbers.astype(np.float32)
+            self._check_numbers(numbers, kept, places, row)
+            for column in np.flatnonzero((np.abs(numbers) > WHOLE_UP_TO).any(axis=0)).tolist():
+                place = places[column]
+                if place not in rounded and self._rounds(block[place], kept[:, column]):
+                    rounded.add(place)
+            yield kept
+            row += len(block)
+
+    def _where(self, place: int) -> str:
+        return f"{self.table.name}: column {shorten(self.table.columns[place])}"
+
+    def _rounds(self, column: Any, kept: Array) -> bool:
+        """Return whether float32 changes whole numbers of a column, which integers may not have."""
+        found = first_rounded(column.to_numpy(), kept)
+        if found is None:
+            return False
+        text = f"{self._where(column.name)}: {found[1]}"
+        if column.dtype.kind in "iu":
+            raise InputError(
+                f"{text}; drop it where it only names the rows, else subtract a number"
+            )
+        self.report(f"{text}: they were rounded")
+        return True
+
+    def _check_kinds(self, block: Any, row: int) -> None:
+        import pandas
+
+        wrong = []
+        for place, column in block.items():
+            if column.dtype.kind in "iuf":
+                continue
+            found = "numbers too large to be read"
+            if column.dtype.kind == "b":
+                found = "true and false"
+            else:
+                text = column[pandas.to_numeric(column, errors="coerce").isna() & column.notna()]
+                if len(text):
+                    at = row + int(text.index[0] - column.index[0]) + 1
+                    found = f"'{shorten(str(text.iloc[0]))}' in row {at:,}"
+            wrong.append(f"{shorten(self.table.columns[place])} ({found})")
+        if wrong:
+            raise InputError(
+                f"{self.table.name}: expected numbers in every column but the label, found others "
+                f"in column{'s' * (len(wrong) > 1)} {_some(wrong)}; encode them as numbers (0 and "
+                "1 for each value), or drop them"
+            )
+
+    def _check_numbers(self, numbers: Array, kept: Array, places: Sequence[int], row: int) -> None:
+        finite = np.isfinite(kept)
+        if finite.all():
+            return
+        first, column = (int(at) for at in np.argwhere(~finite)[0])
+        number = numbers[first, column]
+        where = f"{self._where(places[column])}, row {row + first + 1:,}"
+        if np.isnan(number):
+            lacking = int(np.isnan(numbers).any(axis=1).sum())
+            more = f", as are others in {lacking - 1:,} rows near it" if lacking > 1 else ""
+            raise InputError(
+                f"{where}: the value is missing{more}; fill it in, or drop row or column"
+            )
+        what = "an infinite number" if np.isinf(number) else "a number too large for float32"
+        raise InputError(f"{where}: holds {what}")

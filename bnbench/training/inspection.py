@@ -1,0 +1,366 @@
+"""What own data is like before anything is trained on it, and a config that suits it."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bnbench.datasets.dataset import Dataset, batch_faults, read, split
+from bnbench.datasets.sources import Array, Report, Sources
+from bnbench.evidence.health import FeatureValues, Finding, ScalesApart, of_data
+from bnbench.evidence.records import DataSummary
+from bnbench.experiments.config import Config, DataConfig, TrainingConfig, parse_config
+from bnbench.experiments.yaml_source import dump_lines, shorten
+from bnbench.text import listed, percent
+
+_STEPS = 1000  # after which BN's moving statistics have left their start values behind
+_LONGEST_NAME = 64
+_SMALL = 25  # of 255: a tenth of the scale, so that no feature reaches more than 0.1
+_MANY_REPEATED = 0.05  # of the training rows; fewer hardly matter
+_BY_CHANCE = 2  # times as many equal rows as independent features have are not chance
+_VALUES_OF_A_CLASS = 2  # on average, of a feature that may be a copy of the label
+_ROWS_OF_A_VALUE = 5  # on average; fewer may be of one class by chance
+_FIRST_ROWS = 1000  # enough to see that most features do not determine the class
+_COMPARED_ROWS = 1000  # of a class, enough to estimate how often two of them are equal
+_SHIFTS = 8  # by which they are compared with others of their class
+_BLOCK = 1 << 20  # numbers in a block
+_NAMED = 3  # features in a message
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One data set: how it is split, what to beware of, and a config that runs on it.
+
+    ``rows_by_class`` has of each class the training, validation and test rows; (classes, 3).
+    ``warnings`` are sentences, without their ends, about likely mistakes in the file, the most
+    serious first. ``reasons`` explain what the config sets.
+    """
+
+    summary: DataSummary
+    features: int
+    rows_by_class: Array
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+    config: Config
+    reasons: tuple[str, ...]
+
+
+def inspect_data(
+    path: str,
+    label: str | None = None,
+    data_dir: Path | None = None,
+    report: Report = lambda line: None,
+) -> Inspection:
+    """Load a data set as it would be without further settings, and inspect it.
+
+    Raises `InputError` and `EnvironmentFault` as `bnbench.datasets.dataset.load` does.
+    """
+    lines = dump_lines({"data.dataset": path, "data.label": label})
+    overrides = [line.replace(": ", "=", 1) for line in lines]
+    settings = parse_config("name: any", path, overrides).data
+    sources = read(settings, data_dir, report)
+    settings = _with_rows_of_every_class(settings, sources)
+    dataset = split(settings, sources)
+    summary = summarize(dataset, None)
+    margin = Config(name="any").plan.margin
+    findings = tuple(_findings(dataset, summary, margin))
+    config, reasons = _config(path, settings, dataset, summary, findings)
+    parts = (dataset.y_train, dataset.y_val, dataset.y_test)
+    return Inspection(
+        summary=summary,
+        features=dataset.features,
+        rows_by_class=np.stack([np.bincount(y, minlength=dataset.classes) for y in parts], axis=1),
+        findings=findings,
+        warnings=tuple(data_warnings(dataset, list(map(shorten, sources.feature_names)), margin)),
+        config=config,
+        reasons=reasons,
+    )
+
+
+def summarize(dataset: Dataset, correct: Array | None) -> DataSummary:
+    """Return what a record holds of the data that its run was made on.
+
+    ``correct`` says which test rows were classified correctly, bool (test rows,); None where the
+    run diverged or none was made.
+    """
+
+    def count(labels: Array) -> tuple[int, ...]:
+        return tuple(np.bincount(labels, minlength=dataset.classes).tolist())
+
+    scales = dataset.feature_scales
+    return DataSummary(
+        sha256=dataset.sha256,
+        rows=(len(dataset.y_train), len(dataset.y_val), len(dataset.y_test)),
+        classes=dataset.classes,
+        class_names=dataset.class_names,
+        test_rows_by_class=count(dataset.y_test),
+        test_correct_by_class=None if correct is None else count(dataset.y_test[correct]),
+        feature_scales=(scales.low, scales.high),
+        feature_reach=scales.reach,
+    )
+
+
+def _with_rows_of_every_class(settings: DataConfig, sources: Sources) -> DataConfig:
+    """Return settings by which a table's validation rows are of every class."""
+    classes, rows = len(sources.class_names), len(sources.x_train)
+    if settings.is_table and settings.validation_rows(rows) < classes:
+        return settings.model_copy(update={"validation_size": min(2 * classes, rows // 2)})
+    return settings
+
+
+def _findings(dataset: Dataset, summary: DataSummary, margin: float) -> Iterator[Finding]:
+    """Yield the findings but one: a warning says why ``uint8`` features are small."""
+    for finding in of_data(summary, standardized=False, margin=margin):
+        if not (isinstance(finding, FeatureValues) and small_uint8(dataset)):
+            yield finding
+
+
+def _config(
+    path: str,
+    settings: DataConfig,
+    dataset: Dataset,
+    summary: DataSummary,
+    findings: tuple[Finding, ...],
+) -> tuple[Config, tuple[str, ...]]:
+    """Return the config, and the reasons for what differs from the defaults."""
+    reasons = [f"standardize: {reason}" for reason in _off_scale(dataset, findings)]
+    if reasons:
+        settings = settings.model_copy(update={"standardize": True})
+    if settings.is_table and settings.validation_size != "auto":
+        reasons.append("validation_size: a tenth of the training rows would not have every class")
+    rows, plain = summary.rows[0], TrainingConfig()
+    config = Config(name=name_for(path), data=settings)
+    batch = _batch_size(config, rows + summary.rows[1])
+    steps = math.ceil(rows / batch)
+    epochs = max(plain.epochs, _round_up(_STEPS / steps))
+    if batch != plain.batch_size:
+        reasons.append(f"batch_size: {rows:,} training rows leave no batch of one row")
+    if epochs != plain.epochs:
+        reasons.append(
+            f"epochs: in {plain.epochs} of them there would be {plain.epochs * steps:,} steps, too "
+            "few for Batch Normalization's moving statistics"
+        )
+    training = TrainingConfig(batch_size=batch, epochs=epochs)
+    return config.model_copy(update={"training": training}), tuple(reasons)
+
+
+def _off_scale(dataset: Dataset, findings: tuple[Finding, ...]) -> Iterator[str]:
+    """Yield why the features should be standardized."""
+    if largest := small_uint8(dataset):
+        yield f"uint8 is divided by 255, and the largest value is {largest}"
+    for finding in findings:
+        if isinstance(finding, ScalesApart):
+            yield "the features' ranges lie far apart"
+        elif isinstance(finding, FeatureValues):
+            yield "the features are not about 1 around 0"
+
+
+def _batch_size(config: Config, training_rows: int) -> int:
+    """Return the largest size up to the default that Batch Normalization can take."""
+    norm = config.model.batch_norm.model_copy(update={"input": True})
+    model = config.model.model_copy(update={"batch_norm": norm})
+    for size in range(config.training.batch_size, 1, -1):
+        training = TrainingConfig(batch_size=size)
+        tried = config.model_copy(update={"model": model, "training": training})
+        if not batch_faults(tried, training_rows):
+            return size
+    return config.training.batch_size
+
+
+def _round_up(epochs: float) -> int:
+    """Return a number of one digit and zeros that is at least so large."""
+    unit = int(10 ** math.floor(math.log10(max(epochs, 1))))
+    return math.ceil(epochs / unit) * unit
+
+
+def name_for(path: str) -> str:
+    """Return a name that a config may have, made from a file's."""
+    stem = re.sub(r"(\.npz|\.csv|\.csv\.gz)\Z", "", Path(path).name)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:_LONGEST_NAME].rstrip(".")
+    try:
+        return Config(name=name).name
+    except ValueError:  # nothing is left, or a device of Windows
+        return f"data_{name}".rstrip("_")[:_LONGEST_NAME]
+
+
+def data_warnings(dataset: Dataset, columns: Sequence[str], margin: float) -> Iterator[str]:
+    """Yield what is likely a mistake in the data, the most serious first.
+
+    ``columns`` name the features of a table, which is one file whose split was drawn; without them
+    features go by their numbers, from 0. ``margin`` is in percentage points of the accuracy. The
+    features must be as they are stored, not standardized.
+    """
+    counting = _counting(dataset) if columns else []
+    yield from _repeated_rows(dataset, columns, counting, margin)
+    yield from _untested_classes(dataset)
+    yield from _copies_of_the_label(dataset, columns)
+    for place in counting:
+        yield (
+            f"column {columns[place]} holds a different whole number in every row: drop it if it "
+            "only names or counts them"
+        )
+    yield from _constant(dataset, columns)
+    if (largest := small_uint8(dataset)) is not None:
+        yield (
+            f"the largest value is {largest}, and uint8 is divided by 255, which leaves features "
+            "far smaller than 1: the config has data.standardize: true; or store them as float"
+        )
+
+
+def small_uint8(dataset: Dataset) -> int | None:
+    """Return the largest value of ``uint8`` features that use a tenth of 0 to 255 or less.
+
+    Digits of 0 to 16 and flags of 0 and 1 are such. None for others, and where all is 0.
+    """
+    largest = dataset.x_train.max()
+    return int(largest) if dataset.x_train.dtype == np.uint8 and 0 < largest <= _SMALL else None
+
+
+def _repeated_rows(
+    dataset: Dataset, columns: Sequence[str], counting: Sequence[int], margin: float
+) -> Iterator[str]:
+    """Yield which rows are also among the training rows, unless they are so by chance.
+
+    Test rows count where they can move the accuracy by more than the margin, and one alone never:
+    of 150 flowers measured to a millimetre two are equal.
+    """
+    if len(counting) == dataset.features:
+        return
+    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
+    x_train, x_val, x_test = (np.delete(x, counting, axis=1) if counting else x for x in parts)
+    train, val, test = map(row_keys, (x_train, x_val, x_test))
+    whole = np.concatenate([train, val, test]) if columns else train
+    repeated = len(whole) - len(np.unique(whole))
+    share, in_test = repeated / len(whole), int(np.isin(test, train).sum())
+    leaked = in_test / len(test)
+    leaks = in_test > 1 and 100 * leaked > margin
+    if not leaks and share < _MANY_REPEATED:
+        return
+    expected = _BY_CHANCE * equal_by_chance(x_train, dataset.y_train)
+    aside = f" apart from {_named(counting, columns)}" if counting else ""
+    rows = f"the file's {len(whole):,} rows" if columns else f"the {len(whole):,} training rows"
+    repeats = f"{repeated:,} of {rows} repeat another{aside}"
+    unless = "unless they are different cases with equal values"
+    if leaks and leaked > expected:
+        which = f"{in_test:,} of the {len(test):,} test rows ({percent(leaked)} %)"
+        if in_val := int(np.isin(val, train).sum()):
+            which += f" and {in_val:,} of the {len(val):,} validation rows"
+        also = f", as {repeats}" if columns or share >= _MANY_REPEATED else aside
+        cure = "drop those from the file" if columns else "drop duplicates before splitting"
+        yield f"{which} are also among the training rows{also}: {cure}, {unless}"
+    elif share >= max(_MANY_REPEATED, expected):
+        yield f"{repeats} ({percent(share)} %): drop them, {unless}"
+
+
+def row_keys(x: Array) -> Array:
+    """Return int64 (rows,): equal for equal rows of (rows, features), else different.
+
+    They are valid within one process alone. The chance that two rows of a million share one by
+    accident is one in ten million.
+    """
+    step = max(1, _BLOCK // x.shape[1])
+    zero = x.dtype.type(0)  # added, it makes 0 of -0
+    blocks = (np.ascontiguousarray(x[at : at + step] + zero) for at in range(0, len(x), step))
+    return np.fromiter((hash(row.tobytes()) for block in blocks for row in block), np.int64, len(x))
+
+
+def equal_by_chance(x: Array, y: Array) -> float:
+    """Return which share of rows would have an equal one if features were independent in a class.
+
+    Tables of a few columns with a few values each have many equal rows that are different cases;
+    measurements have hardly any. ``y`` holds the classes, (rows,), from 0.
+    """
+    random = np.random.default_rng(0)
+    expected = 0.0
+    for one in np.unique(y):
+        own = random.permutation(np.flatnonzero(y == one))
+        expected += len(own) * min(1.0, len(own) * _agreement(x[own[:_COMPARED_ROWS]]))
+    return expected / len(x)
+
+
+def _agreement(x: Array) -> float:
+    """Return how likely two rows, given in random order, agree in every feature by chance."""
+    shifts = range(1, min(_SHIFTS + 1, len(x)))
+    if not shifts:
+        return 0.0
+    agreeing = [(x == np.roll(x, shift, axis=0)).mean(axis=0) for shift in shifts]
+    return float(np.mean(agreeing, axis=0).prod())
+
+
+def _untested_classes(dataset: Dataset) -> Iterator[str]:
+    missing = np.setdiff1d(np.arange(dataset.classes), dataset.y_test).tolist()
+    if missing:
+        names = [dataset.class_names[one] if dataset.class_names else str(one) for one in missing]
+        yield (
+            f"{_some('class', 'classes', names)} {'has' if len(names) == 1 else 'have'} no test "
+            "row, so nothing is measured of what is learned there: shuffle the rows before "
+            "splitting"
+        )
+
+
+def _copies_of_the_label(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
+    places = [
+        place
+        for place, feature in enumerate(dataset.x_train.T)
+        if _determines_the_class(feature, dataset.y_train, dataset.classes)
+    ]
+    if places:
+        determines = "alone determines" if len(places) == 1 else "each determine"
+        yield (
+            f"{_named(places, columns)} {determines} the class: drop what is a copy of the label"
+        )
+
+
+def _determines_the_class(feature: Array, y: Array, classes: int) -> bool:
+    """Return whether the feature has few values, each in rows of one class alone."""
+    most = min(_VALUES_OF_A_CLASS * classes, len(y) // _ROWS_OF_A_VALUE)
+    for step in (max(1, len(y) // _FIRST_ROWS), 1):
+        values, places = np.unique(feature[::step], return_inverse=True)
+        with_classes = np.unique(places * classes + y[::step])
+        if len(values) > most or len(with_classes) > len(values):
+            return False
+    return True
+
+
+def _counting(dataset: Dataset) -> list[int]:
+    """Return the features that are a different whole number in every row."""
+    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
+    return [
+        place
+        for place, feature in enumerate(dataset.x_train[:_FIRST_ROWS].T)
+        if _counts(feature) and _counts(np.concatenate([x[:, place] for x in parts]))
+    ]
+
+
+def _counts(values: Array) -> bool:
+    return bool((values == np.trunc(values)).all()) and len(np.unique(values)) == len(values)
+
+
+def _constant(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
+    """Yield which features are constant, but of images: they have corners that are always dark."""
+    x = dataset.x_train
+    places = np.flatnonzero(x.min(axis=0) == x.max(axis=0)).tolist()
+    if not places or len(dataset.feature_shape) > 1:
+        return
+    alone = len(places) == 1
+    which = f"{len(places):,} of the {dataset.features:,} features"
+    if columns or alone:
+        which = _named(places, columns)
+    yield (
+        f"{which} {'is' if alone else 'are'} constant over the training rows: drop "
+        f"{'it' if alone else 'them'}, as there is nothing to learn"
+    )
+
+
+def _named(places: Sequence[int], columns: Sequence[str]) -> str:
+    """Return ``column a``, ``columns a and b``, ``features 0, 3, 4 and 7 more``."""
+    names = [columns[place] if columns else str(place) for place in places]
+    return _some("column", "columns", names) if columns else _some("feature", "features", names)
+
+
+def _some(noun: str, plural: str, names: Sequence[str]) -> str:
+    more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+    return f"{noun if len(names) == 1 else plural} {listed([*names[:_NAMED], *more])}"
