@@ -66,10 +66,9 @@ def after_and_before(contrast: ExperimentContrast) -> tuple[Experiment, Experime
 
 def network(contrast: ExperimentContrast) -> str:
     """Return what the labels of a pair of placements have in common; both where that is nothing."""
-    one, other = (
-        without_placement(e.label, e.config) for e in (contrast.experiment, contrast.baseline)
-    )
-    return one if one == other else named(contrast)
+    after, before = after_and_before(contrast)
+    one, other = (without_placement(e.label, e.config) for e in (after, before))
+    return one if one == other else f"{after.label} against {before.label}"
 
 
 def confound(contrast: ExperimentContrast) -> str:
