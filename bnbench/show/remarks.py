@@ -10,7 +10,7 @@ from bnbench.experiments.config import TRAINING_ROWS, DataConfig, PlanConfig
 from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 
-_FAIR_CHOICE = "so another might be the best if all had the same"
+_FAIR_CHOICE = "so over the same seeds another might be the best"
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
     "tensorflow": "versions of TensorFlow",
     "keras": "versions of Keras",
@@ -280,7 +280,7 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     for one in tuning.candidates:
         chosen = f"{one.best.label} was chosen though"
         if not one.paired:
-            yield f"{chosen} no seed was completed with all its values, {_FAIR_CHOICE}"
+            yield f"{chosen} there is no seed that all its values completed, {_FAIR_CHOICE}"
         if one.uneven:
             yield f"{chosen} its values do not have the same seeds, {_FAIR_CHOICE}"
 
