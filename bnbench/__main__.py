@@ -14,12 +14,12 @@ from bnbench.cli.commands import app
 from bnbench.errors import BnbenchError, InputError, Interrupted
 from bnbench.text import visible
 
-# What typer raises where options and arguments are not as a command has them.
+# What typer raises for wrong options and arguments.
 UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is shown as a message, not as a traceback."""
+    """Run the command line; a fault that the user can correct is shown without a traceback."""
     _prepare_streams()
     interruption.catch()
     try:
@@ -33,14 +33,14 @@ def main() -> None:
     except (Exception, Interrupted):
         if not interruption.came():
             raise
-        # An import that is interrupted may end in any error.
+        # An import that is interrupted may raise any exception.
         _end("interrupted; the same command goes on from what is recorded", Interrupted.exit_code)
     finally:
         interruption.ignore()
 
 
 def _prepare_streams() -> None:
-    """Give every standard stream that is closed a descriptor, so that no other file gets its."""
+    """Open every standard stream that is closed, so that no other file gets its descriptor."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -61,7 +61,7 @@ def _end(message: str, exit_code: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # what could not be written has been reported
             stream.flush()
-    os._exit(exit_code)  # threads that still train are not waited for, and nothing is taken down
+    os._exit(exit_code)  # without waiting for child processes or libraries to end
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from bnbench import memory
 from bnbench.campaign import Agenda, Campaign, EngineFor
 from bnbench.datasets import dataset
 from bnbench.datasets.dataset import Dataset
@@ -22,7 +23,6 @@ from bnbench.experiments.sweep import load_experiments, parse_experiments
 from bnbench.text import count
 from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunFailed
-from bnbench.training.footprint import affordable_jobs
 
 Source = str | Path | Config
 Settings = Mapping[str, Any] | Sequence[str]
@@ -226,9 +226,7 @@ def run(
     store.prepare()
     export = _exporter(tensorboard, runs_dir)
     datasets = _load_data(loaded, Path(data_dir) if data_dir else None, reporter.notice)
-    engine = (
-        _cluster(ray, reporter.notice) if ray else _processes(datasets, device, jobs, reporter.warn)
-    )
+    engine = _cluster(ray, reporter.notice) if ray else _processes(device, jobs, reporter.warn)
     campaign = Campaign(
         datasets,
         store,
@@ -258,19 +256,14 @@ def _load_data(
     return {config: loaded[config.data] for config in configs}
 
 
-def _processes(
-    datasets: Mapping[Config, Dataset],
-    device: Request,
-    jobs: int | None,
-    warn: Callable[[str], None],
-) -> EngineFor:
+def _processes(device: Request, jobs: int | None, warn: Callable[[str], None]) -> EngineFor:
     """Return the engine for as many runs at once as were asked for and fit into memory."""
     from bnbench.training.engines.processes import Processes
 
     wanted = jobs or cores()
 
     def engine(needed: Agenda) -> Engine:
-        fitting = affordable_jobs({t.config: datasets[t.config] for t in needed.missing}, wanted)
+        fitting = memory.affordable_jobs(wanted)
         if fitting < wanted:
             warn(f"there is memory for {fitting} of {wanted} runs at once")
         return Processes(device, fitting)

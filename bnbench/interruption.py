@@ -10,20 +10,20 @@ _count = 0
 
 
 def catch() -> None:
-    """From now on raise `Interrupted` in the main thread, wherever it is."""
+    """From now on a signal raises `Interrupted` in the main thread."""
     sys.unraisablehook = _report_unraisable
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
 
 
 def ignore() -> None:
-    """From now on let nothing interrupt, as the program is ending."""
+    """From now on ignore the signals, as the program is ending."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def came() -> bool:
-    """Whether there has been one."""
+    """Return whether there has been a signal."""
     return _count > 0
 
 
@@ -34,5 +34,5 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _report_unraisable(lost: "sys.UnraisableHookArgs") -> None:
-    if lost.exc_type is not Interrupted:  # it may fall into a callback of the garbage collector
+    if lost.exc_type is not Interrupted:  # it may be raised in a callback of the garbage collector
         sys.__unraisablehook__(lost)

@@ -1,98 +1,79 @@
-"""How much memory there is to take: on the machine, in the cgroup, and for this process."""
+"""How much memory there is to take, and what to do if it runs out."""
 
 import os
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
+CURE = "take fewer runs at once, fewer hidden units or smaller batches"
+
 _UNLIMITED = 1 << 62
-_LIMITS = {"Max address space": "VmSize", "Max data size": "VmData"}  # with what is taken of each
-_V2 = ("memory.max", "memory.current", "inactive_file")  # limit, usage, and what gives way at once
-_V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_WORKER_BYTES = 200_000_000  # of a worker that trains a small network
+
+
+def affordable_jobs(jobs: int) -> int:
+    """Return how many of ``jobs`` runs at once find the memory that each needs at least; 1 or more.
+
+    A run of a large network needs more, and fails if there is no more.
+    """
+    return max(1, min(jobs, available() // _WORKER_BYTES))
 
 
 def available(root: Path = Path("/")) -> int:
     """Return the bytes that this process can still take.
 
-    ``root`` is the folder that holds ``proc`` and ``sys``. A limit that cannot be read is none.
+    That is the least of what the machine has free, what the cgroups (version 2) of this process
+    leave, and what its own limits leave. ``root`` is the folder that holds ``proc`` and ``sys``.
     """
-    return min([shared(root), *_left_by_limits(root).values()])
+    free = _free_on_machine(root)
+    return max(0, min(free, address_space(), _left_of("RLIMIT_DATA", 5), *_left_by_cgroups(root)))
 
 
-def address_space(root: Path = Path("/")) -> int:
+def address_space() -> int:
     """Return the bytes of address space that this process may still map, libraries included."""
-    return _left_by_limits(root).get("Max address space", _UNLIMITED)
+    return _left_of("RLIMIT_AS", 0)
 
 
-def shared(root: Path = Path("/")) -> int:
-    """Return the bytes that all processes together can still take, whatever binds this one alone.
+def _left_of(limit: str, column: int) -> int:
+    """Return what is left of a limit; ``/proc/self/statm`` has the pages taken in ``column``."""
+    if sys.platform != "linux":
+        return _UNLIMITED
+    import resource
 
-    That is the least of what the machine has free, caches that give way included, and what the
-    cgroup of this process and those above it leave of their limits.
-    """
-    return max(0, min(_free_on_machine(root), *_left_by_cgroups(root)))
+    most = resource.getrlimit(getattr(resource, limit))[0]
+    if most == resource.RLIM_INFINITY:
+        return _UNLIMITED
+    pages = int(Path("/proc/self/statm").read_text().split()[column])
+    return max(0, most - pages * resource.getpagesize())
 
 
 def _free_on_machine(root: Path) -> int:
-    free = _values(root / "proc/meminfo", ":").get("MemAvailable")
-    if free is not None:
-        return free * 1024
-    try:
+    for line in _text(root / "proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    if hasattr(os, "sysconf"):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        return _UNLIMITED
+    return _UNLIMITED
 
 
-def _left_by_cgroups(root: Path) -> Iterator[int]:
-    yield _UNLIMITED
-    mounted = root / "sys/fs/cgroup"
-    for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        if "memory" in controllers.split(","):
-            yield from _left_by_cgroup(mounted / "memory", path, *_V1)
-        elif not controllers:
-            yield from _left_by_cgroup(mounted, path, *_V2)
+def _left_by_cgroups(root: Path) -> list[int]:
+    """Return what the cgroup of this process and those above it leave, caches that can go included.
 
-
-def _left_by_cgroup(top: Path, path: str, limit: str, usage: str, cache: str) -> Iterator[int]:
-    # In a container the path may be the host's: then only the top is there, and is the container's.
-    folder = top / path.strip("/")
-    for group in (folder, *folder.parents):
-        most, used = _number(group / limit), _number(group / usage)
-        if most is not None and used is not None:
-            yield most - used + _values(group / "memory.stat", " ").get(cache, 0)
-        if group == top:
-            return
-
-
-def _left_by_limits(root: Path) -> dict[str, int]:
-    taken = _values(root / "proc/self/status", ":")
-    left = {}
-    for line in _lines(root / "proc/self/limits"):
-        for name, counter in _LIMITS.items():
-            soft = line.removeprefix(name).split()[:1]
-            if line.startswith(name) and soft[0].isdecimal():
-                left[name] = max(0, int(soft[0]) - 1024 * taken.get(counter, 0))
+    In a container the path may be the host's: then only the top is there, and is the container's.
+    """
+    top = root / "sys/fs/cgroup"
+    path = _text(root / "proc/self/cgroup").rpartition("0::/")[2].strip()
+    groups = [top / path, *(top / path).parents]
+    left = []
+    for group in groups[: groups.index(top) + 1]:
+        most, used = _text(group / "memory.max").strip(), _text(group / "memory.current")
+        if most.isdecimal() and used:
+            cache = _text(group / "memory.stat").partition("inactive_file ")[2].split()
+            left.append(int(most) - int(used) + int(cache[0] if cache else 0))
     return left
 
 
-def _number(path: Path) -> int | None:
-    text = "".join(_lines(path)).strip()
-    return int(text) if text.isdecimal() else None  # "max" is no limit
-
-
-def _values(path: Path, separator: str) -> dict[str, int]:
-    """Return the lines ``name<separator>number`` of a file, whatever follows the number."""
-    values = {}
-    for line in _lines(path):
-        name, _, rest = line.partition(separator)
-        number = rest.split()[:1]
-        if number and number[0].isdecimal():
-            values[name] = int(number[0])
-    return values
-
-
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace").splitlines()
+        return path.read_text(errors="replace")
     except OSError:
-        return []
+        return ""

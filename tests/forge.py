@@ -1,8 +1,9 @@
 """Starts `bnbench` from a process that has TensorFlow imported, which saves every start 4 s.
 
 Each child is a process of its own, forked before TensorFlow's runtime starts, and runs the real
-`main` to its end. Run as a script this file is that server: it
-reads one JSON request a line, forks, and answers with the process id.
+`main` to its end. Run as a script this file is that server: it reads one JSON request a line,
+forks, and answers with the process id. Each process ends with the one that started it, so all end
+with the tests, even if these are killed.
 """
 
 import contextlib
@@ -17,6 +18,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from bnbench.training.engines.child import end_with
 
 ROOT = Path(__file__).parent.parent
 FAST = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiling is most of a tiny run
@@ -58,7 +61,7 @@ class Forge:
         self._folder, self._count = folder, 0
         self._asking = threading.Lock()  # else one thread gets the process id of another's child
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.forge"],
+            [sys.executable, "-m", "tests.forge", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -99,6 +102,7 @@ class Forge:
 
 
 def _serve() -> None:
+    end_with(int(sys.argv[1]))
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import keras
     import scipy.stats
@@ -114,9 +118,10 @@ def _serve() -> None:
     processes.default_method = "fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _answer("ready")
+    server = os.getpid()
     for line in sys.stdin:
         request = json.loads(line)
-        if os.fork() == 0 and _supervise(request):
+        if os.fork() == 0 and _supervise(request, server):
             _run_to_the_end(main)
 
 
@@ -139,11 +144,14 @@ def _run_to_the_end(main: Callable[[], None]) -> None:
     os._exit(code)  # taking TensorFlow down properly takes longer than the runs
 
 
-def _supervise(request: dict[str, Any]) -> bool:
+def _supervise(request: dict[str, Any], server: int) -> bool:
     """Return True in the child that becomes `bnbench`; its parent notes how it ends, and ends."""
+    end_with(server)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    supervisor = os.getpid()
     pid = os.fork()
     if pid == 0:
+        end_with(supervisor)
         _become(request)
         return True
     _answer(pid)

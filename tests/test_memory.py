@@ -32,31 +32,20 @@ def group(path: str, limit: object, usage: int, cache: int = 0) -> dict[str, str
     }
 
 
-V2 = {"proc/self/cgroup": "0::/user/job\n"}
-V1 = {"proc/self/cgroup": "7:cpu,cpuacct:/job\n4:memory:/job\n0::/\n"}
-V1_JOB = {
-    "sys/fs/cgroup/memory/job/memory.limit_in_bytes": f"{1000 * MIB}\n",
-    "sys/fs/cgroup/memory/job/memory.usage_in_bytes": f"{300 * MIB}\n",
-    "sys/fs/cgroup/memory/job/memory.stat": f"inactive_file 1\ntotal_inactive_file {50 * MIB}\n",
-}
-AT_TOP = {path.replace("job/", ""): text for path, text in V1_JOB.items()}
-NONE = {"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}
+OWN = {"proc/self/cgroup": "4:memory:/other\n0::/user/job\n"}
 
 
 @pytest.mark.parametrize(
     ("files", "mebibytes"),
     [
         ({}, 8000),
-        (V2 | group("sys/fs/cgroup/user/job", 2000, 500), 1500),
-        (V2 | group("sys/fs/cgroup/user/job", 2000, 500, cache=100), 1600),
-        (V2 | group("sys/fs/cgroup/user/job", "max", 500), 8000),
-        (V2 | group("sys/fs/cgroup/user", 700, 500), 200),
-        (V2 | group("sys/fs/cgroup", 600, 500), 100),
-        (V2 | group("sys/fs/cgroup/user/job", 2000, 2600), 0),
-        (V2 | group("sys/fs/cgroup/other", 100, 50), 8000),
-        (V1 | V1_JOB, 750),
-        (V1 | AT_TOP | NONE, 8000),
-        (V1 | AT_TOP, 750),
+        (OWN | group("sys/fs/cgroup/user/job", 2000, 500), 1500),
+        (OWN | group("sys/fs/cgroup/user/job", 2000, 500, cache=100), 1600),
+        (OWN | group("sys/fs/cgroup/user/job", "max", 500), 8000),
+        (OWN | group("sys/fs/cgroup/user", 700, 500), 200),
+        (OWN | group("sys/fs/cgroup", 600, 500), 100),
+        (OWN | group("sys/fs/cgroup/user/job", 2000, 2600), 0),
+        (OWN | group("sys/fs/cgroup/other", 100, 50), 8000),
         ({"proc/self/cgroup": "4:memory:/job\n"}, 8000),
     ],
 )
@@ -64,37 +53,7 @@ def test_what_machine_and_cgroups_leave(
     files: dict[str, str], mebibytes: int, tmp_path: Path
 ) -> None:
     """The least counts: of the machine, of this process's cgroup and of every one above it."""
-    root = machine(tmp_path, **files)
-    assert memory.shared(root) == memory.available(root) == mebibytes * MIB
-
-
-@pytest.mark.parametrize(
-    ("limits", "mebibytes"),
-    [
-        ("Max address space unlimited unlimited bytes", 8000),
-        (f"Max address space {900 * MIB} unlimited bytes", 800),
-        (f"Max data size     {900 * MIB} {999 * MIB} bytes", 890),
-        (f"Max address space {50 * MIB} unlimited bytes", 0),
-        (f"Max stack size    {8 * MIB} unlimited bytes", 8000),
-    ],
-)
-def test_limits_of_this_process_bind_it_alone(limits: str, mebibytes: int, tmp_path: Path) -> None:
-    """What it has taken already is subtracted; other processes may take more."""
-    files = {"proc/self/limits": f"Limit Soft Hard Units\n{limits}\n"}
-    status = {"proc/self/status": "VmSize:\t  102400 kB\nVmData:\t   10240 kB\n"}
-    root = machine(tmp_path, **files, **status)
-    assert memory.available(root) == mebibytes * MIB
-    assert memory.shared(root) == 8000 * MIB
-
-
-def test_address_space_is_told_apart(tmp_path: Path) -> None:
-    """Mapped libraries count against its limit, not against that of data."""
-    files = {"proc/self/limits": f"Max data size {MIB} {MIB} bytes\n"}
-    status = {"proc/self/status": "VmSize:\t  102400 kB\n"}
-    root = machine(tmp_path, **files, **status)
-    assert memory.address_space(root) == 1 << 62
-    files = {"proc/self/limits": f"Max address space {900 * MIB} unlimited bytes\n"}
-    assert memory.address_space(machine(tmp_path, **files, **status)) == 800 * MIB
+    assert memory.available(machine(tmp_path, **files)) == mebibytes * MIB
 
 
 def test_where_nothing_can_be_read_the_machine_s_memory_counts(tmp_path: Path) -> None:
@@ -102,13 +61,21 @@ def test_where_nothing_can_be_read_the_machine_s_memory_counts(tmp_path: Path) -
     assert 1 << 28 < memory.available(tmp_path) <= 1 << 62
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit is read from /proc")
-def test_a_real_limit_is_seen() -> None:
-    """`ulimit -v` binds, as it does on shared machines."""
-    command = f"ulimit -v 1000000; {sys.executable} -c 'from bnbench import memory as m; "
-    command += "print(m.available(), m.shared())'"
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are read on Linux")
+@pytest.mark.parametrize("limit", ["v", "d"])
+def test_a_limit_of_this_process_is_seen(limit: str) -> None:
+    """`ulimit -v` and `ulimit -d` bind, as on shared machines; what is taken is subtracted."""
+    command = f"ulimit -{limit} 1000000; {sys.executable} -c 'from bnbench import memory as m; "
+    command += "print(m.available(), m.address_space())'"
     shell = ["bash", "-c", command]
     done = subprocess.run(shell, capture_output=True, text=True, check=True, cwd=ROOT)
-    own, shared = map(int, done.stdout.split())
-    assert 500 * MIB < own < 1_000_000 * 1024
-    assert own < shared
+    available, address_space = map(int, done.stdout.split())
+    assert 500 * MIB < available < 1_000_000 * 1024
+    assert (address_space < 1_000_000 * 1024) == (limit == "v")
+
+
+def test_as_many_jobs_as_find_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker needs 0.2 GB; never more jobs than are asked for, and never less than one."""
+    for left, jobs in ((0, 1), (0.3, 1), (0.5, 2), (1.5, 7), (64, 8)):
+        monkeypatch.setattr(memory, "available", lambda left=left: int(left * 1e9))
+        assert memory.affordable_jobs(8) == jobs

@@ -47,7 +47,7 @@ ADVICE = (
 BASE_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 SOCKET_SECONDS = 30.0  # silence after which an attempt is given up
 TOTAL_SECONDS = 600.0  # for one file, both attempts together
-MAX_FILE_BYTES = 64 << 20  # packed and unpacked alike
+MAX_FILE_BYTES = 64 << 20  # packed, and unpacked
 
 
 class Found(NamedTuple):

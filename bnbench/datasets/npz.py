@@ -83,7 +83,7 @@ def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sourc
             made.begin(header.shape, header.dtype)
             blocks = map(made.taken, _blocks(archive, key, header))
             if key.startswith("y"):
-                return _whole(blocks, header)
+                return np.concatenate(list(blocks)).reshape(header.shape)
             return _features(blocks, header, f"{name}: {key}", report)
 
         x_train, y_train, x_test, y_test = map(array, KEYS)
@@ -96,7 +96,8 @@ def peek(file: BinaryIO, name: str) -> tuple[Shape, Array]:
         headers = _check_headers(archive, name)
         header = headers["y_train"]
         check_memory(_bytes_needed(header), f"{name}:")
-        return headers["x_train"].shape, _whole(_blocks(archive, "y_train", header), header)
+        labels = np.concatenate(list(_blocks(archive, "y_train", header)))
+        return headers["x_train"].shape, labels.reshape(header.shape)
 
 
 @contextmanager
@@ -115,9 +116,9 @@ def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[Arr
     starts = range(0, header.rows, step)
     with archive.open(f"{key}.npy") as member:
         if header.fortran:  # every row is scattered over the file
-            whole: Array = npy.read_array(member, allow_pickle=False)
+            stored: Array = npy.read_array(member, allow_pickle=False)
             for row in starts:
-                block = whole[row : row + step]
+                block = stored[row : row + step]
                 yield np.ascontiguousarray(block).reshape(len(block), -1)
             return
         member.read(header.start)
@@ -125,15 +126,6 @@ def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[Arr
             count = min(step, header.rows - row)
             content = member.read(count * header.row_bytes)
             yield np.frombuffer(content, header.dtype).reshape(count, -1)
-
-
-def _whole(blocks: Iterable[Array], header: _Header) -> Array:
-    array = np.empty(header.shape, header.dtype)
-    rows, row = array.reshape(header.rows, -1), 0
-    for block in blocks:
-        rows[row : row + len(block)] = block
-        row += len(block)
-    return array
 
 
 def _features(blocks: Iterable[Array], header: _Header, where: str, report: Report) -> Array:
@@ -221,7 +213,7 @@ def _check_shapes(shapes: dict[str, Shape], name: str) -> None:
 
 
 def _bytes_needed(header: _Header) -> int:
-    """Return what an array takes as it is kept, and as it is stored where that is read whole."""
+    """Return the bytes of an array as it is kept, and as it is stored where it is read at once."""
     kept = 1 if header.dtype == np.uint8 else 4
     passing = header.dtype.itemsize if header.fortran else 0
     return math.prod(header.shape) * (kept + passing)

@@ -100,7 +100,7 @@ def candidates(table: Table) -> list[Candidate]:
             if len(values) <= MOST_CLASSES:
                 values.update(block[place].dropna().unique().tolist())
     held = [
-        Candidate(column, *(found if len(found) == 1 else {"text"}), len(values))
+        Candidate(column, "text" if len(found) > 1 else next(iter(found)), len(values))
         for column, found, values in zip(table.columns, kinds, seen, strict=True)
         if "numbers" not in found or "text" in found
         if 2 <= len(values) <= min(MOST_CLASSES, rows // LEAST_ROWS)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bnbench import memory
 from bnbench.errors import EnvironmentFault
 
-# The kernel's flag of each set of vector instructions, the widest first, with its name.
+# The kernel's flag for each set of vector instructions, the widest first, and its name.
 _VECTORS = {
     "avx512f": "avx512",
     "avx2": "avx2",
@@ -22,7 +22,7 @@ _VECTORS = {
     "asimd": "neon",
 }
 
-_ADDRESS_SPACE = 1_500_000_000  # that importing and starting TensorFlow takes
+_ADDRESS_SPACE = 1_500_000_000  # bytes that importing and starting TensorFlow takes
 
 Request = Literal["auto", "cpu", "gpu"]
 
@@ -41,19 +41,19 @@ def select(request: Request, gpus: Sequence[str]) -> str:
 
 
 def may_have_gpu() -> bool:
-    """Tell whether a GPU can be here at all; TensorFlow's own answer takes seconds to come.
+    """Return whether there can be a GPU; TensorFlow would take seconds to answer.
 
-    No only on Linux without the device files of NVIDIA, AMD and Windows' subsystem.
+    False only on Linux without the device files of NVIDIA, AMD and Windows' subsystem.
     """
     drivers = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
     return sys.platform != "linux" or any(Path(driver).exists() for driver in drivers)
 
 
 def load() -> tuple[Any, Any]:
-    """Import Keras and TensorFlow and start nothing: a process forked from this one still may.
+    """Import Keras and TensorFlow without starting them, which a forked process still can.
 
-    Returns the two modules. Whatever environment and ``keras.json`` say, Keras computes on
-    TensorFlow. Raises `EnvironmentFault` where they cannot be imported.
+    Returns the two modules. Keras computes on TensorFlow, whatever the environment and
+    ``keras.json`` say. Raises `EnvironmentFault` if they cannot be imported.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
@@ -65,16 +65,16 @@ def load() -> tuple[Any, Any]:
 def start(request: Request) -> str:
     """Set up TensorFlow and Keras in this process, for one run at a time; return the device.
 
-    One thread to an operation, so that a result does not depend on what else the machine does.
-    Keras computes in float32, whatever ``keras.json`` says. Raises `EnvironmentFault` where they
-    cannot be started, or a GPU is asked for and absent.
+    An operation has one thread, so that results do not depend on the load of the machine. Keras
+    computes in float32, whatever ``keras.json`` says. Raises `EnvironmentFault` if they cannot be
+    started, or a GPU is asked for and absent.
     """
     keras, tf = load()
     with _standard_error_muted():
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
-        tf.get_logger().setLevel("ERROR")  # it takes our few programs for one that is retraced
+        tf.get_logger().setLevel("ERROR")  # it warns of retracing, as there are several programs
         gpus = tf.config.list_physical_devices("GPU")
         device = select(request, [gpu.name for gpu in gpus])
         tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -90,7 +90,7 @@ def start(request: Request) -> str:
 
 def _imported() -> tuple[Any, Any]:
     left = memory.address_space()
-    if left < _ADDRESS_SPACE:  # it would end the process without a word
+    if left < _ADDRESS_SPACE:  # it would end the process without a message
         raise EnvironmentFault(
             f"TensorFlow needs about {_ADDRESS_SPACE / 1e9} GB of address space to start, "
             f"{left / 1e9:.1f} GB are left; raise the limit of this process (ulimit -v)"
@@ -99,7 +99,7 @@ def _imported() -> tuple[Any, Any]:
         with _without_keras_json():
             import keras
         import tensorflow
-    except Exception as error:  # of any kind, where memory or one of its parts is lacking
+    except Exception as error:  # of any kind, if memory or a library is missing
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise EnvironmentFault(
             f"TensorFlow cannot be imported: {reason.removesuffix(': ')}; it needs all its parts "
@@ -116,8 +116,8 @@ def processor() -> str:
 def instruction_set() -> str:
     """Return the widest vector instructions of the processor, such as ``avx2``.
 
-    Numbers depend on them: sums are added up in another order. Where the system does not tell, it
-    is the name of the machine's type, such as ``arm64``.
+    Results depend on them, as sums are added in another order. If the system does not name them,
+    this is the type of the machine, such as ``arm64``.
     """
     flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
     present = (name for flag, name in _VECTORS.items() if flag in flags)
@@ -133,7 +133,7 @@ def cores() -> int:
 
 @cache
 def _cpuinfo(key: str) -> str:
-    """Return what the kernel tells of the first core, or nothing where it does not."""
+    """Return what ``/proc/cpuinfo`` says about the first core, or an empty text."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             name, _, value = line.partition(":")
@@ -144,7 +144,7 @@ def _cpuinfo(key: str) -> str:
 
 @contextmanager
 def _without_keras_json() -> Iterator[None]:
-    # Keras refuses to be imported with an odd keras.json, and writes one where there is none.
+    # Keras cannot be imported with a wrong keras.json, and writes one if there is none.
     home = os.environ.get("KERAS_HOME")
     os.environ["KERAS_HOME"] = os.devnull
     try:
@@ -157,8 +157,8 @@ def _without_keras_json() -> Iterator[None]:
 
 @contextmanager
 def _standard_error_muted() -> Iterator[None]:
-    # TensorFlow's native parts write to the descriptor before their log level is read.
-    with suppress(OSError):  # nobody may be able to read what was said
+    # TensorFlow's native code writes to the descriptor before it reads its log level.
+    with suppress(OSError):  # whoever read it may have gone
         sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

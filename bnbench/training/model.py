@@ -10,7 +10,7 @@ from bnbench.experiments.architecture import Layer
 
 
 def build(layers: tuple[Layer, ...], features: int) -> keras.Model:
-    """Return the Keras model on rows of ``features`` numbers; its layers bear our layers' names."""
+    """Return the Keras model on rows of ``features`` numbers; its layers have our layers' names."""
     return keras.Sequential(
         [keras.Input((features,)), *(_keras_layer(layer) for layer in layers)], name="bnbench"
     )
@@ -64,5 +64,5 @@ def weights_sha256(model: keras.Model) -> str:
 
 
 def saved_weights_sha256(path: Path) -> str:
-    """Return `weights_sha256` of the model in a ``.keras`` file, to be held against a record's."""
+    """Return `weights_sha256` of the model in a ``.keras`` file, to compare with a record's."""
     return weights_sha256(keras.models.load_model(path, compile=False))

@@ -1,4 +1,4 @@
-"""One experiment's compiled program: a seed in, a `RunRecord` out.
+"""One experiment's compiled program: it makes a `RunRecord` from a seed.
 
 A whole epoch is one XLA program on data that sits on the device. It is compiled once and used for
 every seed, by setting the variables back to what that seed starts from.
@@ -55,7 +55,7 @@ class DeviceData:
 
     @classmethod
     def place(cls, dataset: Dataset, device: str) -> "DeviceData":
-        """Put the data set on the device; what the CPU can use where it stands is not copied."""
+        """Put the data set on the device; the CPU uses arrays without a copy if it can."""
         put = _borrowed if device.startswith("CPU") else tf.constant
         with tf.device(device):
             return cls(
@@ -68,9 +68,9 @@ class DeviceData:
 
 
 def _borrowed(array: np.ndarray) -> Any:
-    """Return a tensor over the array's own memory, or a copy where its address does not allow it.
+    """Return a tensor in the array's own memory, or a copy if its address does not allow that.
 
-    Nobody writes to the array any more; the tensor keeps it alive.
+    Nothing writes to the array any more; the tensor keeps it alive.
     """
     if array.ctypes.data % _ALIGNMENT or not array.flags.writeable:  # DLPack takes no read-only one
         return tf.constant(array)
@@ -80,7 +80,7 @@ def _borrowed(array: np.ndarray) -> Any:
 class TrainingProgram:
     """An experiment's model, optimizer and compiled epoch on one device.
 
-    ``jobs`` and ``engine`` say in the records how the runs are made.
+    ``jobs`` and ``engine`` go into the records.
     """
 
     def __init__(

@@ -20,6 +20,6 @@ class Trial:
 
 
 def interleave(seeds: Mapping[Config, Iterable[int]]) -> list[Trial]:
-    """Return all runs, seed by seed over the experiments, so that drift of the machine hits all."""
+    """Return all runs, seed by seed, so that a machine that slows down affects all experiments."""
     rows = zip_longest(*([Trial(config, s) for s in own] for config, own in seeds.items()))
     return [trial for row in rows for trial in row if trial is not None]

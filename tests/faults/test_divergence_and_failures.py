@@ -1,4 +1,4 @@
-"""A run that diverges or fails is told of at the end, and takes no other run with it."""
+"""A run that diverges or fails is reported at the end, and takes no other run with it."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 from bnbench.api import Study
 from bnbench.cli import checks, options
 from bnbench.errors import CheckFailed
+from bnbench.memory import CURE
 from bnbench.training.engines.engine import RunFailed
 from bnbench.training.trial import Trial
 from tests.conftest import ROOT, bnbench, record
@@ -88,8 +89,8 @@ def test_runs_that_raise(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None
     )
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-4:] == [
-        "failed: tiny seed 1: MemoryError",
-        "failed: tiny seed 2: ResourceExhaustedError: OOM when allocating",
+        f"failed: tiny seed 1: out of memory: {CURE} (MemoryError)",
+        f"failed: tiny seed 2: out of memory: {CURE} (ResourceExhaustedError: OOM when allocating)",
         r"failed: tiny seed 3: ValueError: [/x] \x1b[31m \u202e \x9b31m in front",
         "bnbench: 3 runs failed, 0 diverged",
     ]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bnbench.evidence.store import RecordStore
@@ -163,3 +164,30 @@ def test_signals_while_the_end_is_near(forge: Forge, tiny_yaml: Callable[..., Pa
     assert done.returncode == 130, done.stderr
     assert_short(done.stderr)
     assert done.stderr.count("interrupted") == 1
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from tests.forge import Forge
+
+forge = Forge(Path(sys.argv[2]))
+forge.start("run", sys.argv[1], "--jobs", 2, "--runs-dir", sys.argv[2] + "/runs")
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_what_tests_start_ends_with_them(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None:
+    """Where the tests are killed, no run that they have started goes on for ever."""
+    command = [sys.executable, "-c", ENDLESS, str(tiny_yaml(epochs=100_000)), str(tmp_path)]
+    streams = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
+    with subprocess.Popen(command, cwd=ROOT, **streams) as tests:
+        assert tests.stdout is not None
+        assert tests.stdout.readline() == b"started\n"
+        family: list[psutil.Process] = []
+        while len(family) < 6:  # the server, the one that waits, `bnbench`, its driver, two workers
+            family = psutil.Process(tests.pid).children(recursive=True)
+        tests.kill()
+        assert psutil.wait_procs(family, timeout=20)[1] == []

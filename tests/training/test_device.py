@@ -37,13 +37,13 @@ def test_an_absent_gpu_is_refused_by_name() -> None:
 
 @pytest.fixture
 def cpuinfo(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let the kernel tell this of the processor."""
+    """Set what the kernel says about the processor."""
 
-    def tell(text: str) -> None:
+    def set_text(text: str) -> None:
         monkeypatch.setattr(Path, "read_text", lambda *given, **options: text)
         device._cpuinfo.cache_clear()
 
-    return tell
+    return set_text
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ except EnvironmentFault as fault:
 
 
 def test_a_tensorflow_that_cannot_be_imported() -> None:
-    """Whatever an import ends in is a fault of the surroundings, told with its reason."""
+    """Any exception of an import is a fault of the environment, reported with its reason."""
     command = [sys.executable, "-c", BROKEN]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert ran.stdout.startswith("TensorFlow cannot be imported: ModuleNotFoundError: ")

@@ -199,7 +199,7 @@ COMMITTED_LOSSES = {
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_the_training_version_stands_for_these_losses(tiny: Make, placement: str) -> None:
+def test_the_training_version_belongs_to_these_losses(tiny: Make, placement: str) -> None:
     """A change that moves them by more than other processors do must raise `TRAINING_VERSION`."""
     from bnbench.training import TRAINING_VERSION
 
@@ -209,8 +209,8 @@ def test_the_training_version_stands_for_these_losses(tiny: Make, placement: str
     assert found == pytest.approx(COMMITTED_LOSSES[placement], rel=1e-4)
 
 
-def test_a_record_tells_which_test_rows_were_correct(tiny: Make) -> None:
-    """Row by row what the trained model says, in the data set's order, in total and by class."""
+def test_a_record_has_which_test_rows_were_correct(tiny: Make) -> None:
+    """They are those of the trained model, in the data set's order, in total and by class."""
     program = program_for(tiny("training.learning_rate=0.1"))
     made = program.run(3)
     data = program.data.dataset
@@ -226,8 +226,8 @@ def test_a_record_tells_which_test_rows_were_correct(tiny: Make) -> None:
     assert parse_record(made.to_json().encode(), "here") == made
 
 
-def test_a_record_tells_where_it_was_made(tiny: Make) -> None:
-    """The engine is the one that the program was told; the rest is what the machine says."""
+def test_a_record_has_where_it_was_made(tiny: Make) -> None:
+    """The engine is the one given to the program; the rest is what the machine says."""
     from bnbench.training import device
     from bnbench.training.program import DeviceData, TrainingProgram
 
@@ -241,7 +241,7 @@ def test_a_record_tells_where_it_was_made(tiny: Make) -> None:
     assert where.instruction_set == device.instruction_set()
 
 
-def test_a_diverged_run_tells_of_its_data_all_the_same(tiny: Make) -> None:
+def test_a_diverged_run_also_describes_its_data(tiny: Make) -> None:
     """What belongs to the test results is missing, and nothing else."""
     made = program_for(tiny("training.learning_rate=1e30")).run(0)
     assert (made.status, made.test_loss, made.test_accuracy) == ("diverged", None, None)
@@ -250,15 +250,15 @@ def test_a_diverged_run_tells_of_its_data_all_the_same(tiny: Make) -> None:
     assert parse_record(made.to_json().encode(), "here") == made
 
 
-def test_epochs_are_told_as_they_end(tiny: Make) -> None:
-    """A run yields the number of epochs behind it after each, and its record at last."""
+def test_epochs_are_reported_as_they_end(tiny: Make) -> None:
+    """A run yields the number of finished epochs after each, and finally its record."""
     *epochs, record = program_for(tiny("training.epochs=3")).steps(0)
     assert epochs == [1, 2, 3]
     assert len(record.history.loss) == 3
 
 
 @pytest.mark.parametrize("copied", [False, True])
-def test_data_is_used_where_it_stands_if_its_address_allows(tiny: Make, copied: bool) -> None:
+def test_data_is_not_copied_if_its_address_allows(tiny: Make, copied: bool) -> None:
     """An array at a multiple of 64 bytes is not copied, another one is; the weights are equal."""
     import tensorflow as tf
 

@@ -1,1 +1,1 @@
-"""Where runs are made: each engine takes trials and gives back what became of them."""
+"""Where runs are made: each engine takes trials and yields what happens to them."""

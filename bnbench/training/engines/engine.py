@@ -1,4 +1,4 @@
-"""What every engine does: it takes trials with their data and tells, as it happens, what comes."""
+"""What every engine does: it takes trials with their data and yields what happens to them."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from bnbench.training.trial import Trial
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """A run has so many epochs behind it; after a lost worker they are counted from 1 again."""
+    """A run has finished so many epochs; when it is repeated they are counted from 1 again."""
 
     trial: Trial
     epochs_done: int
@@ -34,7 +34,7 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class RunFailed:
-    """A run ended without a record: why, in one line, and the traceback where there is one."""
+    """A run ended without a record: the reason in one line, and the traceback if there is one."""
 
     trial: Trial
     reason: str
@@ -45,15 +45,15 @@ Event = EpochEnded | RunEnded | RunFailed
 
 
 class Engine(Protocol):
-    """A place where runs are made; it writes nothing, the caller does."""
+    """A way to make runs; it writes no records, the caller does."""
 
     def make(
         self, trials: Sequence[Trial], data: Mapping[Config, Dataset], *, models: bool = False
     ) -> Generator[Event, None, None]:
-        """Yield events until every trial has ended or failed, in whatever order they come.
+        """Yield events, in any order, until every trial has ended or failed.
 
-        ``data`` has the data set of every trial's config; ``models`` asks for trained models. An
-        iterator that is closed, or left by an exception such as KeyboardInterrupt, ends its runs.
-        Raises `EnvironmentFault` where runs cannot be made at all.
+        ``data`` has the data set of every trial's config; ``models`` asks for trained models. When
+        the generator is closed or an exception such as KeyboardInterrupt leaves it, its runs end.
+        Raises `EnvironmentFault` if no runs can be made at all.
         """
         ...

@@ -1,14 +1,13 @@
-"""What speaks to a Ray cluster: its process submits a task to a run and passes on what comes.
+"""The driver of `ray.Ray`: it submits one task for each run and passes on the events.
 
-Ray is imported by the functions that need it: the engine that starts this process does without.
+Ray is imported only by functions: the process that asks for a driver does without it.
 """
 
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,18 @@ from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training import device
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
-from bnbench.training.engines.worker import end_with, leave_signals_to_the_parent
-from bnbench.training.engines.workshop import Workshop, reason
+from bnbench.training.engines.runner import TrialRunner, reason
 from bnbench.training.trial import Trial
 
 _PACKAGES = ("ray", "tensorflow", "keras", "numpy")
-_ATTEMPTS = 4  # of a run, as nodes may go one after another
+_ATTEMPTS = 4  # of a run, as several nodes may be lost
 _INSPECTION_SECONDS = 300.0  # a node unpacks our code first
 _GLANCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Errand:
-    """What the driver is to have done, and where."""
+class DriverRequest:
+    """The runs that the driver is to have made, and the cluster for them."""
 
     address: str
     trials: tuple[Trial, ...]
@@ -39,15 +37,10 @@ class Errand:
 
 
 @dataclass(frozen=True)
-class Noted:
+class Note:
     """A line for the user."""
 
     line: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """The last word: all trials have ended."""
 
 
 @dataclass(frozen=True)
@@ -55,33 +48,28 @@ class Node:
     """A node of the cluster that makes runs."""
 
     id: str
-    address: str
     cpus: float
-    versions: Mapping[str, str]
     instruction_set: str
 
 
-def drive(parent: Connection) -> None:
-    """Have the trials of the `Errand` that comes first made, and send the parent every event."""
-    leave_signals_to_the_parent()
-    _redirect_output(os.devnull)
-    errand = parent.recv()
-    end_with(parent)
-    with suppress(BrokenPipeError):  # nobody is there any more
-        try:
-            for told in _told(errand):
-                parent.send(told)
-            parent.send(Done())
-        except BnbenchError as fault:
-            parent.send(fault)
-        except BrokenPipeError:
-            raise
-        except Exception as failure:
-            parent.send(EnvironmentFault(reason(failure)))
+def drive(request: DriverRequest, parent: Connection) -> Iterator[Event | Note]:
+    """Have the trials made on the cluster; yield notes about it, then every event."""
+    os.chdir("/")  # Ray lets its workers import from the driver's working folder
+    _join(request.address)
+    nodes = _inspected_nodes()
+    cpus = int(sum(node.cpus for node in nodes))
+    yield Note(f"{cpus} CPUs on {len(nodes)} nodes of the Ray cluster at {request.address}")
+    kinds = {node.instruction_set for node in nodes}
+    if len(kinds) > 1:
+        yield Note(
+            f"its processors differ ({', '.join(sorted(kinds))}), and with them the last bits of "
+            "the weights; runs of one seed are kept on one kind"
+        )
+    yield from _Submitted(request, cpus, places(request.trials, nodes)).events()
 
 
 def _redirect_output(path: str) -> None:
-    # Ray writes to both descriptors, whatever log level it is given.
+    # Ray writes to both descriptors, whatever its log level.
     file = os.open(path, os.O_WRONLY)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -89,7 +77,7 @@ def _redirect_output(path: str) -> None:
 
 
 def _join(address: str) -> None:
-    """Connect this process to the cluster; raises `EnvironmentFault` where that fails."""
+    """Connect this process to the cluster; raises `EnvironmentFault` if that fails."""
     import ray
 
     with tempfile.NamedTemporaryFile() as log:
@@ -101,7 +89,7 @@ def _join(address: str) -> None:
                 logging_level="CRITICAL",
                 runtime_env={
                     "py_modules": [str(Path(__file__).parents[2])],
-                    "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "3"},
+                    "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"},
                 },
             )
         except Exception as failure:
@@ -115,96 +103,67 @@ def _join(address: str) -> None:
             _redirect_output(os.devnull)
 
 
-def _told(errand: Errand) -> Iterator[Event | Noted]:
-    import ray
-
-    _join(errand.address)
-    nodes = _inspected_nodes()
-    cpus = int(sum(node.cpus for node in nodes))
-    yield Noted(f"{cpus} CPUs on {len(nodes)} nodes of the Ray cluster at {errand.address}")
-    kinds = {node.instruction_set for node in nodes}
-    if len(kinds) > 1:
-        yield Noted(
-            f"its processors differ ({', '.join(sorted(kinds))}), and with them the last bits of "
-            "the weights; runs of one seed are kept on one kind"
-        )
-    yield from _Submitted(errand, cpus, places(errand.trials, nodes)).events()
-    ray.shutdown()
-
-
 def _inspected_nodes() -> list[Node]:
-    """Return the nodes that have a CPU; raises `EnvironmentFault` unless they can make our runs."""
-    found = _nodes()
-    if not found:
-        raise EnvironmentFault("it has no CPU to give")
-    ours = _versions()
-    for node in found:
-        if missing := [name for name in ours if name not in node.versions]:
-            raise EnvironmentFault(f"node {node.address} has no {' and no '.join(missing)}")
-        if differing := [
-            f"{name} {node.versions[name]}, here it is {ours[name]}"
-            for name in ours
-            if node.versions[name] != ours[name]
-        ]:
-            raise EnvironmentFault(f"node {node.address} has {'; '.join(differing)}")
-    return found
-
-
-def _nodes() -> list[Node]:
+    """Return the nodes that have a CPU; raises `EnvironmentFault` if one cannot make our runs."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     listed = [
         node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
     ]
+    if not listed:
+        raise EnvironmentFault("it has no CPU for runs")
     inspect = ray.remote(num_cpus=0, max_retries=0)(_inspect)
     answers = [
-        inspect.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote()
-        for node in listed
+        inspect.options(scheduling_strategy=_on_node(node["NodeID"])).remote() for node in listed
     ]
     return [
         Node(
             node["NodeID"],
-            node["NodeManagerAddress"],
             node["Resources"]["CPU"],
-            *_answer(answer, node["NodeManagerAddress"]),
+            _instruction_set(answer, node["NodeManagerAddress"]),
         )
         for node, answer in zip(listed, answers, strict=True)
     ]
 
 
-def _answer(answer: Any, address: str) -> tuple[dict[str, str], str]:
-    import ray
-
-    try:
-        versions, instruction_set = ray.get(answer, timeout=_INSPECTION_SECONDS)
-    except ray.exceptions.RayError as failure:
-        cause = getattr(failure, "cause", failure)
-        raise EnvironmentFault(f"node {address} cannot make runs: {reason(cause)}") from failure
-    return versions, instruction_set
-
-
 def _inspect() -> tuple[dict[str, str], str]:
-    """Return what a node has, from that node."""
+    """Return the versions and the instruction set of the node that this runs on."""
     return _versions(), device.instruction_set()
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {found.name: found.version for found in distributions() if found.name in _PACKAGES}
+
+
+def _instruction_set(answer: Any, address: str) -> str:
+    """Return a node's instruction set; raises `EnvironmentFault` unless it has our versions."""
+    import ray
+
+    try:
+        theirs, instruction_set = ray.get(answer, timeout=_INSPECTION_SECONDS)
+    except ray.exceptions.RayError as failure:
+        cause = getattr(failure, "cause", failure)
+        raise EnvironmentFault(f"node {address} cannot make runs: {reason(cause)}") from failure
+    if differing := [
+        f"{name} {theirs.get(name, 'missing')}, here it is {ours}"
+        for name, ours in _versions().items()
+        if theirs.get(name) != ours
+    ]:
+        raise EnvironmentFault(f"node {address} has {'; '.join(differing)}")
+    return str(instruction_set)
+
+
+def _on_node(node: str, soft: bool = False) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=soft)
 
 
 def places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
-    """Return the node for each trial in a cluster of several kinds; where all are equal, none.
+    """Return each trial's node if the cluster has nodes of several kinds; else an empty mapping.
 
-    Every seed belongs to one kind of node, and each node gets runs in proportion to its CPUs.
+    The runs of one seed are made on one kind of node. Each node gets runs in proportion to its
+    CPUs.
     """
     if len({node.instruction_set for node in nodes}) == 1:
         return {}
@@ -223,9 +182,9 @@ def places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
 
 @dataclass
 class _Submitted:
-    """Tasks under way. Ray's own retries stay off: they leave out what was streamed before."""
+    """The tasks under way. Ray does not retry them: it would skip what was streamed before."""
 
-    errand: Errand
+    request: DriverRequest
     cpus: int
     places: Mapping[Trial, str]
     streams: dict[Any, Trial] = field(default_factory=dict)
@@ -235,9 +194,9 @@ class _Submitted:
     def events(self) -> Iterator[Event]:
         import ray
 
-        for dataset in set(self.errand.data.values()):
+        for dataset in set(self.request.data.values()):
             self.shared[id(dataset)] = ray.put(dataset)
-        for trial in self.errand.trials:
+        for trial in self.request.trials:
             self._submit(trial)
         while self.streams:
             ready, _ = ray.wait(
@@ -248,21 +207,18 @@ class _Submitted:
 
     def _submit(self, trial: Trial) -> None:
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        options: dict[str, Any] = {}
-        if trial in self.places:
-            place = NodeAffinitySchedulingStrategy(self.places[trial], soft=True)
-            options["scheduling_strategy"] = place
         task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_train)
-        dataset = self.shared[id(self.errand.data[trial.config])]
-        stream = task.options(name=str(trial), **options).remote(
-            trial, dataset, self.cpus, self.errand.models
+        node = self.places.get(trial)
+        strategy = _on_node(node, soft=True) if node else "DEFAULT"
+        dataset = self.shared[id(self.request.data[trial.config])]
+        stream = task.options(name=str(trial), scheduling_strategy=strategy).remote(
+            trial, dataset, self.cpus, self.request.models
         )
         self.streams[stream] = trial
 
     def _next(self, stream: Any) -> Iterator[Event]:
-        """Yield the event that a stream has ready, or what its end means."""
+        """Yield the next event of a stream that has one ready, or has ended."""
         import ray
 
         trial = self.streams[stream]
@@ -276,7 +232,7 @@ class _Submitted:
         except ray.exceptions.RuntimeEnvSetupError as failure:
             raise EnvironmentFault(f"our code cannot be set up: {reason(failure)}") from failure
         except (ray.exceptions.RayError, StopIteration) as failure:
-            # A stream may also end as if all were well, though its node is gone.
+            # A stream may also end normally though its node is gone.
             del self.streams[stream]
             yield from self._lose(trial, failure)
         else:
@@ -292,11 +248,11 @@ class _Submitted:
             yield RunFailed(trial, f"lost {_ATTEMPTS} times, last by {reason(failure)}")
 
 
-_workshop: Workshop | None = None  # of the worker process, which Ray keeps for the next run
+_runner: TrialRunner | None = None  # of the worker process, which Ray keeps for the next run
 
 
 def _train(trial: Trial, dataset: Dataset, jobs: int, models: bool) -> Iterator[Event]:
-    global _workshop
-    if _workshop is None:
-        _workshop = Workshop(device.start("cpu"), "ray", jobs)
-    yield from _workshop.make(trial, dataset, models)
+    global _runner
+    if _runner is None:
+        _runner = TrialRunner(device.start("cpu"), "ray", jobs)
+    yield from _runner.make(trial, dataset, models)

@@ -14,8 +14,7 @@ from typing import Any
 from bnbench.datasets.dataset import load
 from bnbench.experiments.config import Config, dump_yaml
 from bnbench.training.engines.engine import EpochEnded, RunEnded
-from bnbench.training.engines.launch import Method
-from bnbench.training.engines.processes import Processes
+from bnbench.training.engines.processes import Method, Processes
 from tests.benchmarks.figures import Figure, Section, times
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.settings import Settings

@@ -20,6 +20,11 @@ from tests.forge import FAST
 HEAD, SECOND, PORT = "10.9.0.1", "10.9.0.2", 6399
 ADDRESS = f"{HEAD}:{PORT}"
 _ADDRESSES = f"ip link set lo up && ip addr add {HEAD}/32 dev lo && ip addr add {SECOND}/32 dev lo"
+# When the tests end, even if they are killed, so does `cat`, and then all that is in the namespace.
+_KEEP = """cat
+for process in /proc/[0-9]*; do
+    [ $process/ns/net -ef /proc/$$/ns/net ] && [ $process != /proc/$$ ] && kill -9 ${process#/proc/}
+done"""
 _NODE = ("--num-cpus=1", "--disable-usage-stats", "--object-store-memory=100000000", "--block")
 
 
@@ -49,7 +54,7 @@ class Cluster:
             }
         )
         self._namespace = subprocess.Popen(
-            ["unshare", "-n", "sh", "-c", f"{_ADDRESSES} && echo made && cat"],
+            ["unshare", "-n", "sh", "-c", f"{_ADDRESSES} && echo made && {_KEEP}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

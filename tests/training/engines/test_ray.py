@@ -1,4 +1,4 @@
-"""Runs on a cluster of two real nodes: the records of one machine, whatever is lost on the way."""
+"""Runs on a cluster of two real nodes: the records of one machine, even if nodes are lost."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def start(cluster: Cluster, *configs: Path, address: str = ADDRESS, **options: A
 
 
 def lines(started: psutil.Popen) -> Iterator[Line]:
-    """Yield what the process says, to its end; it says nothing else."""
+    """Yield what the process prints until its end; there is nothing on standard error."""
     with started:
         for text in started.stdout:
             yield json.loads(text)
@@ -51,7 +51,7 @@ def lines(started: psutil.Popen) -> Iterator[Line]:
 
 
 def records(said: list[Line]) -> dict[str, str]:
-    """Return the record of each run, by the run's name, with what must be equal for all engines."""
+    """Return, by the run's name, what of its record must be equal for all engines."""
     return {line["trial"]: alike(untimed(line["record"])) for line in said if "record" in line}
 
 
@@ -75,7 +75,7 @@ def made_here(forge: Forge, folder: Path, *configs: Path) -> dict[str, str]:
 def test_a_cluster_makes_the_records_of_one_machine(
     cluster: Cluster, forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """A command that was killed is repeated; epochs are told as they end, and so is a bad token."""
+    """A command that was killed is repeated; epochs are reported as they end."""
     refused = start(cluster, tiny_yaml("refused"), token="0" * 64)
     configs = [tiny_yaml(name, placement=name) for name in ("none", "after_activation")]
     with start(cluster, *configs) as killed:
@@ -118,8 +118,10 @@ def test_runs_of_a_lost_node_and_of_a_lost_worker_are_repeated(
 
 @pytest.mark.endurance
 @pytest.mark.slow
-def test_no_cluster_is_told_at_once(cluster: Cluster, tiny_yaml: Callable[..., Path]) -> None:
-    """An address where nobody answers, and one that is none."""
+def test_an_address_without_a_cluster_is_reported_at_once(
+    cluster: Cluster, tiny_yaml: Callable[..., Path]
+) -> None:
+    """Nobody answers there, or it is not an address."""
     for address in ("10.9.0.1:6398", "10.9.0.1"):
         fault, *_ = lines(start(cluster, tiny_yaml(), address=address))
         assert fault["fault"].startswith(f"Ray cluster at {address}: no cluster answers there (")
@@ -134,12 +136,8 @@ def test_ray_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_seed_stays_on_one_kind_of_node(tiny: Callable[..., Any]) -> None:
     """Where instruction sets differ, pairs do not, and every CPU gets its share of the runs."""
-    nodes = [
-        Node("a", "10.0.0.1", 2, {}, "avx2"),
-        Node("b", "10.0.0.2", 1, {}, "avx512"),
-        Node("c", "10.0.0.3", 1, {}, "avx512"),
-    ]
-    trials = trials_of(tiny("seeds=8", name=name) for name in ("one", "other"))
+    nodes = [Node("a", 2, "avx2"), Node("b", 1, "avx512"), Node("c", 1, "avx512")]
+    trials = trials_of(*(tiny("seeds=8", name=name) for name in ("one", "other")))
     chosen = places(trials, nodes)
     kinds = {node.id: node.instruction_set for node in nodes}
     for seed in range(8):

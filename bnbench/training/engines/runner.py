@@ -1,4 +1,4 @@
-"""What makes runs inside a worker process, whichever engine the process belongs to."""
+"""Makes runs inside a worker process, whichever engine the process belongs to."""
 
 import tempfile
 import traceback
@@ -12,6 +12,8 @@ from bnbench.errors import EnvironmentFault
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config, DataConfig
 from bnbench.files import faults_named, write_atomically
+from bnbench.memory import CURE
+from bnbench.training.device import Request, load, start
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
 from bnbench.training.trial import Trial
 
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Workshop:
-    """One run after another in this process; keeps placed data and compiled programs for the next.
+class TrialRunner:
+    """Makes one run after another; keeps placed data and compiled programs for the next.
 
-    To be made after `device.start`. ``engine`` and ``jobs`` go into the records.
+    ``engine`` and ``jobs`` go into the records.
     """
 
     device: str
@@ -32,8 +34,19 @@ class Workshop:
     _placed: dict[tuple[DataConfig, str], "DeviceData"] = field(default_factory=dict)
     _programs: dict[Config, "TrainingProgram"] = field(default_factory=dict)
 
+    @staticmethod
+    def preload() -> None:
+        """Import what runs need, before the process that forks the workers forks them."""
+        load()
+
+    @classmethod
+    def open(cls, request: Request, jobs: int) -> "TrialRunner":
+        """Start TensorFlow in this process; on a GPU there is one run at a time."""
+        chosen = start(request)
+        return cls(chosen, "processes", 1 if chosen.startswith("GPU") else jobs)
+
     def make(self, trial: Trial, dataset: Dataset, models: bool) -> Iterator[Event]:
-        """Yield what comes of one run; an exception in it is its failure, and no one else's."""
+        """Yield the events of one run; an exception in it is the failure of this run alone."""
         try:
             yield from self._make(trial, dataset, models)
         except Exception as failure:
@@ -62,9 +75,12 @@ class Workshop:
 
 
 def reason(failure: Exception) -> str:
-    """Return an exception's type and the first line of what it says."""
+    """Return an exception's type and the first line of its text; the cure if memory ran out."""
     first_line = (str(failure).strip().splitlines() or [""])[0]
-    return f"{type(failure).__name__}: {first_line}".removesuffix(": ")
+    described = f"{type(failure).__name__}: {first_line}".removesuffix(": ")
+    if described.startswith(("MemoryError", "ResourceExhausted")) or "RESOURCE_EXH" in described:
+        return f"out of memory: {CURE} ({described})"
+    return described
 
 
 def _ended(trial: Trial, record: RunRecord, program: "TrainingProgram") -> RunEnded:
