@@ -12,7 +12,6 @@ from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.architecture import Activation, Dense, Layer
 from bnbench.experiments.sweep import label, short_key
 from bnbench.show.remarks import (
-    OTHERS_FIRST,
     after_and_before,
     examples,
     excludes_zero,
@@ -358,7 +357,7 @@ def verdict(contrast: ExperimentContrast) -> str:
         contradicted = f", not at {result.looks[-1].seeds}" * result.contradicted_by_last_look
         return f"{result.verdict} at {result.decided_at}{below}{contradicted}"
     if result.waits_for_others:
-        return f"{result.verdict} ({OTHERS_FIRST})"
+        return f"{result.verdict}, others first"
     coming = f"next {result.next_look}" if result.next_look else "plan ended"
     return f"{result.verdict}, {coming}"
 

@@ -10,8 +10,7 @@ from bnbench.experiments.config import TRAINING_ROWS, DataConfig, PlanConfig
 from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 
-OTHERS_FIRST = "other comparisons must finish first"
-_FAIR_CHOICE = "so another might be the best if all had the same"
+_FAIR_CHOICE = "so over the same seeds another might be the best"
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
     "tensorflow": "versions of TensorFlow",
     "keras": "versions of Keras",
@@ -67,10 +66,9 @@ def after_and_before(contrast: ExperimentContrast) -> tuple[Experiment, Experime
 
 def network(contrast: ExperimentContrast) -> str:
     """Return what the labels of a pair of placements have in common; both where that is nothing."""
-    one, other = (
-        without_placement(e.label, e.config) for e in (contrast.experiment, contrast.baseline)
-    )
-    return one if one == other else named(contrast)
+    after, before = after_and_before(contrast)
+    one, other = (without_placement(e.label, e.config) for e in (after, before))
+    return one if one == other else f"{after.label} against {before.label}"
 
 
 def confound(contrast: ExperimentContrast) -> str:
@@ -147,7 +145,7 @@ def _p_value(p: float | None) -> str:
 def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
     result = contrast.result
     if result.waits_for_others:
-        return OTHERS_FIRST
+        return "other comparisons must finish first"
     if result.next_look is None:
         return f"the plan ended at {comparison.plan.most} seeds"
     return f"next look at {result.next_look} seeds{_lacking(contrast)}"
@@ -244,7 +242,7 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
             yield f"made with different {words}: {', '.join(sorted(seen))}; " + (
                 "that alone may make runs of one seed differ, so they are not exactly paired"
                 if any(_differs_in_pairs(field, c) for c in comparison.contrasts)
-                else "never the two runs of a pair, so they stay exactly paired"
+                else "never between the two runs of a pair, so they stay exactly paired"
             )
 
 
@@ -282,7 +280,7 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     for one in tuning.candidates:
         chosen = f"{one.best.label} was chosen though"
         if not one.paired:
-            yield f"{chosen} no seed was completed with all its values, {_FAIR_CHOICE}"
+            yield f"{chosen} there is no seed that all its values completed, {_FAIR_CHOICE}"
         if one.uneven:
             yield f"{chosen} its values do not have the same seeds, {_FAIR_CHOICE}"
 
