@@ -2,12 +2,14 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 import yaml
 
 from bnbench.experiments.config import parse_config
 from tests.conftest import ROOT, bnbench
+from tests.forge import Forge
 
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / ".ci" / "run").read_text()
@@ -25,14 +27,14 @@ def test_the_example_config_loads() -> None:
     assert yaml.safe_load(example)["name"] == config.name
 
 
-def test_the_smoke_command_works(tmp_path) -> None:
+def test_the_smoke_command_works(forge: Forge, tmp_path: Path) -> None:
     """The line for continuous integration, run as it stands."""
     (line,) = (block for block in blocks("sh") if "--smoke" in block)
     run, compare = (shlex.split(part) for part in line.split("&&"))
     configs = sorted(str(path) for path in (ROOT / "configs").glob("*.yaml"))
     arguments = [c for word in run[1:] for c in (configs if word == "configs/*.yaml" else [word])]
     for command in (arguments, compare[1:]):
-        done = bnbench(*command, "--runs-dir", tmp_path)
+        done = forge.run(*command, "--runs-dir", tmp_path)
         assert done.returncode == 0, done.stderr
     assert "Smoke run" in done.stdout
 

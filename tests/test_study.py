@@ -27,6 +27,8 @@ def kind(record: RunRecord) -> tuple[str, str]:
 
 
 @pytest.mark.data
+@pytest.mark.endurance
+@pytest.mark.slow
 @pytest.mark.skipif(
     not dataset.status()[0].folders, reason="the full Fashion-MNIST data set is not installed"
 )

@@ -19,7 +19,7 @@ from bnbench.show.progress import ProgressReporter
 from bnbench.show.sentences import answer, closing
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from bnbench.training.trial import Trial
-from tests.conftest import CONFIGS, bnbench, record
+from tests.conftest import CONFIGS, bnbench, bnbench_process, record
 
 Accuracy = Callable[[Trial], float | None]
 NOISE = np.random.default_rng(1).normal(0, 0.002, 100)
@@ -220,7 +220,7 @@ def test_the_command_settles_on_real_runs(tiny_yaml, tmp_path) -> None:
     ]
     plan = [f"--set=plan.{key}={value}" for key, value in (("first", 2), ("step", 1), ("most", 4))]
     runs = tmp_path / "runs"
-    done = bnbench("run", *paths, *plan, "--until-settled", "--runs-dir", runs)
+    done = bnbench_process("run", *paths, *plan, "--until-settled", "--runs-dir", runs)
     assert done.returncode == 0, done.stderr
     made = len(list(runs.rglob("seed-*.json")))
     assert made in (4, 6, 8)

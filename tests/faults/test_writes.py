@@ -16,7 +16,7 @@ import pytest
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.store import RecordStore
 from bnbench.files import write_atomically, write_text
-from tests.conftest import ROOT, bnbench, record
+from tests.conftest import ROOT, bnbench, bnbench_process, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 
 # Every operation on files that the record store reaches, by the name under which it does.
@@ -263,7 +263,7 @@ def test_a_plot_that_is_cut_off(kibibytes: int, runs: Callable[..., Path], tmp_p
     plot = ("plot", "--output", tmp_path / "plot.pdf", "--runs-dir", folder)
     assert bnbench(*plot, "--only", "curves").returncode == 0
     assert (tmp_path / "plot.pdf").stat().st_size > 1024 * kibibytes
-    done = bnbench(*plot, "--only", "curves", preexec_fn=limit)
+    done = bnbench_process(*plot, "--only", "curves", preexec_fn=limit)
     assert done.returncode == 3, done.stderr
     assert_short(done.stderr)
     assert "plot.pdf: cannot be written: File too large; free some space" in done.stderr
