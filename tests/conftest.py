@@ -56,7 +56,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all that needs TensorFlow, here or in the forge, to one worker: it takes 3 s to import."""
+    """Give what needs TensorFlow, here or in the forge, to one worker: it takes 3 s to import."""
     for item in items:
         if {"keras", "forge"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("tensorflow"))
