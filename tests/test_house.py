@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bnbench"
-FLOORS = (  # from the ground up; a room may import what stands on floors below its own
+FLOORS = (  # from the ground up; a room may import what is on floors below its own
     {"errors", "text", "version"},
     {"files", "memory", "interruption", "experiments"},
     {"datasets", "evidence"},
@@ -134,7 +134,7 @@ def test_every_room_has_a_floor() -> None:
 
 
 def test_no_import_goes_upwards() -> None:
-    """Rooms import what stands on floors below theirs, and neighbours do not import each other."""
+    """Rooms import what is on floors below theirs, and neighbours do not import each other."""
     floors = {name: floor for floor, names in enumerate(FLOORS) for name in names}
     upwards = [
         f"{module} imports {imported}"
@@ -153,7 +153,7 @@ def test_there_is_no_cycle(graph: type[Graph]) -> None:
 
 
 def test_the_house_is_not_too_high() -> None:
-    """No more than eight rooms stand on top of each other, from the program to the ground."""
+    """No more than eight rooms are on top of each other, from the program to the ground."""
     graph = {name: found - {FACE} for name, found in rooms().items()}
     heights = {name: depth(graph, name) for name in graph if name != FACE}
     assert max(heights.values()) <= DEEPEST, heights

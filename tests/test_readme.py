@@ -28,7 +28,7 @@ def test_the_example_config_loads() -> None:
 
 
 def test_the_smoke_command_works(forge: Forge, tmp_path: Path) -> None:
-    """The line for continuous integration, run as it stands."""
+    """The line for continuous integration, run as it is written."""
     (line,) = (block for block in blocks("sh") if "--smoke" in block)
     run, compare = (shlex.split(part) for part in line.split("&&"))
     configs = sorted(str(path) for path in (ROOT / "configs").glob("*.yaml"))

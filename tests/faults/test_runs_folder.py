@@ -52,7 +52,7 @@ def folder_for_all() -> Iterator[Path]:
 
 @pytest.mark.parametrize("make", ["file", "broken link", "under a file"])
 def test_no_folder_can_be_there(make: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands in the place of the folder ends a run with 3 before TensorFlow is imported."""
+    """Whatever is in the place of the folder ends a run with 3 before TensorFlow is imported."""
     place = tmp_path / "runs"
     if make == "broken link":
         place.symlink_to(tmp_path / "nowhere" / "at" / "all")

@@ -1,4 +1,4 @@
-"""Whatever operation of the record store fails or never ends, the old or the new state stands."""
+"""Whatever operation of the record store fails or never ends, the old or the new state is there."""
 
 import errno
 import os
@@ -227,7 +227,7 @@ def cut_off(path: Path) -> None:
 
 
 def test_a_library_s_own_error_on_a_full_disk(tmp_path: Path) -> None:
-    """What a library makes of a full disk is told as the disk's fault, with the cure."""
+    """An error that a library makes of a full disk is reported as the disk's, with the cure."""
     (tmp_path / "plot.pdf").write_text("old")
     with pytest.raises(EnvironmentFault, match=r"plot\.pdf: cannot be written: .*; free some sp"):
         write_atomically(tmp_path / "plot.pdf", cut_off)
