@@ -224,7 +224,7 @@ def complete(*words: str, cwd: Path = ROOT) -> list[str]:
 
 
 def test_completion(runs) -> None:
-    """The shell is offered commands, options, config files and the experiments that are recorded."""
+    """The shell is offered commands, options, config files and experiments that are recorded."""
     folder = runs(record(), record("pre_act"), record("controls/pre_act_bias"))
     assert complete("sc") == ["script", "schema"]
     assert complete("run", "--se") == ["--seeds", "--set"]
