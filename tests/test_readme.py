@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from bnbench.experiments.config import parse_config
+from bnbench.version import __version__
 from tests.conftest import ROOT, bnbench
 from tests.forge import Forge
 
@@ -37,6 +38,14 @@ def test_the_smoke_command_works(forge: Forge, tmp_path: Path) -> None:
         done = forge.run(*command, "--runs-dir", tmp_path)
         assert done.returncode == 0, done.stderr
     assert "Smoke run" in done.stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """In the entry to cite, and first in the changelog."""
+    (entry,) = blocks("bibtex")
+    assert f"version = {{{__version__}}}" in entry
+    changelog = (ROOT / ".github" / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[(.*?)\]", changelog, re.MULTILINE)[0] == __version__
 
 
 @pytest.mark.parametrize("command", ["apt-get install -y dataset-fashion-mnist", "pytest"])
