@@ -1,17 +1,25 @@
 """What the tests share: tiny configs and data, hand-made records, and the command line."""
 
+import gc
 import os
 import pty
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from bnbench import __main__ as program
+from bnbench.cli import options as command_options
 from bnbench.datasets.dataset import Dataset, load
 from bnbench.evidence import compare as comparing
 from bnbench.evidence.comparison import Comparison
@@ -29,6 +37,7 @@ from bnbench.experiments.architecture import build, count_parameters
 from bnbench.experiments.config import Config, load_config, parse_config
 from bnbench.training import TRAINING_VERSION
 from bnbench.training.trial import Trial, interleave
+from tests import watcher
 from tests.forge import Forge
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # it would hide what a failed write leaves in a buffer
@@ -37,6 +46,20 @@ ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 TEST_ROWS = 10_000
 PLACEMENTS = ("none", "before_activation", "after_activation")
+
+
+def pytest_configure() -> None:
+    """Let no process that the tests start outlive them."""
+    watcher.watch()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what needs TensorFlow, here or in the forge, first, so that one worker imports it.
+
+    The first worker gets the first half. One that has nothing left takes from the end of another's.
+    (Groups of xdist would say it in a mark, but xdist 3.8 ignores them with pytest 9.2.)
+    """
+    items.sort(key=lambda item: not {"keras", "forge"} & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")
@@ -133,14 +156,80 @@ def dataset_of(config: Config) -> Dataset:
     return load(config.data)
 
 
-def bnbench(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+PLAIN = {"COLUMNS": "100", "LINES": "40", "NO_COLOR": "1"}
+
+
+class _Ended(BaseException):
+    """Raised where the program would end its process."""
+
+
+def bnbench(
+    *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the program's `main` in this process and return what it printed and its exit code.
+
+    It saves the start of an interpreter. What is about a process, its streams, its locale or its
+    imports, and what trains, is for `bnbench_process`.
+    """
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+        mock.patch.dict(os.environ, PLAIN | dict(env or {})),
+        chdir(cwd) if cwd else nullcontext(),
+        _state_given_back(),
+    ):
+        command = ["bnbench", *map(str, arguments)]
+        code = _exit_code(command, out, err)
+        return subprocess.CompletedProcess(command, code, _written(out), _written(err))
+
+
+def _written(stream: TextIO) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
+def _exit_code(command: list[str], out: TextIO, err: TextIO) -> int:
+    def end(code: int) -> NoReturn:
+        raise _Ended(code)
+
+    with (
+        mock.patch.object(sys, "argv", command),
+        mock.patch.multiple(sys, stdout=out, stderr=err),
+        mock.patch.object(os, "_exit", end),
+    ):
+        try:
+            program.main()
+        except _Ended as ended:
+            return int(ended.args[0])
+        except Exception:
+            traceback.print_exc()
+            return 1
+    raise AssertionError("main returned")
+
+
+@contextmanager
+def _state_given_back() -> Iterator[None]:
+    """Undo what a command changes in its process and would never undo, as the process ends."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hooks = {name: getattr(sys, name) for name in ("excepthook", "unraisablehook")}
+    try:
+        with warnings.catch_warnings(), mock.patch.object(command_options, "debugging", False):
+            yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for name, hook in hooks.items():
+            setattr(sys, name, hook)
+        gc.enable()
+
+
+def bnbench_process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the program in a process of its own and return what it printed and its exit code."""
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **options.pop("env", {})}
     return subprocess.run(
         [sys.executable, "-m", "bnbench", *map(str, arguments)],
         capture_output=True,
         text=True,
-        env=environment,
+        env=os.environ | PLAIN | options.pop("env", {}),
         timeout=120,
         **options,
     )
@@ -149,7 +238,7 @@ def bnbench(*arguments: object, **options: Any) -> subprocess.CompletedProcess[s
 def on_terminal(*arguments: object, columns: int, **options: Any) -> str:
     """Run the program on a terminal that wide and return what a person would see there."""
     master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "dumb", "COLUMNS": str(columns)}
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": str(columns), "LINES": "40"}
     command = [sys.executable, "-m", "bnbench", *map(str, arguments)]
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
     with subprocess.Popen(command, env=environment, **streams, **options) as started:

@@ -1,4 +1,4 @@
-"""The house: which room stands on which, held by reading every import of the package.
+"""The house: which room may import which, and how long its parts are, read from the source.
 
 A room is a file or a folder directly under ``bnbench/``. A folder is one room, whatever is in it.
 """
@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bnbench"
-FLOORS = (  # from the ground up; a room may import what stands on floors below its own
+FLOORS = (  # from the ground up; a room may import what is on floors below its own
     {"errors", "text", "version"},
     {"files", "memory", "interruption", "experiments"},
     {"datasets", "evidence"},
@@ -26,6 +26,8 @@ FLOORS = (  # from the ground up; a room may import what stands on floors below 
     {"__main__"},
 )
 DEEPEST = 8  # rooms on top of each other
+MODULE_LINES, FUNCTION_LINES, PARAMETERS = 399, 49, 7
+MAY_TAKE_MANY = {"cli", "api"}  # an option or a keyword each: what people type
 FACE = "__init__"  # the names that the package offers, imported by nothing within
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 MAY_NAME_FLAGS = {
@@ -132,7 +134,7 @@ def test_every_room_has_a_floor() -> None:
 
 
 def test_no_import_goes_upwards() -> None:
-    """Rooms import what stands on floors below theirs, and neighbours do not import each other."""
+    """Rooms import what is on floors below theirs, and neighbours do not import each other."""
     floors = {name: floor for floor, names in enumerate(FLOORS) for name in names}
     upwards = [
         f"{module} imports {imported}"
@@ -151,10 +153,27 @@ def test_there_is_no_cycle(graph: type[Graph]) -> None:
 
 
 def test_the_house_is_not_too_high() -> None:
-    """No more than eight rooms stand on top of each other, from the program to the ground."""
+    """No more than eight rooms are on top of each other, from the program to the ground."""
     graph = {name: found - {FACE} for name, found in rooms().items()}
     heights = {name: depth(graph, name) for name in graph if name != FACE}
     assert max(heights.values()) <= DEEPEST, heights
+
+
+@pytest.mark.parametrize("module", files())
+def test_modules_and_functions_are_short(module: str) -> None:
+    """What is long, or takes many arguments, is hard to read and to change."""
+    assert len(files()[module].read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < FUNCTION_LINES, node.name
+            assert room(module) in MAY_TAKE_MANY or _parameters(node) <= PARAMETERS, node.name
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    given = node.args
+    names = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return len([name for name in names if name not in ("self", "cls")])
 
 
 @pytest.mark.parametrize("module", files())

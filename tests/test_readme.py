@@ -2,12 +2,15 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 import yaml
 
 from bnbench.experiments.config import parse_config
+from bnbench.version import __version__
 from tests.conftest import ROOT, bnbench
+from tests.forge import Forge
 
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / ".ci" / "run").read_text()
@@ -25,16 +28,24 @@ def test_the_example_config_loads() -> None:
     assert yaml.safe_load(example)["name"] == config.name
 
 
-def test_the_smoke_command_works(tmp_path) -> None:
-    """The line for continuous integration, run as it stands."""
+def test_the_smoke_command_works(forge: Forge, tmp_path: Path) -> None:
+    """The line for continuous integration, run as it is written."""
     (line,) = (block for block in blocks("sh") if "--smoke" in block)
     run, compare = (shlex.split(part) for part in line.split("&&"))
     configs = sorted(str(path) for path in (ROOT / "configs").glob("*.yaml"))
     arguments = [c for word in run[1:] for c in (configs if word == "configs/*.yaml" else [word])]
     for command in (arguments, compare[1:]):
-        done = bnbench(*command, "--runs-dir", tmp_path)
+        done = forge.run(*command, "--runs-dir", tmp_path)
         assert done.returncode == 0, done.stderr
     assert "Smoke run" in done.stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """In the entry to cite, and first in the changelog."""
+    (entry,) = blocks("bibtex")
+    assert f"version = {{{__version__}}}" in entry
+    changelog = (ROOT / ".github" / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[(.*?)\]", changelog, re.MULTILINE)[0] == __version__
 
 
 @pytest.mark.parametrize("command", ["apt-get install -y dataset-fashion-mnist", "pytest"])

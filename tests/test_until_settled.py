@@ -217,7 +217,7 @@ def test_what_cannot_be_settled_is_refused(settle) -> None:
 
 
 @pytest.mark.endurance
-def test_the_command_settles_on_real_runs(tiny_yaml, tmp_path) -> None:
+def test_the_command_settles_on_real_runs(forge, tiny_yaml, tmp_path) -> None:
     """Two networks and a plan of 2, 3, 4 seeds: real runs, until it is settled or at the end."""
     paths = [
         tiny_yaml("after", placement="after_activation", epochs=1),
@@ -225,7 +225,7 @@ def test_the_command_settles_on_real_runs(tiny_yaml, tmp_path) -> None:
     ]
     plan = [f"--set=plan.{key}={value}" for key, value in (("first", 2), ("step", 1), ("most", 4))]
     runs = tmp_path / "runs"
-    done = bnbench("run", *paths, *plan, "--until-settled", "--runs-dir", runs)
+    done = forge.run("run", *paths, *plan, "--until-settled", "--runs-dir", runs)
     assert done.returncode == 0, done.stderr
     made = len(list(runs.rglob("seed-*.json")))
     assert made in (4, 6, 8)

@@ -49,7 +49,7 @@ class Settings:
         return TRAINING_ROWS[data.dataset] - data.validation_rows(TRAINING_ROWS[data.dataset])
 
     def task(self, folder: Path, config: Config, rows: int) -> dict[str, object]:
-        """Return what workers are told of a network and its rows."""
+        """Return what workers need to know of a network and its rows."""
         start = folder / f"{config.experiment_id}-{rows}.npz"
         return {"config": config.resolved(), "rows": rows, "start": str(start)}
 

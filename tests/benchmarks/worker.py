@@ -55,7 +55,7 @@ def main() -> None:
         command, arguments = json.loads(line)
         try:
             answer = {"answer": getattr(holder, command)(**arguments)}
-        except Exception as failure:  # told to the parent, which decides
+        except Exception as failure:  # the parent decides
             answer = {"failure": f"{type(failure).__name__}: {failure}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

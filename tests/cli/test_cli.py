@@ -214,7 +214,7 @@ def test_arguments_that_a_command_does_not_take_are_shown_harmless() -> None:
 
 
 def complete(*words: str, cwd: Path = ROOT) -> list[str]:
-    """Return what bash is told when the tab key follows these words."""
+    """Return what bash is offered when the tab key follows these words."""
     environment = {
         "_BNBENCH_COMPLETE": "complete_bash",
         "COMP_WORDS": " ".join(("bnbench", *words)),
@@ -224,7 +224,7 @@ def complete(*words: str, cwd: Path = ROOT) -> list[str]:
 
 
 def test_completion(runs) -> None:
-    """The shell is told commands, options, config files and the experiments that are recorded."""
+    """The shell is offered commands, options, config files and experiments that are recorded."""
     folder = runs(record(), record("pre_act"), record("controls/pre_act_bias"))
     assert complete("sc") == ["script", "schema"]
     assert complete("run", "--se") == ["--seeds", "--set"]

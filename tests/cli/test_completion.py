@@ -63,7 +63,7 @@ def test_experiments_that_a_shell_would_act_on_are_not_offered(
 def test_paths_that_a_shell_would_act_on_are_left_to_the_shell(
     tmp_path: Path, press_tab: Callable[..., list[str]]
 ) -> None:
-    """Bash completes file names by itself where nothing is offered, and quotes them."""
+    """Bash itself completes file names where nothing is offered, and quotes them."""
     for name in (HOSTILE, "a;b", "a b", "$HOME", "~", "-x", "a\nb", "q'q", "plain", "données"):
         (tmp_path / "configs" / name).mkdir(parents=True)
         (tmp_path / "configs" / name / "c.yaml").touch()

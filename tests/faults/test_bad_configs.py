@@ -1,6 +1,6 @@
 """Every bad config ends in one InputError that says where and what, quickly and in little memory.
 
-The files stand in ``configs/``, what their messages must hold in ``bad_configs.txt``.
+The files are in ``configs/``, what their messages must hold in ``bad_configs.txt``.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A run that diverges or fails is reported at the end, and takes no other run with it."""
+"""A run that diverges or fails is reported at the end and stops no other run."""
 
 import json
 import os

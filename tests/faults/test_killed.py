@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from bnbench.evidence.store import RecordStore
-from tests.conftest import ROOT, bnbench
+from tests.conftest import ROOT, bnbench_process
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
 from tests.forge import FAST, Forge
 
@@ -113,7 +113,7 @@ def test_two_dozen_kills_lose_nothing(
         expected = untimed_records(folder / "quiet")
         assert len(expected) == 20
         lanes.append(Lane(forge, config, expected, lifetime, folder, seed))
-    assert bnbench(*command, tmp_path / "unforked", env=FAST).returncode == 0
+    assert bnbench_process(*command, tmp_path / "unforked", env=FAST).returncode == 0
     assert untimed_records(tmp_path / "unforked") == expected
     with ThreadPoolExecutor(2) as pool:
         for running in [pool.submit(lane.work) for lane in lanes]:

@@ -1,4 +1,4 @@
-"""Whatever stands in the place of a record, and whatever network a config asks for."""
+"""Whatever is in the place of a record, and whatever network a config asks for."""
 
 import json
 from pathlib import Path

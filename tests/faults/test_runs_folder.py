@@ -17,7 +17,7 @@ from tests.conftest import CONFIGS, ROOT, bnbench, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 from tests.forge import Forge
 
-WITHOUT_TENSORFLOW = """
+AS_ORDINARY_USER = """
 import os, sys
 sys.modules["tensorflow"] = None  # an import ends in ImportError
 sys.modules["keras"] = None
@@ -27,7 +27,7 @@ from bnbench.datasets import dataset
 from bnbench.evidence import tuning
 from bnbench.show import progress, sentences, terminal
 from bnbench import campaign
-if AS_ORDINARY_USER and os.geteuid() == 0:
+if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
@@ -35,11 +35,8 @@ main()
 """
 
 
-def without_tensorflow(
-    *arguments: object, as_ordinary_user: bool = False
-) -> subprocess.CompletedProcess[str]:
-    script = WITHOUT_TENSORFLOW.replace("AS_ORDINARY_USER", str(as_ordinary_user))
-    command = [sys.executable, "-c", script, *map(str, arguments)]
+def as_ordinary_user(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", AS_ORDINARY_USER, *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
     )
@@ -54,8 +51,8 @@ def folder_for_all() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("make", ["file", "broken link", "under a file"])
-def test_no_folder_can_be_there(make: str, tmp_path: Path) -> None:
-    """What stands in the place of the folder ends a run with 3 before TensorFlow is imported."""
+def test_no_folder_can_be_there(make: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in the place of the folder ends a run with 3 before TensorFlow is imported."""
     place = tmp_path / "runs"
     if make == "broken link":
         place.symlink_to(tmp_path / "nowhere" / "at" / "all")
@@ -63,14 +60,16 @@ def test_no_folder_can_be_there(make: str, tmp_path: Path) -> None:
         place.write_text("mine")
     runs = place / "runs" if make == "under a file" else place
     before = contents(tmp_path)
-    done = without_tensorflow("run", CONFIGS / "smoke.yaml", "--runs-dir", runs)
+    for module in ("tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, module, None)  # an import ends in ImportError
+    done = bnbench("run", CONFIGS / "smoke.yaml", "--runs-dir", runs)
     assert done.returncode == 3, done.stderr
     assert_short(done.stderr)
     assert f"bnbench: {runs}: cannot be written to: " in done.stderr
     assert "choose another place" in done.stderr
     assert contents(tmp_path) == before
     if make != "broken link":
-        shown = without_tensorflow("run", CONFIGS / "smoke.yaml", "--runs-dir", runs, "--debug")
+        shown = bnbench("run", CONFIGS / "smoke.yaml", "--runs-dir", runs, "--debug")
         assert "Traceback" in shown.stderr
 
 
@@ -84,12 +83,12 @@ def test_a_read_only_folder() -> None:
         home.chmod(0o555)
         before = contents(folder)
         where = ("--runs-dir", store.folder)
-        done = without_tensorflow("run", CONFIGS / "smoke.yaml", *where, as_ordinary_user=True)
+        done = as_ordinary_user("run", CONFIGS / "smoke.yaml", *where)
         assert done.returncode == 3, done.stderr
         assert_short(done.stderr)
         assert f"{store.folder}: cannot be written to: Permission denied" in done.stderr
         assert contents(folder) == before
-        compared = without_tensorflow("compare", *where, as_ordinary_user=True)
+        compared = as_ordinary_user("compare", *where)
         assert (compared.returncode, compared.stderr) == (0, "")
         store.folder.chmod(0o755)
         home.chmod(0o755)
@@ -105,7 +104,7 @@ def test_records_and_folders_without_permission() -> None:
         secret.chmod(0)
         closed = store.keep(record("pre_act")).parent
         closed.chmod(0)
-        done = without_tensorflow("compare", "--runs-dir", store.folder, as_ordinary_user=True)
+        done = as_ordinary_user("compare", "--runs-dir", store.folder)
         closed.chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert_short(done.stderr)

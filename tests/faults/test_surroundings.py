@@ -14,7 +14,7 @@ import pytest
 
 from bnbench.evidence.store import RecordStore
 from bnbench.training import device
-from tests.conftest import CONFIGS, ROOT, bnbench, dataset_of, record
+from tests.conftest import CONFIGS, ROOT, bnbench, bnbench_process, dataset_of, record
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
 from tests.forge import FAST, Forge
 
@@ -56,7 +56,7 @@ def test_settings_of_keras_change_nothing(
         "COLUMNS": "20",
         "TERM": "dumb",
     }
-    done = bnbench("run", config, "--jobs", 1, "--runs-dir", folder, env=environment)
+    done = bnbench_process("run", config, "--jobs", 1, "--runs-dir", folder, env=environment)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert untimed_records(folder) == untimed_records(plain)
@@ -68,7 +68,7 @@ def test_a_locale_without_signs_and_a_width_of_20(runs: Callable[..., Path]) -> 
     """In ASCII the tables come with escapes in place of the signs, and piped they are not cut."""
     folder = runs(record(), record(seed=1), record("pre_act"))
     bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "20"}
-    done = bnbench("compare", "--runs-dir", folder, env=bare)
+    done = bnbench_process("compare", "--runs-dir", folder, env=bare)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
     assert "before_activation" in done.stdout
@@ -152,8 +152,7 @@ def test_too_little_address_space_for_tensorflow(
 def test_a_working_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """Where `runs` cannot be made a run ends with 3 before TensorFlow, with what to do."""
     (tmp_path / "runs").touch()
-    environment = {"PYTHONPATH": str(ROOT)}
-    done = bnbench("run", CONFIGS / "smoke.yaml", cwd=tmp_path, env=environment)
+    done = bnbench("run", CONFIGS / "smoke.yaml", cwd=tmp_path)
     assert done.returncode == 3
     assert_short(done.stderr)
     assert "bnbench: runs: cannot be written to: " in done.stderr

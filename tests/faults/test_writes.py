@@ -1,4 +1,4 @@
-"""Whatever operation of the record store fails or never ends, the old or the new state stands."""
+"""Whatever operation of the record store fails or never ends, the old or the new state is there."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from bnbench.errors import EnvironmentFault
 from bnbench.evidence.reading import read_record
 from bnbench.evidence.store import RecordStore
 from bnbench.files import write_atomically, write_text
-from tests.conftest import ROOT, bnbench, record
+from tests.conftest import ROOT, bnbench, bnbench_process, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 
 # Every operation on files that the record store reaches, by the name under which it does.
@@ -228,7 +228,7 @@ def cut_off(path: Path) -> None:
 
 
 def test_a_library_s_own_error_on_a_full_disk(tmp_path: Path) -> None:
-    """What a library makes of a full disk is told as the disk's fault, with the cure."""
+    """An error that a library makes of a full disk is reported as the disk's, with the cure."""
     (tmp_path / "plot.pdf").write_text("old")
     with pytest.raises(EnvironmentFault, match=r"plot\.pdf: cannot be written: .*; free some sp"):
         write_atomically(tmp_path / "plot.pdf", cut_off)
@@ -264,7 +264,7 @@ def test_a_plot_that_is_cut_off(kibibytes: int, runs: Callable[..., Path], tmp_p
     plot = ("plot", "--output", tmp_path / "plot.pdf", "--runs-dir", folder)
     assert bnbench(*plot, "--only", "curves").returncode == 0
     assert (tmp_path / "plot.pdf").stat().st_size > 1024 * kibibytes
-    done = bnbench(*plot, "--only", "curves", preexec_fn=limit)
+    done = bnbench_process(*plot, "--only", "curves", preexec_fn=limit)
     assert done.returncode == 3, done.stderr
     assert_short(done.stderr)
     assert "plot.pdf: cannot be written: File too large; free some space" in done.stderr

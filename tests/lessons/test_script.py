@@ -268,6 +268,7 @@ def test_a_path_stays_a_string(path: str) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.endurance
 @pytest.mark.slow
 @pytest.mark.skipif(
     not dataset.status()[0].folders, reason="the full Fashion-MNIST data set is not installed"

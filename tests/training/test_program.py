@@ -306,7 +306,7 @@ def test_a_gpu_trains(tmp_path: Path) -> None:
 
     if not tf.config.list_physical_devices("GPU"):
         pytest.skip("TensorFlow sees no GPU here")
-    from tests.conftest import bnbench
+    from tests.conftest import bnbench_process
 
-    done = bnbench("run", "configs/smoke.yaml", "--device", "gpu", "--runs-dir", tmp_path)
+    done = bnbench_process("run", "configs/smoke.yaml", "--device", "gpu", "--runs-dir", tmp_path)
     assert done.returncode == 0

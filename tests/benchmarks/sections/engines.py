@@ -115,9 +115,9 @@ def _course(start: Callable[..., Any], where: str, config: Path) -> tuple[float,
     begun = time.perf_counter()
     options: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
     with start(command, **options) as running:
-        told = [(time.perf_counter() - begun, json.loads(line)) for line in running.stdout]
-    first = next(moment for moment, line in told if "epochs" in line)
-    return first, max(moment for moment, line in told if "record" in line) - first
+        lines = [(time.perf_counter() - begun, json.loads(line)) for line in running.stdout]
+    first = next(moment for moment, line in lines if "epochs" in line)
+    return first, max(moment for moment, line in lines if "record" in line) - first
 
 
 def _figure(
