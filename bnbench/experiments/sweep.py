@@ -3,51 +3,83 @@
 The experiments of a sweep bear the name of their config and say which settings were swept.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import cache
 from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bnbench.errors import InputError
-from bnbench.experiments.config import Config, parse_config, setting_keys
-from bnbench.experiments.yaml_source import Faults, compose, read_text, shorten
+from bnbench.experiments.config import Config, setting_keys, stated, validated
+from bnbench.experiments.document import Document, Source, shorten
+from bnbench.experiments.settings import Given, Settings, listed, read_setting
+from bnbench.experiments.yaml_source import items_of, read, read_text
 from bnbench.text import visible
 
 MOST_EXPERIMENTS = 1000
 _BETWEEN = " · "  # the parts of a label
 
 
-def load_experiments(path: Path, overrides: Sequence[str] = ()) -> list[Config]:
-    """Read a config file, once for every combination of the values that ``overrides`` list.
+def load_experiments(source: Path | Config, settings: Settings = ()) -> list[Config]:
+    """Return a config, once for every combination of the values that the settings list.
 
-    ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. Raises `InputError` as
-    `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
+    ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. So does a tuple of Python.
+    Raises `InputError` as `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
     """
-    return parse_experiments(read_text(path), str(path), overrides)
-
-
-def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> list[Config]:
-    """Like `load_experiments`, from YAML text; ``source`` stands for the file in messages."""
-    alternatives = [_alternatives(setting) for setting in overrides]
+    if isinstance(source, Config):
+        document = Document(stated(source), {(): Source(source.name, 1).place()})
+    else:
+        document = read(read_text(source), Source(str(source)))
+    alternatives = [_alternatives(given) for given in listed(settings)]
     if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    swept = [values[0].partition("=")[0] for values in alternatives if len(values) > 1]
-    mark = [f"swept=[{', '.join(dict.fromkeys(swept))}]"] if swept else []
+    swept = dict.fromkeys(_key(given) for given, *more in alternatives if more)
+    if swept:
+        alternatives.append([("swept", list(swept))])
+    read_once = [
+        [read_setting(given, number) for given in each] for number, each in enumerate(alternatives, 1)
+    ]
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
-    for chosen in product(*alternatives):
+    for chosen in product(*read_once):
         try:
-            config = parse_config(text, source, [*chosen, *mark])
+            config = validated(document, chosen)
             configs.setdefault(config.experiment_id, config)
         except InputError as error:
             faults |= dict.fromkeys(str(error).splitlines())
     if faults:
         raise InputError("\n".join(faults))
     return list(configs.values())
+
+
+def _key(given: Given) -> str:
+    return given.partition("=")[0] if isinstance(given, str) else given[0]
+
+
+def _alternatives(given: Given) -> list[Given]:
+    """Return the setting with each of its values; as it is where it is no list of them."""
+    key = _key(given)
+    if isinstance(given, str):
+        text = given.partition("=")[2]
+        values = items_of(text)
+        lists = any(value.startswith("[") for value in values)
+    else:
+        values = list(given[1]) if isinstance(given[1], tuple) else []
+        text = ", ".join(map(str, values))
+        lists = any(isinstance(value, list | tuple) for value in values)
+    if key not in setting_keys() or not values:
+        return [given]
+    if len(values) > 1 and not lists and _takes_lists(key):
+        raise InputError(
+            f"setting {shorten(f'{key}={text}')}: {key}: expected lists, got {len(values)} values "
+            f"without brackets; did you mean [{shorten(text)}]?"
+        )
+    return [f"{key}={value}" if isinstance(given, str) else (key, value) for value in values]
+
+
+def _takes_lists(key: str) -> bool:
+    return isinstance(Config(name="any").settings()[key], list)
 
 
 def swept_values(config: Config) -> dict[str, Any]:
@@ -104,31 +136,6 @@ def short_key(key: str) -> str:
     parts = key.split(".")
     endings = (".".join(parts[start:]) for start in reversed(range(len(parts))))
     return next(e for e in endings if sum(f".{k}".endswith(f".{e}") for k in setting_keys()) == 1)
-
-
-def _alternatives(setting: str) -> list[str]:
-    """Return a ``KEY=VALUE`` for each of the values; one as it is where it is no list of them."""
-    key, _, text = setting.partition("=")
-    values = list(_values(text)) if key in setting_keys() else []
-    if len(values) < 2:
-        return [setting]
-    if _takes_lists(key) and not any(value.startswith("[") for value in values):
-        raise InputError(
-            f"setting {shorten(setting)}: {key}: expected lists, got {len(values)} values without "
-            f"brackets; did you mean [{shorten(text)}]?"
-        )
-    return [f"{key}={value}" for value in values]
-
-
-def _takes_lists(key: str) -> bool:
-    return isinstance(Config(name="any").settings()[key], list)
-
-
-def _values(text: str) -> Iterator[str]:
-    root = compose(f"[{text}]", "setting", Faults())
-    if isinstance(root, yaml.SequenceNode) and root.end_mark.index == len(text) + 2:
-        for node in root.value:
-            yield text[node.start_mark.index - 1 : node.end_mark.index - 1]
 
 
 def _shown(value: Any) -> str:

@@ -22,14 +22,14 @@ from bnbench.experiments.config import (
     TRAINING_ROWS,
     Config,
     DataConfig,
-    Optimizer,
+
     TrainingConfig,
 )
 from bnbench.text import visible
 
 _WIDTH = 88
 _WRITTEN_OUT = 3  # more equal blocks than these become a loop
-KERAS_OPTIMIZERS: dict[Optimizer, str] = {
+KERAS_OPTIMIZERS = {
     "sgd": "SGD",
     "adam": "Adam",
     "rmsprop": "RMSprop",
