@@ -18,7 +18,8 @@ from bnbench.evidence.reading import DamagedRecord
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.evidence.tuning import tuning_seeds_of
-from bnbench.experiments.config import LARGEST_SEED, Config, PlanConfig
+from bnbench.experiments.config import Config, PlanConfig
+from bnbench.experiments.fields import LARGEST_SEED
 from bnbench.experiments.sweep import swept_values
 from bnbench.training import TRAINING_VERSION
 from bnbench.training.engines.engine import Engine, Event, RunEnded, RunFailed

@@ -4,14 +4,8 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from bnbench.experiments.config import (
-    Activation,
-    Config,
-    Initializer,
-    Optimizer,
-    Placement,
-    setting_keys,
-)
+from bnbench.experiments.config import Config, setting_keys
+from bnbench.experiments.fields import Activation, Initializer, Optimizer, Placement
 
 _FIRST = "abcXYZ019"
 _FORBIDDEN = ("con", "prn", "aux", "nul", "com", "lpt")

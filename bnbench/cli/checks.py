@@ -1,12 +1,11 @@
-"""What makes a command end with exit code 1, and which comparison a command is about."""
+"""What makes a command end with exit code 1."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from bnbench.api import Study
 from bnbench.cli import options
 from bnbench.cli.options import FailOn
-from bnbench.errors import CheckFailed, InputError
-from bnbench.evidence.compare import newest
+from bnbench.errors import CheckFailed
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
@@ -14,8 +13,6 @@ from bnbench.show import terminal
 from bnbench.show.health import message
 from bnbench.show.remarks import confound, named, reason
 from bnbench.text import count, fixed
-
-ALL = "all"  # comparisons, in place of the reference of one
 
 
 def check_runs(study: Study) -> None:
@@ -87,19 +84,3 @@ def _unclean(comparison: Comparison) -> Iterator[str]:
     for contrast in comparison.contrasts:
         if not contrast.clean:
             yield f"{named(contrast)}: {confound(contrast)}"
-
-
-def chosen(study: Study, protocol: str | None) -> Sequence[Comparison]:
-    """Return the comparisons of this reference, or ``all``; if not told, the newest and its tuned.
-
-    Raises `InputError` where there is none of the name.
-    """
-    if protocol == ALL:
-        return study.comparisons
-    if protocol is None:
-        return newest(study.comparisons)
-    found = [c for c in study.comparisons if c.reference == protocol]
-    if not found:
-        references = ", ".join(c.reference for c in study.comparisons)
-        raise InputError(f"--protocol: none named {protocol}; there are: {references}, {ALL}")
-    return found

@@ -25,7 +25,7 @@ from bnbench import memory
 from bnbench.datasets.sources import WHOLE_UP_TO, Array, Report, Shape, Sources, fingerprint
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.config import DataConfig
-from bnbench.experiments.yaml_source import shorten
+from bnbench.experiments.document import shorten
 
 MOST_CLASSES = 1000
 LEAST_ROWS = 3  # of a class: one each to train, to validate and to test

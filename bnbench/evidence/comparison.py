@@ -15,7 +15,8 @@ from bnbench.evidence.names import position
 from bnbench.evidence.question import Question
 from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
-from bnbench.experiments.config import Config, Placement, PlanConfig
+from bnbench.experiments.config import Config, PlanConfig
+from bnbench.experiments.fields import Placement
 
 PLACEMENT = "model.batch_norm.placement"
 INPUT_BN = "model.batch_norm.input"

@@ -7,7 +7,8 @@ from bnbench.errors import InputError
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.config import Config, Placement
+from bnbench.experiments.config import Config
+from bnbench.experiments.fields import Placement
 from bnbench.experiments.sweep import label, order_of_values, typed_name
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 
-from bnbench.experiments.config import Config, Seed
+from bnbench.experiments.config import Config
+from bnbench.experiments.fields import Seed
 
 SCHEMA_VERSION: Final = 2
 

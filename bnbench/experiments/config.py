@@ -18,7 +18,7 @@ from pydantic import (
     field_validator,
 )
 
-from bnbench.experiments.document import Document, Source
+from bnbench.experiments.document import Document, Place
 from bnbench.experiments.fields import (
     NAME_PATTERN,
     OPTIMIZERS,
@@ -36,7 +36,7 @@ from bnbench.experiments.fields import (
     expect,
 )
 from bnbench.experiments.messages import faults_of, range_in_words
-from bnbench.experiments.settings import Setting, Settings, read_settings
+from bnbench.experiments.settings import Setting, Settings, alternatives, listed
 from bnbench.experiments.yaml_source import dump_lines, read, read_text
 
 _HELD_OUT = 5000  # where there are ten times as many training rows or more
@@ -384,7 +384,9 @@ def load_config(path: Path, overrides: Settings = ()) -> Config:
 
 def parse_config(text: str, source: str, overrides: Settings = ()) -> Config:
     """Like `load_config`, from YAML text; ``source`` stands for the file in messages."""
-    return validated(read(text, Source(source)), read_settings(overrides))
+    settings = enumerate(listed(overrides), 1)
+    merged = [one for number, given in settings for one in alternatives(given, number)]
+    return validated(read(text, Place(source)), merged)
 
 
 def validated(document: Document, settings: Iterable[Setting] = ()) -> Config:

@@ -15,23 +15,19 @@ _MOST_SHOWN = 100
 
 
 class Place(NamedTuple):
-    """Where a value was written: its order among all places, its name in messages, the text."""
+    """Where a value was written, and the text that was written there.
 
-    order: tuple[int, int, int]
-    name: str
+    ``number`` orders the sources of a config, of which the first, 0, is a file and has lines.
+    """
+
+    source: str
+    number: int = 0
+    line: int = 0
+    column: int = 0
     written: str = ""
 
-
-class Source(NamedTuple):
-    """A text: its name in messages, and its number, 0 for a file, whose places have their lines."""
-
-    name: str
-    number: int = 0
-
-    def place(self, line: int = 0, column: int = 0, written: str = "") -> Place:
-        """Return a place in the text."""
-        ending = "" if self.number else f":{line + 1}"
-        return Place((self.number, line, column), visible(self.name) + ending, written)
+    def __str__(self) -> str:
+        return visible(self.source) + ("" if self.number else f":{self.line + 1}")
 
 
 @dataclass(frozen=True)
@@ -48,31 +44,32 @@ class Document:
             path = path[:-1]
         return self.places[path]
 
-    def merged(self, path: tuple[str, ...], other: "Document") -> "Document":
+    def merged(self, path: KeyPath, other: "Document") -> "Document":
         """Return a copy with other data in the place of what is at the path; makes sections.
 
         Other data with faults only add their faults; so does a parent that is not a section.
         """
-        faults, start, section = [*self.faults, *other.faults], other.places[()], self.data
-        if other.faults:
-            return replace(self, faults=faults)
+        start, section, faults = other.places[()], self.data, list(other.faults)
         for size, key in enumerate(path):
-            if not isinstance(section, dict):
-                if size:  # that the whole is no mapping is a fault of its own
-                    parent = f"{'.'.join(path[:size])} is {describe(section, self.places[path[:size]])}"
-                    faults.append((start, f"{'.'.join(path)}: cannot be set, as {parent}"))
-                return replace(self, faults=faults)
-            section = section.get(key, {})
+            if isinstance(section, dict):
+                section = section.get(key, {})
+            elif size:  # that the whole is no mapping is a fault of its own
+                found = describe(section, self.place(path[:size]))
+                name, parent = (".".join(map(str, keys)) for keys in (path, path[:size]))
+                faults.append((start, f"{name}: cannot be set, as {parent} is {found}"))
+                break
+        if faults or not isinstance(self.data, dict):
+            return replace(self, faults=self.faults + faults)
         places = {path[:size]: start for size in range(1, len(path))}
         places |= {p: place for p, place in self.places.items() if p[: len(path)] != path}
         places |= {path + inner: place for inner, place in other.places.items()}
-        return Document(_put(self.data, path, other.data), places, faults)
+        return Document(_put(self.data, path, other.data), places, list(self.faults))
 
     def error(self) -> InputError:
         """Return all faults as one error, in the order of their places."""
-        faults = sorted(dict.fromkeys(self.faults), key=lambda fault: fault[0].order)
+        faults = sorted(dict.fromkeys(self.faults), key=lambda fault: fault[0][1:4])
         lines = [
-            f"{place.name}: {message if isinstance(message, str) else message()}"
+            f"{place}: {message if isinstance(message, str) else message()}"
             for place, message in faults[:_MOST_SHOWN]
         ]
         if len(faults) > _MOST_SHOWN:
@@ -80,7 +77,7 @@ class Document:
         return InputError("\n".join(lines))
 
 
-def _put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+def _put(data: dict[Any, Any], path: KeyPath, value: Any) -> dict[Any, Any]:
     key, *inner = path
     return data | {key: _put(data.get(key, {}), tuple(inner), value) if inner else value}
 

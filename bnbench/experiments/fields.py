@@ -10,21 +10,17 @@ from bnbench.text import visible
 
 
 class OptimizerKind(NamedTuple):
-    """An optimizer: its class in ``keras.optimizers``, and what it is like.
-
-    ``slots`` is how many numbers it keeps for each trained parameter without momentum.
-    """
+    """An optimizer: its class in ``keras.optimizers``, and whether it takes a momentum."""
 
     keras_class: str
     takes_momentum: bool
-    slots: int
 
 
 OPTIMIZERS = {
-    "sgd": OptimizerKind("SGD", takes_momentum=True, slots=0),
-    "adam": OptimizerKind("Adam", takes_momentum=False, slots=2),
-    "rmsprop": OptimizerKind("RMSprop", takes_momentum=True, slots=1),
-    "adamw": OptimizerKind("AdamW", takes_momentum=False, slots=2),
+    "sgd": OptimizerKind("SGD", takes_momentum=True),
+    "adam": OptimizerKind("Adam", takes_momentum=False),
+    "rmsprop": OptimizerKind("RMSprop", takes_momentum=True),
+    "adamw": OptimizerKind("AdamW", takes_momentum=False),
 }
 if TYPE_CHECKING:
     Optimizer = str

@@ -1,14 +1,14 @@
-"""Settings that override those of a config: texts such as ``training.epochs=3``, or Python values."""
+"""Settings that override a config's: texts such as ``training.epochs=3``, or Python values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bnbench.experiments.document import REFUSED, Document, Source, shorten
-from bnbench.experiments.yaml_source import DEPTH_LIMIT, read
+from bnbench.experiments.document import REFUSED, Document, KeyPath, Place, shorten
+from bnbench.experiments.yaml_source import DEPTH_LIMIT, items_of, read
 
 Given = str | tuple[str, Any]  # KEY=VALUE, whose value is read as YAML; or the key and its value
 Settings = Mapping[str, Any] | Sequence[Given]
-Setting = tuple[tuple[str, ...], Document]  # the path to what is overridden, and by what
+Setting = tuple[KeyPath, Document]  # the path to what is overridden, and by what
 
 
 def listed(settings: Settings) -> list[Given]:
@@ -16,23 +16,27 @@ def listed(settings: Settings) -> list[Given]:
     return list(settings.items() if isinstance(settings, Mapping) else settings)
 
 
-def read_settings(settings: Settings) -> list[Setting]:
-    """Return the settings as data to merge; what is wrong with one is among its faults."""
-    return [read_setting(given, number) for number, given in enumerate(listed(settings), 1)]
+def alternatives(given: Given, number: int, sweepable: Collection[str] = ()) -> list[Setting]:
+    """Return a setting as data to merge, once for each value of a sweep; their faults are noted.
 
-
-def read_setting(given: Given, number: int) -> Setting:
-    """Return one setting as data to merge; ``number`` orders its faults among those of others."""
+    A sweep is of a ``sweepable`` key: values with commas between them, or a tuple of Python.
+    ``number`` orders the faults among those of other settings.
+    """
     if isinstance(given, str):
         key, equals, value = given.partition("=")
-        name = given
+        values: Sequence[Any] = items_of(value) if key in sweepable else ()
     else:
-        key, value = str(given[0]), given[1]
-        name = equals = f"{key}={value}"
-    source, path = Source(f"setting {shorten(name)}", number), tuple(key.split("."))
-    if not (equals and key.isprintable() and all(path) and len(path) <= DEPTH_LIMIT):
-        fault = (source.place(), "expected KEY=VALUE, such as training.epochs=3")
-        return path, Document(REFUSED, {(): source.place()}, [fault])
-    if isinstance(given, str):
-        return path, read(value, source)
-    return path, Document(value, {(): source.place()})
+        key, equals, value = str(given[0]), "=", given[1]
+        values = value if key in sweepable and isinstance(value, tuple) else ()
+    path, found = tuple(key.split(".")), list[Setting]()
+    named = equals and key.isprintable() and all(path) and len(path) <= DEPTH_LIMIT
+    for one in values or [value]:
+        place = Place(f"setting {shorten(f'{key}{equals}{one}')}", number)
+        if not named:
+            fault = (place, "expected KEY=VALUE, such as training.epochs=3")
+            found.append((path, Document(REFUSED, {(): place}, [fault])))
+        elif isinstance(given, str):
+            found.append((path, read(one, place)))
+        else:
+            found.append((path, Document(one, {(): place})))
+    return found

@@ -3,7 +3,7 @@
 The experiments of a sweep bear the name of their config and say which settings were swept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import product
 from math import prod
@@ -12,37 +12,34 @@ from typing import Any
 
 from bnbench.errors import InputError
 from bnbench.experiments.config import Config, setting_keys, stated, validated
-from bnbench.experiments.document import Document, Source, shorten
-from bnbench.experiments.settings import Given, Settings, listed, read_setting
-from bnbench.experiments.yaml_source import items_of, read, read_text
+from bnbench.experiments.document import Document, Place, shorten
+from bnbench.experiments.settings import Setting, Settings, alternatives, listed
+from bnbench.experiments.yaml_source import read, read_text
 from bnbench.text import visible
 
 MOST_EXPERIMENTS = 1000
 _BETWEEN = " · "  # the parts of a label
 
 
-def load_experiments(source: Path | Config, settings: Settings = ()) -> list[Config]:
+def load_experiments(source: str | Path | Config, settings: Settings = ()) -> list[Config]:
     """Return a config, once for every combination of the values that the settings list.
 
     ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. So does a tuple of Python.
     Raises `InputError` as `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
     """
     if isinstance(source, Config):
-        document = Document(stated(source), {(): Source(source.name, 1).place()})
+        document = Document(stated(source), {(): Place(source.name, 1)})
     else:
-        document = read(read_text(source), Source(str(source)))
-    alternatives = [_alternatives(given) for given in listed(settings)]
-    if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
+        document = read(read_text(Path(source)), Place(str(source)))
+    choices = [alternatives(g, n, setting_keys()) for n, g in enumerate(listed(settings), 2)]
+    if (many := prod(map(len, choices))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    swept = dict.fromkeys(_key(given) for given, *more in alternatives if more)
+    swept = dict.fromkeys(_checked_key(values) for values in choices if len(values) > 1)
     if swept:
-        alternatives.append([("swept", list(swept))])
-    read_once = [
-        [read_setting(given, number) for given in each] for number, each in enumerate(alternatives, 1)
-    ]
+        choices.append(alternatives(("swept", list(swept)), len(choices) + 2))
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
-    for chosen in product(*read_once):
+    for chosen in product(*choices):
         try:
             config = validated(document, chosen)
             configs.setdefault(config.experiment_id, config)
@@ -53,33 +50,17 @@ def load_experiments(source: Path | Config, settings: Settings = ()) -> list[Con
     return list(configs.values())
 
 
-def _key(given: Given) -> str:
-    return given.partition("=")[0] if isinstance(given, str) else given[0]
-
-
-def _alternatives(given: Given) -> list[Given]:
-    """Return the setting with each of its values; as it is where it is no list of them."""
-    key = _key(given)
-    if isinstance(given, str):
-        text = given.partition("=")[2]
-        values = items_of(text)
-        lists = any(value.startswith("[") for value in values)
-    else:
-        values = list(given[1]) if isinstance(given[1], tuple) else []
-        text = ", ".join(map(str, values))
-        lists = any(isinstance(value, list | tuple) for value in values)
-    if key not in setting_keys() or not values:
-        return [given]
-    if len(values) > 1 and not lists and _takes_lists(key):
+def _checked_key(values: Sequence[Setting]) -> str:
+    """Return the key of a sweep; raises `InputError` for numbers where lists of them are due."""
+    key = ".".join(map(str, values[0][0]))
+    takes_lists = isinstance(Config(name="any").settings()[key], list)
+    if takes_lists and not any(isinstance(value.data, list | tuple) for _, value in values):
+        text = ",".join(str(value.places[()].written or value.data) for _, value in values)
         raise InputError(
             f"setting {shorten(f'{key}={text}')}: {key}: expected lists, got {len(values)} values "
             f"without brackets; did you mean [{shorten(text)}]?"
         )
-    return [f"{key}={value}" if isinstance(given, str) else (key, value) for value in values]
-
-
-def _takes_lists(key: str) -> bool:
-    return isinstance(Config(name="any").settings()[key], list)
+    return key
 
 
 def swept_values(config: Config) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from bnbench.errors import InputError
-from bnbench.experiments.document import REFUSED, Document, KeyPath, Place, Source, describe, shorten
+from bnbench.experiments.document import REFUSED, Document, KeyPath, Place, describe, shorten
 from bnbench.text import visible
 
 SIZE_LIMIT = 64 * 1024
@@ -56,33 +56,32 @@ def read_text(path: Path) -> str:
         raise InputError(f"{where}:{line}: expected UTF-8 text, got the byte {byte}") from error
 
 
-def read(text: str, source: Source) -> Document:
+def read(text: str, start: Place) -> Document:
     """Return the only document of a YAML text; what is wrong with it is among its faults."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
-        return _Walk(source).document(node) if node else Document(None, {(): source.place()})
+        return _Walk(start).document(node) if node else Document(None, {(): start})
     except yaml.reader.ReaderError as error:
-        place = source.place(text.count("\n", 0, error.position))
+        place = start._replace(line=text.count("\n", 0, error.position))
         reason = f"the character {visible(text[error.position])} is not allowed"
     except yaml.MarkedYAMLError as error:
-        place = _place(source, error.problem_mark or loader.get_mark())
+        place = _at(start, error.problem_mark or loader.get_mark())
         reason = visible(", ".join(filter(None, (error.context, error.problem)))[:200])
     except (ValueError, OverflowError):  # from PyYAML: an escape beyond Unicode, a huge version
-        place = _place(source, loader.get_mark())
-        reason = "a number here is too large"
-    return Document(REFUSED, {(): source.place()}, [(place, f"cannot read as YAML: {reason}")])
+        place, reason = _at(start, loader.get_mark()), "a number here is too large"
+    return Document(REFUSED, {(): start}, [(place, f"cannot read as YAML: {reason}")])
 
 
-def _place(source: Source, mark: yaml.Mark, written: str = "") -> Place:
-    return source.place(mark.line, mark.column, written)
+def _at(start: Place, mark: yaml.Mark, written: str = "") -> Place:
+    return start._replace(line=mark.line, column=mark.column, written=written)
 
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes whose tags are the kinds above, unless the text has a tag of its own."""
 
     yaml_implicit_resolvers = {None: _SCALARS}  # noqa: RUF012 (so declared by PyYAML)
-    DEFAULT_SCALAR_TAG, DEFAULT_SEQUENCE_TAG, DEFAULT_MAPPING_TAG = "text", "list", "mapping"
+    DEFAULT_SCALAR_TAG, DEFAULT_SEQUENCE_TAG, DEFAULT_MAPPING_TAG = "text", "list", "mapping"  # type: ignore[misc]
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -91,7 +90,7 @@ class _Loader(yaml.SafeLoader):
         _check_depth(self.depth, event)
         node = super().compose_node(parent, index)
         self.depth -= 1
-        if isinstance(event, yaml.AliasEvent):  # faults are named where the alias is
+        if node and isinstance(event, yaml.AliasEvent):  # faults are named where the alias is
             node = copy(node)
             node.start_mark, node.end_mark = event.start_mark, event.end_mark
         return node
@@ -106,8 +105,8 @@ def _check_depth(depth: int, at: Any) -> None:
 class _Walk:
     """Makes plain data of nodes, and notes their places and what a config may not hold."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, start: Place) -> None:
+        self._start = start
         self._places: dict[KeyPath, Place] = {}
         self._faults: list[tuple[Place, str]] = []
 
@@ -117,7 +116,7 @@ class _Walk:
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         written = node.value if isinstance(node, yaml.ScalarNode) else ""
-        self._places[path] = place = _place(self._source, node.start_mark, written)
+        self._places[path] = place = _at(self._start, node.start_mark, written)
         _check_depth(len(path) + 1, node)  # an alias within what it stands for has no end
         if len(self._places) > _VALUES_LIMIT:
             problem = f"its aliases make more than {_VALUES_LIMIT:,} values of it"
@@ -143,7 +142,7 @@ class _Walk:
             if not isinstance(key, str):
                 self._refused(place, f"expected a key that is text, got {describe(key, place)}")
             elif key in values:
-                first = self._places[*path, key, None].order[1] + 1
+                first = self._places[*path, key, None].line + 1
                 self._refused(place, f"duplicate key {shorten(key)}, first given in line {first}")
             else:
                 self._places[*path, key, None] = place

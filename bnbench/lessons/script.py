@@ -18,23 +18,12 @@ from bnbench.experiments.architecture import (
     blocks,
     build,
 )
-from bnbench.experiments.config import (
-    TRAINING_ROWS,
-    Config,
-    DataConfig,
-
-    TrainingConfig,
-)
+from bnbench.experiments.config import Config, DataConfig, TrainingConfig
+from bnbench.experiments.fields import OPTIMIZERS, TRAINING_ROWS
 from bnbench.text import visible
 
 _WIDTH = 88
 _WRITTEN_OUT = 3  # more equal blocks than these become a loop
-KERAS_OPTIMIZERS = {
-    "sgd": "SGD",
-    "adam": "Adam",
-    "rmsprop": "RMSprop",
-    "adamw": "AdamW",
-}
 _KERAS_DEFAULTS = {
     "activation": "linear",
     "use_bias": True,
@@ -239,7 +228,7 @@ def _not_default(layer: Layer, names: Sequence[str]) -> list[str]:
 
 def _training(training: TrainingConfig, network: Sequence[Layer]) -> Iterator[str]:
     momentum = f", momentum={training.momentum}" if training.momentum else ""
-    optimizer = KERAS_OPTIMIZERS[training.optimizer]
+    optimizer = OPTIMIZERS[training.optimizer].keras_class
     rate = f"learning_rate={training.learning_rate}"
     yield "model.compile("
     yield f"    optimizer=keras.optimizers.{optimizer}({rate}{momentum}),"

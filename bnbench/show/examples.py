@@ -1,6 +1,7 @@
 """What the examples of a data set are called, so that one can say what a verdict holds for."""
 
-from bnbench.experiments.config import TRAINING_ROWS, DataConfig
+from bnbench.experiments.config import DataConfig
+from bnbench.experiments.fields import TRAINING_ROWS
 
 
 def examples(data: DataConfig) -> str:

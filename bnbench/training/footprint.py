@@ -6,7 +6,6 @@ million parameters and of 3 to 200 layers.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import assert_never
 
 from bnbench import memory
 from bnbench.datasets.dataset import Dataset
@@ -78,10 +77,7 @@ def optimizer_slots(training: TrainingConfig) -> int:
             return int(training.momentum > 0)
         case "rmsprop":
             return 1 + int(training.momentum > 0)
-        case "adam" | "adamw":
-            return 2
-        case other:
-            assert_never(other)
+    return 2
 
 
 def program_bytes(config: Config, dataset: Dataset) -> int:

@@ -13,7 +13,8 @@ from bnbench.datasets.sources import Report, Sources
 from bnbench.evidence.health import FeatureValues, Finding, ScalesApart, of_data
 from bnbench.evidence.records import Array, DataSummary
 from bnbench.experiments.config import Config, DataConfig, TrainingConfig, parse_config
-from bnbench.experiments.yaml_source import dump_lines, shorten
+from bnbench.experiments.document import shorten
+from bnbench.experiments.yaml_source import dump_lines
 from bnbench.training.data_summary import feature_scales, summarize
 from bnbench.training.doubts import doubts, small_uint8
 

@@ -9,7 +9,8 @@ import pytest
 
 from bnbench import memory
 from bnbench.errors import EnvironmentFault
-from bnbench.experiments.config import Config, Optimizer, TrainingConfig
+from bnbench.experiments.config import Config, TrainingConfig
+from bnbench.experiments.fields import Optimizer
 from bnbench.training import footprint
 from tests.conftest import ROOT, dataset_of
 
