@@ -222,7 +222,7 @@ def report(
     runs_dir: options.RunsDir = RUNS,
     debug: options.Debug = False,
 ) -> None:
-    """Write one HTML file: question, answer, tables, plots and configs (needs the extra report)."""
+    """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
     from bnbench.cli import answers
     from bnbench.evidence.compare import without_subsumed
     from bnbench.files import check_writable

@@ -1,22 +1,12 @@
 """A config: what it may say, how it is checked, and the ids it gives rise to."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from bnbench.experiments.document import Document, Place
 from bnbench.experiments.fields import (
@@ -35,8 +25,9 @@ from bnbench.experiments.fields import (
     check_name,
     expect,
 )
-from bnbench.experiments.messages import faults_of, range_in_words
-from bnbench.experiments.settings import Setting, Settings, alternatives, listed
+from bnbench.experiments.identity import Section, digest, leaves
+from bnbench.experiments.messages import faults_of, with_ranges_in_words
+from bnbench.experiments.settings import Setting, Settings, alternatives
 from bnbench.experiments.yaml_source import dump_lines, read, read_text
 
 _HELD_OUT = 5000  # where there are ten times as many training rows or more
@@ -44,20 +35,12 @@ _MOST_LOOKS = 100
 _MOST_PARAMETERS = 2**36  # 256 GiB, many times over to train
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def differing(self) -> dict[str, Any]:
-        """Return the settings that differ from their defaults, for which ids stand."""
-        return self.model_dump(mode="json", exclude_defaults=True)
-
-
 def held_out(training_rows: int) -> int:
     """Return how many of so many rows of the training set validate where nobody says."""
     return min(_HELD_OUT, max(1, training_rows // 10))
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """The data set and how it is split."""
 
     dataset: Annotated[str, AfterValidator(check_dataset)] = Field(
@@ -132,7 +115,7 @@ class DataConfig(_Section):
         return settings if self.validation_size == _HELD_OUT else settings | size
 
 
-class BatchNormConfig(_Section):
+class BatchNormConfig(Section):
     """Where Batch Normalization stands, and its two settings."""
 
     placement: Placement = Field(
@@ -150,7 +133,7 @@ class BatchNormConfig(_Section):
     )
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The network between the flattened input and the softmax output."""
 
     hidden_units: Annotated[tuple[Units, ...], Field(strict=False)] = Field(
@@ -206,7 +189,7 @@ class ModelConfig(_Section):
         return self.activation
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """The optimizer and the training budget."""
 
     optimizer: Optimizer = Field(default="sgd", description="Keras optimizer")
@@ -232,7 +215,7 @@ class TrainingConfig(_Section):
 Seeds = Annotated[int, Field(ge=1, le=10_000)]
 
 
-class PlanConfig(_Section):
+class PlanConfig(Section):
     """When one may look at the seeds, and what difference matters; stated before the first run."""
 
     first: Seeds = Field(default=10, ge=2, description="Seeds at which verdicts begin")
@@ -261,7 +244,7 @@ class PlanConfig(_Section):
         return self.tuning or self.first
 
 
-class Config(_Section):
+class Config(Section):
     """One experiment of bnbench: a network, the data it is trained on, and how it is trained."""
 
     name: Annotated[str, AfterValidator(check_name)] = Field(
@@ -315,8 +298,8 @@ class Config(_Section):
     @field_validator("swept")
     @classmethod
     def _known_settings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [key for key in value if key not in setting_keys()]
-        expect(not unknown, "dotted keys of settings in data, model or training")
+        known = set(value) <= set(setting_keys())
+        expect(known, "dotted keys of settings in data, model or training")
         expect(len(set(value)) == len(value), "every key only once")
         return value
 
@@ -331,13 +314,13 @@ class Config(_Section):
 
     @cached_property
     def experiment_id(self) -> str:
-        """8 hex digits that stand for data, model and training; see `_digest`."""
-        return _digest(data=self.data, model=self.model, training=self.training)
+        """8 hex digits that stand for data, model and training; see `digest`."""
+        return digest(data=self.data, model=self.model, training=self.training)
 
     @cached_property
     def protocol_id(self) -> str:
         """8 hex digits that stand for data and training: what comparable experiments share."""
-        return _digest(data=self.data, training=self.training)
+        return digest(data=self.data, training=self.training)
 
     def resolved(self) -> dict[str, Any]:
         """Return every setting as plain data that JSON can hold, defaults included."""
@@ -345,33 +328,13 @@ class Config(_Section):
 
     def settings(self) -> dict[str, Any]:
         """Return what the experiment id stands for, by dotted key (``model.use_bias``)."""
-        return dict(_leaves(self.model_dump(mode="json", include={"data", "model", "training"})))
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+        return dict(leaves(self.model_dump(mode="json", include={"data", "model", "training"})))
 
 
 @cache
 def setting_keys() -> tuple[str, ...]:
     """Return the dotted keys of all settings that an experiment's id stands for."""
     return tuple(Config(name="any").settings())
-
-
-def _digest(**sections: _Section) -> str:
-    """Hash the settings that differ from their defaults, so that a new default changes no id.
-
-    The first 8 hex digits of SHA-256 over JSON with sorted keys and no spaces; a section without
-    such a setting is left out.
-    """
-    changed = {name: section.differing() for name, section in sections.items()}
-    values = {name: settings for name, settings in changed.items() if settings}
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
 
 
 def load_config(path: Path, overrides: Settings = ()) -> Config:
@@ -384,9 +347,7 @@ def load_config(path: Path, overrides: Settings = ()) -> Config:
 
 def parse_config(text: str, source: str, overrides: Settings = ()) -> Config:
     """Like `load_config`, from YAML text; ``source`` stands for the file in messages."""
-    settings = enumerate(listed(overrides), 1)
-    merged = [one for number, given in settings for one in alternatives(given, number)]
-    return validated(read(text, Place(source)), merged)
+    return validated(read(text, Place(source)), [one for (one,) in alternatives(overrides)])
 
 
 def validated(document: Document, settings: Iterable[Setting] = ()) -> Config:
@@ -427,10 +388,6 @@ def dump_yaml(config: Config, *, defaults: bool = True) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a config file, values allowed in words too."""
-    schema = Config.model_json_schema()
-    for section in (schema, *schema["$defs"].values()):
-        for field in section["properties"].values():
-            if "$ref" not in field and "pattern" not in field:
-                field["description"] += f": {range_in_words(field)}"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    schema = with_ranges_in_words(Config.model_json_schema())
     return head | schema | {"title": "bnbench config"}

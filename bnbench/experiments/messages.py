@@ -82,7 +82,7 @@ def _reason(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
     if detail["type"] == "extra_forbidden":
         return _unknown(str(spot.path[-1]), ".".join(map(str, spot.path[:-1])), top)
     own = detail["type"] == "expected"
-    expected = detail["ctx"]["expected"] if own else range_in_words(spot.schema)
+    expected = detail["ctx"]["expected"] if own else _range(spot.schema)
     return f"expected {expected}, got {describe(spot.value, spot.place)}{_hint(spot)}"
 
 
@@ -131,13 +131,12 @@ def _options(schema: Schema) -> list[Schema]:
     return options
 
 
-def range_in_words(schema: Schema) -> str:
-    """Say which values the JSON Schema of a setting allows."""
+def _range(schema: Schema) -> str:
     match schema:
         case {"anyOf": [{"const": value}, {"type": "boolean"}]}:
             return f"{value}, true or false"
         case {"anyOf": options}:
-            return " or ".join(map(range_in_words, options))
+            return " or ".join(map(_range, options))
         case {"const": value}:
             return str(value)
         case {"enum": names}:
@@ -149,7 +148,7 @@ def range_in_words(schema: Schema) -> str:
         case {"type": "array", "items": {"enum": _}}:
             return "a list of such names"
         case {"type": "array", "items": items, "minItems": low, "maxItems": high}:
-            return f"a list of {low} to {high} entries, each {range_in_words(items)}"
+            return f"a list of {low} to {high} entries, each {_range(items)}"
         case {"maxLength": limit}:
             return f"text of at most {limit} characters"
     return "text"
@@ -162,3 +161,12 @@ def _interval(schema: Schema) -> str:
     if schema.get("exclusiveMinimum") == 0 or (noun == "integer" and schema["minimum"] == 1):
         return f"a positive {noun} {f'up to {top}' if closed else top}"
     return f"{'an' if noun == 'integer' else 'a'} {noun} from {schema['minimum']} to {top}"
+
+
+def with_ranges_in_words(schema: Schema) -> Schema:
+    """Return the JSON Schema of a model with the values allowed at the end of each description."""
+    for section in (schema, *schema["$defs"].values()):
+        for field in section["properties"].values():
+            if "$ref" not in field and "pattern" not in field:
+                field["description"] += f": {_range(field)}"
+    return schema

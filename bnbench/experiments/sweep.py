@@ -13,7 +13,7 @@ from typing import Any
 from bnbench.errors import InputError
 from bnbench.experiments.config import Config, setting_keys, stated, validated
 from bnbench.experiments.document import Document, Place, shorten
-from bnbench.experiments.settings import Setting, Settings, alternatives, listed
+from bnbench.experiments.settings import Setting, Settings, alternatives
 from bnbench.experiments.yaml_source import read, read_text
 from bnbench.text import visible
 
@@ -31,12 +31,12 @@ def load_experiments(source: str | Path | Config, settings: Settings = ()) -> li
         document = Document(stated(source), {(): Place(source.name, 1)})
     else:
         document = read(read_text(Path(source)), Place(str(source)))
-    choices = [alternatives(g, n, setting_keys()) for n, g in enumerate(listed(settings), 2)]
+    choices = alternatives(settings, setting_keys())
     if (many := prod(map(len, choices))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
     swept = dict.fromkeys(_checked_key(values) for values in choices if len(values) > 1)
     if swept:
-        choices.append(alternatives(("swept", list(swept)), len(choices) + 2))
+        choices += alternatives({"swept": list(swept)})
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
     for chosen in product(*choices):
