@@ -1,6 +1,5 @@
 """Load, run and compare, as a notebook calls them and the commands show them."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -64,10 +63,10 @@ def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
 
 @dataclass(frozen=True)
 class Study:
-    """What records say: a comparison for each protocol, the records themselves, and trouble.
+    """What records answer: a comparison for each protocol, the records, and what went wrong.
 
-    ``warnings`` tell what is wrong with the folder of records, ``failures`` which runs could not
-    be made. In a notebook a study shows itself.
+    ``warnings`` are about the folder of records, ``failures`` are runs that could not be made. In a
+    notebook a study shows itself.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -135,9 +134,8 @@ def compare(
 ) -> Study:
     """Compare what is recorded in a folder, one comparison to a protocol, the newest first.
 
-    The arguments are those of `Question`; ``margin`` is in percentage points, that of the plan
-    where it is None. Raises `InputError` for names that have no record, and where there is none at
-    all.
+    The arguments are those of `Question`; ``margin`` is in percentage points, None for the plan's.
+    Raises `InputError` for names that have no record, and where there is none at all.
     """
     question = Question(
         names=tuple(names), baseline=baseline, metric=metric, margin=margin, all_pairs=all_pairs
@@ -167,15 +165,15 @@ def run(
 ) -> Study:
     """Make the runs that have no record yet, one to a core, and compare what was asked for.
 
-    ``configs`` are files, `Config` objects or one of them; ``seeds`` a count or a list;
-    ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
-    values. With ``until_settled`` seeds are added from look to look of the configs' plan, until
-    before or after the activations is decided (where that is not the question, until all is decided
-    that is compared with the baseline) or the plan ends; a list of ``seeds`` then says which come
-    first. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
-    ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
-    makes the runs, as many at once as it has CPUs. Nothing is shown without ``progress`` but
-    warnings. Interrupted, the runs under way are dropped and what is recorded stays.
+    ``configs`` are files or `Config` objects, ``seeds`` a count or a list. ``settings`` override
+    keys, as in ``{"training.epochs": 3}``; a tuple is a sweep over its values. ``until_settled``
+    adds seeds from look to look of the configs' plan, until it is decided whether BN belongs before
+    or after the activations (where that is not the question: until each comparison with the
+    baseline is decided) or the plan ends; a list of ``seeds`` then says which come first.
+    ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
+    ``tensorboard`` is a folder for event files, ``ray`` the HOST:PORT of a cluster whose CPUs make
+    the runs. Without ``progress`` only warnings are shown. Interrupted, it drops the runs under way
+    and keeps what is recorded.
 
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
     run that fails is in the study's ``failures``, one that diverges among its ``records``.
@@ -184,7 +182,7 @@ def run(
 
     if ray is not None and (jobs is not None or device == "gpu"):
         raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
-    if ray is not None and not re.fullmatch(r".+:[0-9]{1,5}", ray):
+    if ray is not None and not (":" in ray and ray.rpartition(":")[2].isdecimal()):
         raise InputError(f"ray: expected HOST:PORT, got '{visible(ray)}'")
     if until_settled and isinstance(seeds, int):
         raise InputError("seeds: the plan says how many there are until it is settled, not a count")
@@ -195,8 +193,8 @@ def run(
     store = _store(runs_dir)
     store.prepare()
     export = _exporter(tensorboard, store)
-    folder = Path(data_dir) if data_dir else None
-    load = cache(lambda part: dataset.load(part, folder, reporter.notice))
+    data_folder = Path(data_dir) if data_dir else None
+    load = cache(lambda part: dataset.load(part, data_folder, reporter.notice))
     datasets = {config: load(config.data) for config in loaded}
     campaign = Campaign(
         datasets,
@@ -208,10 +206,7 @@ def run(
         export=export,
         at_once=None if ray is not None or device == "gpu" else jobs or cores(),
     )
-    if until_settled:
-        campaign.run_until_decided()
-    else:
-        campaign.run_all()
+    (campaign.run_until_decided if until_settled else campaign.run_all)()
     comparisons, records = tuple(campaign.comparisons()), tuple(campaign.records)
     return Study(comparisons, records, failures=tuple(campaign.failures))
 
