@@ -1,6 +1,7 @@
 """What makes a command end with exit code 1."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import assert_never
 
 from bnbench.api import Study
 from bnbench.cli import options
@@ -16,7 +17,7 @@ from bnbench.text import count, fixed
 
 
 def check_runs(study: Study) -> None:
-    """Raise `CheckFailed` where a run failed or diverged; tell of each that failed."""
+    """Raise `CheckFailed` where a run failed or diverged; name each that failed."""
     for failure in study.failures:
         terminal.notice(f"failed: {failure.trial}: {failure.reason}", "red")
         if options.debugging and failure.details:
@@ -37,8 +38,8 @@ def check_comparisons(
 ) -> None:
     """Raise `CheckFailed` for means below ``fail_under`` per cent and for what else is to fail.
 
-    With ``strict`` that is what is unclean or unhealthy, and ``warnings`` of the records. What is
-    to fail on answers is asked of those that are shown, of the tuned alone where there are any.
+    With ``strict`` that is what is unclean or unhealthy, and ``warnings`` of the records.
+    ``fail_on`` is about the comparisons that are shown, the tuned alone where there are any.
     """
     failed: list[str] = []
     for comparison in comparisons:
@@ -48,22 +49,28 @@ def check_comparisons(
             failed += _unclean(comparison)
             failed += map(message, health(comparison))
     for comparison in [c for c in shown if c.tuning] or shown:
-        if FailOn.UNHEALTHY in fail_on:
-            failed += map(message, health(comparison))
-        failed += _verdicts(comparison, fail_on)
+        for kind in fail_on:
+            failed += _failing(comparison, kind)
     failed += warnings if strict else ()
     if failed:
         raise CheckFailed("\n".join(dict.fromkeys(failed)))
 
 
-def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[str]:
-    """Yield what is worse than the baseline and what is not decided, where that is to fail."""
-    for contrast in comparison.contrasts:
-        against_baseline = comparison.is_against_baseline(contrast)
-        if FailOn.WORSE in fail_on and against_baseline and contrast.result.verdict == "worse":
-            yield f"{named(contrast)}: worse"
-        if FailOn.UNDECIDED in fail_on and not contrast.result.decided:
-            yield f"{named(contrast)}: {reason(comparison, contrast)}"
+def _failing(comparison: Comparison, kind: FailOn) -> Iterator[str]:
+    """Yield what is to fail a command for being of this kind."""
+    match kind:
+        case FailOn.WORSE:
+            for contrast in comparison.contrasts:
+                if comparison.is_against_baseline(contrast) and contrast.result.verdict == "worse":
+                    yield f"{named(contrast)}: worse"
+        case FailOn.UNDECIDED:
+            for contrast in comparison.contrasts:
+                if not contrast.result.decided:
+                    yield f"{named(contrast)}: {reason(comparison, contrast)}"
+        case FailOn.UNHEALTHY:
+            yield from map(message, health(comparison))
+        case other:
+            assert_never(other)
 
 
 def _shortfall(experiment: Experiment, fail_under: float) -> str | None:

@@ -108,7 +108,7 @@ class DataConfig(Section):
         """Return the settings that ids stand for: 5,000 was the size before there was auto.
 
         It is still the one that changes no id, so every id keeps its meaning. On Fashion-MNIST auto
-        is that number; on own data, whose rows no config tells, it is a setting of its own.
+        is that number; on own data, whose rows no config knows, it is a setting of its own.
         """
         size = {"validation_size": self.validation_size}
         settings = {k: v for k, v in super().differing().items() if k not in size}

@@ -35,7 +35,7 @@ def faults_of(
 ) -> Iterator[tuple[Place, Message]]:
     """Yield the place and the message of every fault of the document that was validated.
 
-    ``schema`` is the JSON Schema of the model; what a key takes is told from it.
+    ``schema`` is the JSON Schema of the model; it says what each key takes.
     """
     details = error.errors(include_url=False, include_input=False)
     spots = [_locate(detail, document, schema) for detail in details]

@@ -72,8 +72,8 @@ def swept_values(config: Config) -> dict[str, Any]:
 def label(config: Config) -> str:
     """Return what tables call the network: its name and what was swept of it, ``a · relu``.
 
-    What was swept of its training stands in a column of its own. It is made to be read: two
-    experiments may have the same.
+    What was swept of its training has a column of its own. It is made to be read: two experiments
+    may have the same.
     """
     values = swept_values(config)
     of_network = [(key, value) for key, value in values.items() if key.startswith("model.")]

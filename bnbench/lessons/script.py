@@ -156,14 +156,14 @@ def _held_out(settings: DataConfig) -> Iterator[str]:
 
 
 def _model(network: Sequence[Layer], feature_shape: tuple[int, ...]) -> Iterator[str]:
-    said: set[str] = set()
+    written: set[str] = set()
     yield "model = keras.Sequential()"
     yield f"model.add(keras.Input({feature_shape}))"
     for _, equal in groupby(blocks(network), key=_code):
         run = list(equal)
         looped = len(run) > _WRITTEN_OUT
         for block in run[:1] if looped else run:
-            lines = list(_commented(block, feature_shape, said))
+            lines = list(_commented(block, feature_shape, written))
             if isinstance(block[0], Dense) and len(lines) > 1:
                 yield ""
             if looped:
@@ -171,11 +171,11 @@ def _model(network: Sequence[Layer], feature_shape: tuple[int, ...]) -> Iterator
             yield from (f"    {line}" if looped else line for line in lines)
 
 
-def _commented(block: Block, feature_shape: tuple[int, ...], said: set[str]) -> Iterator[str]:
+def _commented(block: Block, feature_shape: tuple[int, ...], written: set[str]) -> Iterator[str]:
     for layer in block:
         for remark in _remarks(layer, block, feature_shape):
-            yield from _comment(remark) if remark not in said else ()
-            said.add(remark)
+            yield from _comment(remark) if remark not in written else ()
+            written.add(remark)
         yield from _statement(layer)
 
 
