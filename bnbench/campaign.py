@@ -158,7 +158,7 @@ class Campaign:
         missing = [trial.config.experiment_id for trial in agenda.missing]
         if self.at_once is None or not missing or not set(missing) <= durations.keys():
             return None
-        return sum(median(durations[own]) for own in missing) / self.at_once
+        return sum(median(durations[own]) for own in missing) / min(self.at_once, len(missing))
 
     def _resolvable(self, known: Iterable[Comparison]) -> Iterator[tuple[int, float]]:
         """Yield for each protocol its seeds and the difference they can find."""

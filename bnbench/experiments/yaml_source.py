@@ -78,14 +78,18 @@ def _at(start: Place, mark: yaml.Mark, written: str = "") -> Place:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes whose tags are the kinds above, unless the text has a tag of its own."""
+    """Composes nodes whose tags are the kinds above, or what a text has as a tag of its own."""
 
     yaml_implicit_resolvers = {None: _SCALARS}  # noqa: RUF012 (so declared by PyYAML)
-    DEFAULT_SCALAR_TAG, DEFAULT_SEQUENCE_TAG, DEFAULT_MAPPING_TAG = "text", "list", "mapping"  # type: ignore[misc]
+    DEFAULT_SCALAR_TAG = "text"  # type: ignore[misc]
+    DEFAULT_SEQUENCE_TAG = "list"  # type: ignore[misc]
+    DEFAULT_MAPPING_TAG = "mapping"  # type: ignore[misc]
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) is not None:
+            event.tag = f"tag {event.tag}"  # which is none of the kinds
         self.depth += 1
         _check_depth(self.depth, event)
         node = super().compose_node(parent, index)
@@ -122,10 +126,10 @@ class _Walk:
             problem = f"its aliases make more than {_VALUES_LIMIT:,} values of it"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         if node.tag not in _KINDS:
-            return self._refused(place, f"tag {shorten(node.tag)}: tags are not allowed")
+            return self._refused(place, f"{shorten(node.tag)}: tags are not allowed")
         if re.search("[\ud800-\udfff]", written):
-            half = f"half a character (a surrogate) in '{shorten(written)}'"
-            return self._refused(place, half)
+            text = f"'{shorten(written)}'"
+            return self._refused(place, f"half a character (a surrogate) in {text}")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

@@ -376,6 +376,14 @@ def test_values_of_python_are_taken_as_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize("tag", ["!", "!x", "!!int", "!<bool>", "!<int>"])
+def test_tags_are_refused(tag: str) -> None:
+    """Also those of YAML's own, and those that name what a value would be here."""
+    assert re.fullmatch(
+        "setting seeds=.*: tag .*: tags are not allowed", _fault("name: a", f"seeds={tag} 3")
+    )
+
+
 def test_anchors_and_aliases() -> None:
     """A value may be named and repeated; a fault of one that is repeated names the alias's line."""
     text = "name: &it tiny\ndescription: *it\nmodel: {hidden_units: &units [4, 4]}\nseeds: "
