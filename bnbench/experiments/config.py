@@ -14,6 +14,7 @@ from bnbench.experiments.fields import (
     OPTIMIZERS,
     TABLES,
     TRAINING_ROWS,
+    WITH_MOMENTUM,
     Activation,
     Initializer,
     Number,
@@ -197,7 +198,7 @@ class TrainingConfig(Section):
         default=0.01, gt=0, le=1e38, description="Learning rate, the same in every step"
     )
     momentum: Number = Field(
-        default=0.0, ge=0, lt=1, description="Momentum of the optimizer, with sgd and rmsprop only"
+        default=0.0, ge=0, lt=1, description=f"Momentum of the optimizer, with {WITH_MOMENTUM} only"
     )
     epochs: int = Field(default=10, ge=1, le=100_000, description="Passes over the training rows")
     batch_size: int = Field(default=32, ge=1, le=2**20, description="Rows of one training step")
@@ -206,9 +207,8 @@ class TrainingConfig(Section):
     @classmethod
     def _has_momentum(cls, value: float, info: ValidationInfo) -> float:
         optimizer = info.data.get("optimizer", "sgd")
-        taking = " and ".join(name for name, kind in OPTIMIZERS.items() if kind.takes_momentum)
         fits = value == 0 or OPTIMIZERS[optimizer].takes_momentum
-        expect(fits, f"0 with the optimizer {optimizer} (momentum is for {taking})")
+        expect(fits, f"0 with the optimizer {optimizer} (momentum is for {WITH_MOMENTUM})")
         return value
 
 

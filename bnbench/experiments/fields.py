@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from bnbench.text import visible
+from bnbench.text import listed, visible
 
 
 class OptimizerKind(NamedTuple):
@@ -22,6 +22,7 @@ OPTIMIZERS = {
     "rmsprop": OptimizerKind("RMSprop", takes_momentum=True),
     "adamw": OptimizerKind("AdamW", takes_momentum=False),
 }
+WITH_MOMENTUM = listed([name for name, kind in OPTIMIZERS.items() if kind.takes_momentum])
 if TYPE_CHECKING:
     Optimizer = str
 else:
