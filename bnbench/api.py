@@ -1,32 +1,28 @@
 """Load, run and compare, as a notebook calls them and the commands show them."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bnbench import memory
-from bnbench.campaign import Agenda, Campaign, EngineFor
+from bnbench.campaign import Agenda, Campaign, EngineFor, Reporter
 from bnbench.datasets import dataset
-from bnbench.datasets.dataset import Dataset
 from bnbench.errors import InputError
 from bnbench.evidence.compare import compare as compare_records
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
-from bnbench.experiments.architecture import Layer, build
-from bnbench.experiments.config import Config, check_same_settings, dump_yaml
-from bnbench.experiments.sweep import load_experiments, parse_experiments
-from bnbench.text import count
+from bnbench.experiments.config import Config, check_same_settings
+from bnbench.experiments.settings import Settings, listed
+from bnbench.experiments.sweep import load_experiments
+from bnbench.text import count, visible
 from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunFailed
 
 Source = str | Path | Config
-Settings = Mapping[str, Any] | Sequence[str]
-Export = Callable[[RunRecord], None]
 
 
 def load_config(source: Source, settings: Settings = ()) -> Config:
@@ -48,7 +44,7 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
     for source in [sources] if isinstance(sources, Source) else sources:
         where = source.name if isinstance(source, Config) else str(source)
         try:
-            for config in _experiments(source, _overrides(settings)):
+            for config in load_experiments(source, settings):
                 rows = described(config.data).training_rows
                 faults += [f"{where}: {fault}" for fault in dataset.batch_faults(config, rows)]
                 first = configs.setdefault(f"{config.name}-{config.experiment_id}", config)
@@ -61,47 +57,17 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
     return list(configs.values())
 
 
-def _experiments(source: Source, overrides: Sequence[str]) -> list[Config]:
-    if isinstance(source, Config):
-        return parse_experiments(dump_yaml(source), source.name, overrides)
-    return load_experiments(Path(source), overrides)
-
-
-def describe_data(config: Config) -> tuple[tuple[int, ...], int]:
-    """Return the shape of one example of the config's data, such as (28, 28), and the classes."""
-    feature_shape, classes, _ = dataset.describe(config.data)
-    return feature_shape, classes
-
-
-def network(config: Config) -> tuple[Layer, ...]:
-    """Return the layers of the config's network on its data."""
-    return build(config.model, *describe_data(config))
-
-
-def _overrides(settings: Settings) -> list[str]:
-    """Return settings as ``KEY=VALUE`` texts; a tuple is a sweep over its values."""
-    if not isinstance(settings, Mapping):
-        return list(settings)
-    return [f"{key}={_text(value)}" for key, value in settings.items()]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(_text, value))
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
     """Return all records of a folder; files that are none are passed over."""
-    return RecordStore(Path(runs_dir)).read_all()[0]
+    return _store(runs_dir).read_all()[0]
 
 
 @dataclass(frozen=True)
 class Study:
-    """What records say: a comparison for each protocol, the records themselves, and trouble.
+    """What records answer: a comparison for each protocol, the records, and what went wrong.
 
-    ``warnings`` tell what is wrong with the folder of records, ``failures`` which runs could not
-    be made. In a notebook a study shows itself.
+    ``warnings`` are about the folder of records, ``failures`` are runs that could not be made. In a
+    notebook a study shows itself.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -169,14 +135,13 @@ def compare(
 ) -> Study:
     """Compare what is recorded in a folder, one comparison to a protocol, the newest first.
 
-    The arguments are those of `Question`; ``margin`` is in percentage points, that of the plan
-    where it is None. Raises `InputError` for names that have no record, and where there is none at
-    all.
+    The arguments are those of `Question`; ``margin`` is in percentage points, None for the plan's.
+    Raises `InputError` for names that have no record, and where there is none at all.
     """
     question = Question(
         names=tuple(names), baseline=baseline, metric=metric, margin=margin, all_pairs=all_pairs
     )
-    records, warnings = RecordStore(Path(runs_dir)).read_all()
+    records, warnings = _store(runs_dir).read_all()
     if not records:
         nothing = f"{runs_dir}: no records here; make some with: bnbench run CONFIG..."
         raise InputError("\n".join([nothing, *warnings]))
@@ -201,15 +166,15 @@ def run(
 ) -> Study:
     """Make the runs that have no record yet, one to a core, and compare what was asked for.
 
-    ``configs`` are files, `Config` objects or one of them; ``seeds`` a count or a list;
-    ``settings`` override keys, as in ``{"training.epochs": 3}``, where a tuple is a sweep over its
-    values. With ``until_settled`` seeds are added from look to look of the configs' plan, until
-    before or after the activations is decided (where that is not the question, until all is decided
-    that is compared with the baseline) or the plan ends; a list of ``seeds`` then says which come
-    first. ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
-    ``tensorboard`` is a folder to write event files to, ``ray`` the HOST:PORT of a Ray cluster that
-    makes the runs, as many at once as it has CPUs. Nothing is shown without ``progress`` but
-    warnings. Interrupted, the runs under way are dropped and what is recorded stays.
+    ``configs`` are files or `Config` objects, ``seeds`` a count or a list. ``settings`` override
+    keys, as in ``{"training.epochs": 3}``; a tuple is a sweep over its values. ``until_settled``
+    adds seeds from look to look of the configs' plan, until it is decided whether BN belongs before
+    or after the activations (where that is not the question: until each comparison with the
+    baseline is decided) or the plan ends; a list of ``seeds`` then says which come first.
+    ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
+    ``tensorboard`` is a folder for event files, ``ray`` the HOST:PORT of a cluster whose CPUs make
+    the runs. Without ``progress`` only warnings are shown. Interrupted, it drops the runs under way
+    and keeps what is recorded.
 
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
     run that fails is in the study's ``failures``, one that diverges among its ``records``.
@@ -218,77 +183,67 @@ def run(
 
     if ray is not None and (jobs is not None or device == "gpu"):
         raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
+    if ray is not None and not (":" in ray and ray.rpartition(":")[2].isdecimal()):
+        raise InputError(f"ray: expected HOST:PORT, got '{visible(ray)}'")
     if until_settled and isinstance(seeds, int):
         raise InputError("seeds: the plan says how many there are until it is settled, not a count")
+    if seeds is not None:
+        settings = [*listed(settings), ("seeds", seeds if isinstance(seeds, int) else [*seeds])]
+    loaded = load_configs(configs, settings)
     reporter = ProgressReporter(quiet=not progress)
-    loaded = load_configs(configs, [*_overrides(settings), *_seed_override(seeds)])
-    store = RecordStore(Path(runs_dir))
+    store = _store(runs_dir)
     store.prepare()
-    export = _exporter(tensorboard, runs_dir)
-    datasets = _load_data(loaded, Path(data_dir) if data_dir else None, reporter.notice)
-    engine = _cluster(ray, reporter.notice) if ray else _processes(device, jobs, reporter.warn)
+    export = _exporter(tensorboard, store)
+    data_folder = Path(data_dir) if data_dir else None
+    load = cache(lambda part: dataset.load(part, data_folder, reporter.notice))
+    datasets = {config: load(config.data) for config in loaded}
     campaign = Campaign(
         datasets,
         store,
-        engine,
+        _engine(device, jobs, ray, reporter),
         reporter,
         force=force,
         save_models=save_models,
         export=export,
         at_once=None if ray is not None or device == "gpu" else jobs or cores(),
     )
-    if until_settled:
-        campaign.run_until_decided()
-    else:
-        campaign.run_all()
-    return Study(
-        tuple(campaign.comparisons()),
-        tuple(campaign.records),
-        failures=tuple(campaign.failures),
-    )
+    (campaign.run_until_decided if until_settled else campaign.run_all)()
+    comparisons, records = tuple(campaign.comparisons()), tuple(campaign.records)
+    return Study(comparisons, records, failures=tuple(campaign.failures))
 
 
-def _load_data(
-    configs: Iterable[Config], data_dir: Path | None, notice: Callable[[str], None]
-) -> dict[Config, Dataset]:
-    parts = dict.fromkeys(config.data for config in configs)
-    loaded = {part: dataset.load(part, data_dir, notice) for part in parts}
-    return {config: loaded[config.data] for config in configs}
+def _store(folder: str | Path) -> RecordStore:
+    if not str(folder):
+        raise InputError("expected a folder, got an empty name")
+    return RecordStore(Path(folder))
 
 
-def _processes(device: Request, jobs: int | None, warn: Callable[[str], None]) -> EngineFor:
-    """Return the engine for as many runs at once as were asked for and fit into memory."""
+def _engine(device: Request, jobs: int | None, ray: str | None, reporter: Reporter) -> EngineFor:
+    """Return what makes the engine: for as many runs at once as there are, and memory for them."""
+    if ray is not None:
+        from bnbench.training.engines.ray import Ray
+
+        return lambda needed: Ray(ray, reporter.notice)
     from bnbench.training.engines.processes import Processes
 
-    wanted = jobs or cores()
-
-    def engine(needed: Agenda) -> Engine:
+    def processes(needed: Agenda) -> Engine:
+        wanted = min(jobs or cores(), len(needed.missing))
         fitting = memory.affordable_jobs(wanted)
         if fitting < wanted:
-            warn(f"there is memory for {fitting} of {wanted} runs at once")
+            reporter.warn(f"there is memory for {fitting} of {wanted} runs at once")
         return Processes(device, fitting)
 
-    return engine
+    return processes
 
 
-def _cluster(address: str, notice: Callable[[str], None]) -> EngineFor:
-    from bnbench.training.engines.ray import Ray
-
-    return lambda needed: Ray(address, notice)
-
-
-def _seed_override(seeds: int | Sequence[int] | None) -> list[str]:
-    if seeds is None:
-        return []
-    return [f"seeds={seeds if isinstance(seeds, int) else json.dumps(list(seeds))}"]
-
-
-def _exporter(folder: str | Path | None, runs_dir: str | Path) -> Export:
+def _exporter(folder: str | Path | None, records: RecordStore) -> Callable[[RunRecord], None]:
     if folder is None:
         return lambda record: None
     from bnbench.show import tensorboard
 
-    if Path(folder).resolve() == Path(runs_dir).resolve():
+    events = _store(folder)
+    if events.folder.resolve() == records.folder.resolve():
         raise InputError("tensorboard: expected another folder than that of the records")
     tensorboard.check()
-    return partial(tensorboard.write_run, Path(folder))
+    events.prepare()
+    return partial(tensorboard.write_run, events.folder)

@@ -18,7 +18,8 @@ from bnbench.evidence.reading import DamagedRecord
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.evidence.tuning import tuning_seeds_of
-from bnbench.experiments.config import LARGEST_SEED, Config, PlanConfig, check_same_settings
+from bnbench.experiments.config import Config, PlanConfig, check_same_settings
+from bnbench.experiments.fields import LARGEST_SEED
 from bnbench.training import TRAINING_VERSION
 from bnbench.training.engines.engine import Engine, Event, RunEnded, RunFailed
 from bnbench.training.trial import Trial, interleave
@@ -156,7 +157,7 @@ class Campaign:
         missing = [trial.config.experiment_id for trial in agenda.missing]
         if self.at_once is None or not missing or not set(missing) <= durations.keys():
             return None
-        return sum(median(durations[own]) for own in missing) / self.at_once
+        return sum(median(durations[own]) for own in missing) / min(self.at_once, len(missing))
 
     def _resolvable(self, known: Iterable[Comparison]) -> Iterator[tuple[int, float]]:
         """Yield for each protocol its seeds and the difference they can find."""

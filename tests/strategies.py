@@ -4,14 +4,8 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from bnbench.experiments.config import (
-    Activation,
-    Config,
-    Initializer,
-    Optimizer,
-    Placement,
-    setting_keys,
-)
+from bnbench.experiments.config import Config, setting_keys
+from bnbench.experiments.fields import OPTIMIZERS, Activation, Initializer, Placement
 
 _FIRST = "abcXYZ019"
 _FORBIDDEN = ("con", "prn", "aux", "nul", "com", "lpt")
@@ -67,8 +61,8 @@ def _models(draw: st.DrawFn, most_layers: int, most_units: int) -> dict[str, Any
 
 @st.composite
 def _trainings(draw: st.DrawFn) -> dict[str, Any]:
-    optimizer = draw(st.sampled_from(get_args(Optimizer)))
-    momentum = _shares() if optimizer in ("sgd", "rmsprop") else st.just(0)
+    optimizer = draw(st.sampled_from(list(OPTIMIZERS)))
+    momentum = _shares() if OPTIMIZERS[optimizer].takes_momentum else st.just(0)
     return {
         "optimizer": optimizer,
         "learning_rate": draw(_positive(1e38) | st.integers(1, 1000)),

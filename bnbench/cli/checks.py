@@ -1,20 +1,18 @@
-"""What makes a command end with exit code 1, and which comparison a command is about."""
+"""What makes a command end with exit code 1."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import assert_never
 
 from bnbench.api import Study
 from bnbench.cli import options
 from bnbench.cli.options import FailOn
-from bnbench.errors import CheckFailed, InputError
-from bnbench.evidence.compare import newest
+from bnbench.errors import CheckFailed
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
 from bnbench.show import terminal
 from bnbench.show.remarks import confound, named, reason
 from bnbench.text import count, fixed
-
-ALL = "all"  # comparisons, in place of the reference of one
 
 
 def check_runs(study: Study) -> None:
@@ -50,22 +48,28 @@ def check_comparisons(
             failed += (f"{named(c)}: {confound(c)}" for c in comparison.contrasts if not c.clean)
             failed += (finding.message for finding in health(comparison))
     for comparison in [c for c in shown if c.tuning] or shown:
-        if FailOn.UNHEALTHY in fail_on:
-            failed += (finding.message for finding in health(comparison))
-        failed += _verdicts(comparison, fail_on)
+        for kind in fail_on:
+            failed += _failing(comparison, kind)
     failed += warnings if strict else ()
     if failed:
         raise CheckFailed("\n".join(dict.fromkeys(failed)))
 
 
-def _verdicts(comparison: Comparison, fail_on: Collection[FailOn]) -> Iterator[str]:
-    """Yield what is worse than the baseline and what is undecided, where that is to fail."""
-    for contrast in comparison.contrasts:
-        against_baseline = comparison.is_against_baseline(contrast)
-        if FailOn.WORSE in fail_on and against_baseline and contrast.result.verdict == "worse":
-            yield f"{named(contrast)}: worse"
-        if FailOn.UNDECIDED in fail_on and not contrast.result.decided:
-            yield f"{named(contrast)}: {reason(comparison, contrast)}"
+def _failing(comparison: Comparison, kind: FailOn) -> Iterator[str]:
+    """Yield what is to fail a command for being of this kind."""
+    match kind:
+        case FailOn.WORSE:
+            for contrast in comparison.contrasts:
+                if comparison.is_against_baseline(contrast) and contrast.result.verdict == "worse":
+                    yield f"{named(contrast)}: worse"
+        case FailOn.UNDECIDED:
+            for contrast in comparison.contrasts:
+                if not contrast.result.decided:
+                    yield f"{named(contrast)}: {reason(comparison, contrast)}"
+        case FailOn.UNHEALTHY:
+            yield from (finding.message for finding in health(comparison))
+        case other:
+            assert_never(other)
 
 
 def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
@@ -80,19 +84,3 @@ def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
         f"{experiment.label}: mean {fixed(mean)} {experiment.metric.unit} is below "
         f"{fail_under:g}{zeros * bool(experiment.diverged)}"
     )
-
-
-def chosen(study: Study, protocol: str | None) -> Sequence[Comparison]:
-    """Return the comparisons of this reference, or ``all``; for None the newest and its tuned ones.
-
-    Raises `InputError` where there is none of the name.
-    """
-    if protocol == ALL:
-        return study.comparisons
-    if protocol is None:
-        return newest(study.comparisons)
-    found = [c for c in study.comparisons if c.reference == protocol]
-    if not found:
-        references = ", ".join(c.reference for c in study.comparisons)
-        raise InputError(f"--protocol: none named {protocol}; there are: {references}, {ALL}")
-    return found

@@ -1,64 +1,17 @@
 """The commands: parse, call, show, exit code."""
 
-import gc
-import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bnbench.cli.options import (
-    AllPairs,
-    Baseline,
-    Config,
-    ConfigFile,
-    Configs,
-    DataDir,
-    DataFile,
-    Debug,
-    Device,
-    DeviceOption,
-    FailOnOption,
-    FailUnder,
-    Force,
-    Format,
-    FormatOption,
-    InitFolder,
-    Jobs,
-    Label,
-    Margin,
-    Metric,
-    MetricOption,
-    Names,
-    Output,
-    PackFile,
-    PlotFile,
-    Plots,
-    Protocol,
-    Quiet,
-    RayOption,
-    ReportedProtocol,
-    ReportFile,
-    RunsDir,
-    SaveModels,
-    Seeds,
-    Set,
-    Smoke,
-    Strict,
-    Table,
-    TableOption,
-    TensorBoard,
-    UntilSettled,
-)
+from bnbench.cli import configs, options
 from bnbench.errors import InputError
 from bnbench.evidence.question import DEFAULT
 from bnbench.text import count, visible
 from bnbench.version import __version__
-
-if TYPE_CHECKING:
-    from bnbench.api import Study
 
 app = typer.Typer(
     help="Compare where Batch Normalization stands in an MLP: many paired seeds, intervals, "
@@ -70,7 +23,6 @@ app = typer.Typer(
 
 RUNS = Path("runs")
 PLACEMENTS = "model.batch_norm.placement=none,after_activation,before_activation"
-METRIC = Metric(DEFAULT.metric)
 _CANDIDATES = 8  # for the label, that are named
 SMOKE = (
     "data.dataset=fashion_mnist_sample",
@@ -99,35 +51,54 @@ def _options(
 
 @app.command()
 def run(
-    configs: Configs,
-    seeds: Seeds = None,
-    overrides: Set = None,
-    until_settled: UntilSettled = False,
-    device: DeviceOption = Device.AUTO,
-    jobs: Jobs = None,
-    smoke: Smoke = False,
-    force: Force = False,
-    save_models: SaveModels = False,
-    tensorboard: TensorBoard = None,
-    runs_dir: RunsDir = RUNS,
-    data_dir: DataDir = None,
-    ray: RayOption = None,
-    format: FormatOption = Format.TABLE,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    configs: options.Configs,
+    seeds: Annotated[
+        str | None, typer.Option(help="A count, or a list such as 0,1,5.", show_default="config")
+    ] = None,
+    overrides: options.Set = None,
+    until_settled: Annotated[
+        bool, typer.Option("--until-settled", help="Add seeds until decided or the plan ends.")
+    ] = False,
+    device: Annotated[options.Device, typer.Option(help="Where to train.")] = "auto",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Run one seed for one epoch on the shipped sample.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")] = False,
+    save_models: Annotated[
+        bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
+    ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            parser=options.folder, metavar="<path>", help="Folder for TensorBoard's event files."
+        ),
+    ] = None,
+    runs_dir: options.RunsDir = RUNS,
+    data_dir: options.DataDir = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster whose CPUs make the runs.")
+    ] = None,
+    format: options.Format = "table",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")
+    ] = False,
+    debug: options.Debug = False,
 ) -> None:
-    """Train every config's missing seeds, then compare what was run."""
+    """Train the seeds that have no record yet, and show what the runs answer."""
     from bnbench import api
-    from bnbench.cli import checks
+    from bnbench.cli import answers, checks
 
     if smoke and until_settled:
         raise InputError("--smoke: one seed settles nothing; leave out --until-settled")
     study = api.run(
         configs,
         until_settled=until_settled,
-        seeds=_seeds(seeds),
+        seeds=options.parsed_seeds(seeds),
         settings=[*(SMOKE if smoke else ()), *(overrides or ())],
-        device=device.value,
+        device=device,
         jobs=jobs,
         force=force,
         save_models=save_models,
@@ -138,40 +109,62 @@ def run(
         progress=not quiet,
     )
     swept = any(comparison.tuning for comparison in study.comparisons)
-    _show(study, None if swept else checks.ALL, format, Table.RUNS, None)
+    answers.show(study, None if swept else answers.ALL, format)
     checks.check_runs(study)
 
 
 @app.command()
 def compare(
-    names: Names = None,
-    baseline: Baseline = DEFAULT.baseline,
-    metric: MetricOption = METRIC,
-    margin: Margin = DEFAULT.margin,
-    all_pairs: AllPairs = DEFAULT.all_pairs,
-    format: FormatOption = Format.TABLE,
-    table: TableOption = Table.RUNS,
-    output: Output = None,
-    protocol: Protocol = None,
-    fail_under: FailUnder = None,
-    fail_on: FailOnOption = None,
-    strict: Strict = False,
-    runs_dir: RunsDir = RUNS,
-    debug: Debug = False,
+    names: options.Names = None,
+    baseline: options.Baseline = DEFAULT.baseline,
+    metric: options.Metric = "test_accuracy",
+    margin: options.Margin = DEFAULT.margin,
+    all_pairs: options.AllPairs = DEFAULT.all_pairs,
+    format: options.Format = "table",
+    table: Annotated[options.Rows, typer.Option(help="What the rows of a CSV are.")] = "runs",
+    output: Annotated[Path | None, typer.Option(help="File to write to.")] = None,
+    protocol: options.Protocol = None,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            callback=options.finite,
+            help="Exit 1 if any experiment's mean is below it.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        list[options.FailOn] | None,
+        typer.Option(help="Exit 1 on such a verdict, or on bad health; repeatable."),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Exit 1 on an unclean or unhealthy comparison, or a damaged record."
+        ),
+    ] = False,
+    runs_dir: options.RunsDir = RUNS,
+    debug: options.Debug = False,
 ) -> None:
-    """Compare the recorded experiments, one set of tables per protocol, newest first."""
-    from bnbench.cli import checks
+    """Show what the records answer: verdicts and tables, the newest protocol first."""
+    from bnbench.cli import answers, checks
     from bnbench.files import check_writable
 
-    if table is not Table.RUNS and format is not Format.CSV:
+    if table != "runs" and format != "csv":
         raise InputError("--table: chooses the rows of --format csv; other formats have them all")
     if output:
         check_writable(output)
-    study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
-    _show(study, protocol, format, table, output)
+    study = answers.compared(
+        runs_dir,
+        names=names or (),
+        baseline=baseline,
+        metric=metric,
+        margin=margin,
+        all_pairs=all_pairs,
+    )
+    answers.show(study, protocol, format, table, output)
     checks.check_comparisons(
-        checks.chosen(study, protocol or checks.ALL),
-        checks.chosen(study, protocol),
+        answers.chosen(study, protocol or answers.ALL),
+        answers.chosen(study, protocol),
         study.warnings,
         fail_under=fail_under,
         fail_on=fail_on or (),
@@ -181,117 +174,89 @@ def compare(
 
 @app.command()
 def plot(
-    output: PlotFile,
-    names: Names = None,
-    only: Plots = None,
-    protocol: Protocol = None,
-    baseline: Baseline = DEFAULT.baseline,
-    margin: Margin = DEFAULT.margin,
-    all_pairs: AllPairs = DEFAULT.all_pairs,
-    runs_dir: RunsDir = RUNS,
-    debug: Debug = False,
+    output: Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")],
+    names: options.Names = None,
+    only: Annotated[
+        list[options.Plot] | None,
+        typer.Option(help="Draw this alone; repeatable.", show_default="all"),
+    ] = None,
+    protocol: options.Protocol = None,
+    baseline: options.Baseline = DEFAULT.baseline,
+    margin: options.Margin = DEFAULT.margin,
+    all_pairs: options.AllPairs = DEFAULT.all_pairs,
+    runs_dir: options.RunsDir = RUNS,
+    debug: options.Debug = False,
 ) -> None:
     """Draw learning curves, differences, looks, tuning and parameters (needs the extra plot)."""
-    from bnbench.cli import checks
+    from bnbench.cli import answers
     from bnbench.files import check_writable
     from bnbench.show import plots, sentences, terminal
 
     plots.check_ending(output)
     check_writable(output)
-    study = _compared(runs_dir, names, baseline, METRIC, margin, all_pairs)
-    chosen, *_ = checks.chosen(study, protocol)
+    study = answers.compared(
+        runs_dir, names=names or (), baseline=baseline, margin=margin, all_pairs=all_pairs
+    )
+    chosen, *_ = answers.chosen(study, protocol)
     plots.write(plots.figure(chosen, [*map(str, only)] if only else None), output)
     terminal.notice(f"{output}: {sentences.title(chosen)}")
 
 
 @app.command()
 def report(
-    output: ReportFile = Path("report.html"),
-    names: Names = None,
-    baseline: Baseline = DEFAULT.baseline,
-    metric: MetricOption = METRIC,
-    margin: Margin = DEFAULT.margin,
-    all_pairs: AllPairs = DEFAULT.all_pairs,
-    protocol: ReportedProtocol = None,
-    runs_dir: RunsDir = RUNS,
-    debug: Debug = False,
+    output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    names: options.Names = None,
+    baseline: options.Baseline = DEFAULT.baseline,
+    metric: options.Metric = "test_accuracy",
+    margin: options.Margin = DEFAULT.margin,
+    all_pairs: options.AllPairs = DEFAULT.all_pairs,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar=options.PROTOCOLS,
+            help="Protocol to report: its id, tuned, or all.",
+            show_default="all but values of a sweep",
+        ),
+    ] = None,
+    runs_dir: options.RunsDir = RUNS,
+    debug: options.Debug = False,
 ) -> None:
     """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
-    from bnbench.cli import checks
+    from bnbench.cli import answers
     from bnbench.evidence.compare import without_subsumed
     from bnbench.files import check_writable
     from bnbench.show import terminal
 
     check_writable(output)
-    study = _compared(runs_dir, names, baseline, metric, margin, all_pairs)
-    shown = checks.chosen(study, protocol) if protocol else without_subsumed(study.comparisons)
+    study = answers.compared(
+        runs_dir,
+        names=names or (),
+        baseline=baseline,
+        metric=metric,
+        margin=margin,
+        all_pairs=all_pairs,
+    )
+    shown = answers.chosen(study, protocol) if protocol else without_subsumed(study.comparisons)
     chosen = replace(study, comparisons=tuple(shown))
     chosen.report(output)
     terminal.notice(f"{output}: {count(len(chosen.comparisons), 'comparison')}")
 
 
-@app.command()
-def show(configs: Configs, overrides: Set = None, debug: Debug = False) -> None:
-    """Show each config with its defaults, its layers and every variable."""
-    from bnbench import api
-    from bnbench.experiments.architecture import count_parameters
-    from bnbench.experiments.config import dump_yaml
-    from bnbench.show import grids, terminal
-
-    for config in api.load_configs(configs, overrides or ()):
-        network = api.network(config)
-        terminal.write(
-            f"# experiment {config.experiment_id}, protocol {config.protocol_id}\n"
-            f"{dump_yaml(config)}\n"
-        )
-        terminal.show_grids(grids.layers(network), grids.variables(network))
-        number = count_parameters(network)
-        terminal.write(
-            f"Total parameters:         {number['total']:>12,}\n"
-            f"Trainable parameters:     {number['trainable']:>12,}\n"
-            f"Non-trainable parameters: {number['non_trainable']:>12,}\n\n"
-        )
-
-
-@app.command()
-def explain(config: Config, overrides: Set = None, debug: Debug = False) -> None:
-    """Explain in words why each layer has the parameters it has."""
-    from bnbench import api
-    from bnbench.lessons.explanation import Section, sections
-    from bnbench.show import terminal
-
-    loaded = api.load_config(config, overrides or ())
-    head = Section(loaded.name, (loaded.description,) if loaded.description else ())
-    terminal.show_sections([head, *sections(loaded, *api.describe_data(loaded))])
-
-
-@app.command()
-def script(config: Config, overrides: Set = None, debug: Debug = False) -> None:
-    """Print a plain Keras program that builds and trains the same network."""
-    from bnbench import api
-    from bnbench.lessons.script import keras_script
-    from bnbench.show import terminal
-
-    loaded = api.load_config(config, overrides or ())
-    terminal.write(keras_script(loaded, *api.describe_data(loaded)))
-
-
-@app.command()
-def schema(debug: Debug = False) -> None:
-    """Print the JSON Schema of the config file."""
-    from bnbench.experiments.config import json_schema
-    from bnbench.show import terminal
-
-    terminal.write(json.dumps(json_schema(), indent=2) + "\n")
+for command in (configs.show, configs.explain, configs.script, configs.schema):
+    app.command()(command)
 
 
 @app.command()
 def data(
-    file: DataFile = None,
-    label: Label = None,
-    output: ConfigFile = None,
-    data_dir: DataDir = None,
-    debug: Debug = False,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Own data to describe: .npz or .csv.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column of a .csv that holds the class.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write the config to.")] = None,
+    data_dir: options.DataDir = None,
+    debug: options.Debug = False,
 ) -> None:
     """Show where data sets were found; describe FILE and make a config for it."""
     from bnbench.datasets import dataset
@@ -308,21 +273,16 @@ def data(
             terminal.write(f"{state.advice}\n")
 
 
-@app.command()
-def init(folder: InitFolder = Path("configs"), debug: Debug = False) -> None:
-    """Write the configs that ship with bnbench, to run and to change."""
-    from bnbench.lessons.shipped import write_configs
-    from bnbench.show import terminal
-
-    written = write_configs(folder)
-    for path in written:
-        terminal.write(f"{path}\n")
-    terminal.notice(f"{count(len(written), 'file')} written to {folder}")
+app.command()(configs.init)
 
 
 @app.command()
-def pack(output: PackFile, runs_dir: RunsDir = RUNS, debug: Debug = False) -> None:
-    """Write all records as one file, to be kept or shared: a record to a line."""
+def pack(
+    output: Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")],
+    runs_dir: options.RunsDir = RUNS,
+    debug: options.Debug = False,
+) -> None:
+    """Write all records to one file, to keep or to share: one record to a line."""
     from bnbench.evidence import packed
     from bnbench.evidence.store import RecordStore
     from bnbench.files import check_writable
@@ -342,7 +302,8 @@ def pack(output: PackFile, runs_dir: RunsDir = RUNS, debug: Debug = False) -> No
 def _describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:
     """Show what a file holds, and a config that runs on it."""
     from bnbench.cli.advice import COMMANDS
-    from bnbench.experiments.config import TABLES, dump_yaml
+    from bnbench.experiments.config import dump_yaml
+    from bnbench.experiments.fields import TABLES
     from bnbench.files import write_text
     from bnbench.show import data_grids, terminal
     from bnbench.training.inspection import inspect_data, name_for
@@ -409,69 +370,3 @@ def _name_candidates(file: str, output: Path | None) -> None:
     terminal.notice(
         f"If {visible(candidates[0].name)} holds the class: {visible(command)}", copied=True
     )
-
-
-def _seeds(text: str | None) -> int | list[int] | None:
-    """Return a count or the seeds themselves; a comma, even at the end, makes a list."""
-    if text is None:
-        return None
-    try:
-        if "," not in text:
-            return int(text)
-        return [int(part) for part in text.removesuffix(",").split(",")]
-    except ValueError:
-        raise InputError(
-            f"--seeds: expected a count or a list such as 0,1,5, got '{visible(text)}'"
-        ) from None
-
-
-def _compared(
-    runs_dir: Path,
-    names: list[str] | None,
-    baseline: str | None,
-    metric: Metric,
-    margin: float | None,
-    all_pairs: bool,
-) -> "Study":
-    from bnbench import api
-    from bnbench.show import terminal
-
-    gc.disable()  # thousands of records are read once and kept: there is nothing to collect
-    study = api.compare(
-        runs_dir,
-        names=names or (),
-        baseline=baseline,
-        metric=metric.value,
-        margin=margin,
-        all_pairs=all_pairs,
-    )
-    terminal.warn(study.warnings)
-    return study
-
-
-def _show(
-    study: "Study", protocol: str | None, format: Format, table: Table, output: Path | None
-) -> None:
-    """Show a person the chosen comparisons, a line each of the others; to all else write them all.
-
-    Where a protocol is named it is that alone.
-    """
-    from bnbench.cli import checks
-    from bnbench.cli.advice import COMMANDS
-    from bnbench.files import write_text
-    from bnbench.show import formats, terminal
-
-    chosen = checks.chosen(study, protocol)
-    if format is Format.TABLE and output is None:
-        others = [c for c in study.comparisons if c not in chosen]
-        terminal.show_comparisons(chosen, COMMANDS, others=() if protocol else others)
-        return
-    chosen = checks.chosen(study, protocol or checks.ALL)
-    if table is Table.CONTRASTS:
-        text = formats.contrasts_to_csv(chosen)
-    else:
-        text = formats.FORMATS[format](chosen, COMMANDS)
-    if output:
-        write_text(output, text)
-    else:
-        terminal.write(text)

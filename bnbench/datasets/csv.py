@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from typing import Any, BinaryIO, TextIO
 
 from bnbench.errors import EnvironmentFault, InputError
-from bnbench.experiments.yaml_source import shorten
+from bnbench.experiments.document import shorten
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _ROWS = 1 << 17  # of a block at most

@@ -15,7 +15,8 @@ from bnbench.datasets import fashion_mnist, npz, scales, tables
 from bnbench.datasets.csv import Table
 from bnbench.datasets.sources import Array, Report, Sources
 from bnbench.errors import EnvironmentFault, InputError
-from bnbench.experiments.config import TRAINING_ROWS, Config, DataConfig
+from bnbench.experiments.config import Config, DataConfig
+from bnbench.experiments.fields import TRAINING_ROWS
 
 FASHION_MNIST = "fashion_mnist"
 SAMPLE = "fashion_mnist_sample"

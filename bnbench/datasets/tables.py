@@ -26,7 +26,7 @@ from bnbench.datasets.sources import (
 )
 from bnbench.errors import InputError
 from bnbench.experiments.config import DataConfig
-from bnbench.experiments.yaml_source import shorten
+from bnbench.experiments.document import shorten
 
 MOST_CLASSES = 1000
 LEAST_ROWS = 3  # of a class: one each to train, to validate and to test

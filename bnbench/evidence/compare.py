@@ -34,7 +34,8 @@ from bnbench.evidence.question import DEFAULT, Question
 from bnbench.evidence.records import RunKey, RunRecord
 from bnbench.evidence.tuning import CHOSEN_BY, Tuning, sweeps, tune
 from bnbench.evidence.verdicts import Contrast, judge
-from bnbench.experiments.config import Config, Placement, PlanConfig, check_same_settings
+from bnbench.experiments.config import Config, PlanConfig, check_same_settings
+from bnbench.experiments.fields import Placement
 
 _Thing = TypeVar("_Thing")
 

@@ -12,7 +12,8 @@ import numpy as np
 from bnbench.evidence import stats
 from bnbench.evidence.metrics import Metric
 from bnbench.evidence.records import RunRecord
-from bnbench.experiments.config import Config, Placement
+from bnbench.experiments.config import Config
+from bnbench.experiments.fields import Placement
 from bnbench.experiments.sweep import label, order_of_values, typed_name
 
 Identity = tuple[str, str]  # name and experiment id

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 
-from bnbench.experiments.config import Config, Seed
+from bnbench.experiments.config import Config
+from bnbench.experiments.fields import Seed
 from bnbench.experiments.sweep import swept_values
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -12,7 +12,8 @@ from bnbench.evidence import packed
 from bnbench.evidence.packed import Packed
 from bnbench.evidence.reading import DamagedRecord, read_record
 from bnbench.evidence.records import RunKey, RunRecord
-from bnbench.experiments.config import NAME_PATTERN, Config, check_same_settings
+from bnbench.experiments.config import Config, check_same_settings
+from bnbench.experiments.fields import NAME_PATTERN
 from bnbench.files import faults_named, is_abandoned, put, remove, staged, temporary_path
 from bnbench.text import visible
 

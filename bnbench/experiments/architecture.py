@@ -192,7 +192,7 @@ def blocks(network: Sequence[Layer]) -> list[Block]:
 
 
 def bias_case(dense: Dense, block: Block) -> BiasCase:
-    """Return how the bias of a block's Dense stands to the block's BN, if it has one."""
+    """Return what the block's BN, if it has one, means for the bias of its Dense."""
     normalized = any(isinstance(layer, BatchNormalization) for layer in block)
     if normalized and dense.activation == "linear":
         return "redundant" if dense.use_bias else "replaced"

@@ -1,110 +1,40 @@
-"""A config file: what it may say, how it is checked, and the ids it gives rise to."""
+"""A config: what it may say, how it is checked, and the ids it gives rise to."""
 
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from bnbench.errors import InputError
-from bnbench.experiments.messages import note_all, range_in_words
-from bnbench.experiments.yaml_source import Faults, compose, dump_lines, override, plain, read_text
-from bnbench.text import visible
+from bnbench.experiments.document import Document, Place
+from bnbench.experiments.fields import (
+    NAME_PATTERN,
+    OPTIMIZERS,
+    TABLES,
+    TRAINING_ROWS,
+    WITH_MOMENTUM,
+    Activation,
+    Initializer,
+    Number,
+    Optimizer,
+    Placement,
+    Seed,
+    Units,
+    check_dataset,
+    check_name,
+    expect,
+)
+from bnbench.experiments.identity import Section, digest, leaves
+from bnbench.experiments.messages import faults_of, with_ranges_in_words
+from bnbench.experiments.settings import Setting, Settings, alternatives
+from bnbench.experiments.yaml_source import dump_lines, read, read_text
 
-Activation = Literal[
-    "relu", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid", "softplus",
-    "softsign", "mish", "hard_sigmoid", "linear",
-]  # fmt: skip
-Initializer = Literal[
-    "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform"
-]
-Optimizer = Literal["sgd", "adam", "rmsprop", "adamw"]
-Placement = Literal["none", "after_activation", "before_activation"]
-
-TRAINING_ROWS = {"fashion_mnist": 60_000, "fashion_mnist_sample": 2_000}
-TABLES = (".csv", ".csv.gz")
-_OWN = (".npz", *TABLES)
 _HELD_OUT = 5000  # where there are ten times as many training rows or more
-NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_LEAST_FLOAT32 = 2.0**-126  # smaller ones are taken for 0
-_LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32; what lies between is rounded
 _MOST_LOOKS = 100
 _MOST_PARAMETERS = 2**36  # 256 GiB, many times over to train
-_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(10))}
-
-
-def _expect(condition: bool, expected: str, **context: Any) -> None:
-    if not condition:
-        raise PydanticCustomError(
-            "expected", "expected {expected}", {"expected": expected} | context
-        )
-
-
-def _check_name(name: str) -> str:
-    _expect(
-        re.fullmatch(NAME_PATTERN, name) is not None,
-        "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
-    )
-    _expect(not name.endswith("."), "a name that does not end in a dot")
-    device = name.split(".")[0].upper() in _DEVICES
-    _expect(not device, "a name that is not a device of Windows (CON, NUL, COM1, …)")
-    return name
-
-
-def _check_dataset(dataset: str) -> str:
-    known = dataset in TRAINING_ROWS or (dataset.endswith(_OWN) and visible(dataset) == dataset)
-    endings = f"{', '.join(_OWN[:-1])} or {_OWN[-1]}"
-    _expect(known, f"{', '.join(TRAINING_ROWS)} or a printable path that ends in {endings}")
-    return dataset
-
-
-def _without_sign(zero: float) -> float:
-    return zero + 0.0  # -0.0 would give another id
-
-
-def _check_float32(value: float) -> float:
-    _expect(
-        value == 0 or not abs(value) < _LEAST_FLOAT32,
-        f"a number that float32 can tell from 0, so {_LEAST_FLOAT32:.3g} or more",
-    )
-    _expect(
-        not _LARGEST_BELOW_ONE < value < 1,
-        f"at most {_LARGEST_BELOW_ONE}, as float32 takes it for 1",
-    )
-    return value
-
-
-Number = Annotated[
-    float,
-    Field(allow_inf_nan=False),
-    AfterValidator(_without_sign),
-    AfterValidator(_check_float32),
-]
-Units = Annotated[int, Field(ge=1, le=65536)]
-LARGEST_SEED = 2**31 - 1
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def differing(self) -> dict[str, Any]:
-        """Return the settings that differ from their defaults, for which ids stand."""
-        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def held_out(training_rows: int) -> int:
@@ -112,10 +42,10 @@ def held_out(training_rows: int) -> int:
     return min(_HELD_OUT, max(1, training_rows // 10))
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """The data set and how it is split."""
 
-    dataset: Annotated[str, AfterValidator(_check_dataset)] = Field(
+    dataset: Annotated[str, AfterValidator(check_dataset)] = Field(
         default="fashion_mnist",
         description="Data set by name, or the path of an .npz or .csv file",
         max_length=1000,
@@ -155,8 +85,8 @@ class DataConfig(_Section):
     def _names_a_column(cls, value: str | None, info: ValidationInfo) -> str | None:
         if "dataset" in info.data:
             table = info.data["dataset"].endswith(TABLES)
-            _expect(value is not None or not table, "the column of the .csv that holds the class")
-            _expect(value is None or table, "null, as a .csv alone has columns with names")
+            expect(value is not None or not table, "the column of the .csv that holds the class")
+            expect(value is None or table, "null, as a .csv alone has columns with names")
         return value
 
     @field_validator("test_size")
@@ -164,7 +94,7 @@ class DataConfig(_Section):
     def _splits_a_table(cls, value: float, info: ValidationInfo) -> float:
         default = cls.model_fields["test_size"].default
         table = info.data.get("dataset", TABLES[0]).endswith(TABLES)
-        _expect(table or value == default, f"{default}, as a .csv alone is split")
+        expect(table or value == default, f"{default}, as a .csv alone is split")
         return value
 
     @property
@@ -180,14 +110,14 @@ class DataConfig(_Section):
         """Return the settings that ids stand for: 5,000 was the size before there was auto.
 
         It is still the one that changes no id, so every id keeps its meaning. On Fashion-MNIST auto
-        is that number; on own data, whose rows no config tells, it is a setting of its own.
+        is that number; on own data, whose rows no config knows, it is a setting of its own.
         """
         size = {"validation_size": self.validation_size}
         settings = {k: v for k, v in super().differing().items() if k not in size}
         return settings if self.validation_size == _HELD_OUT else settings | size
 
 
-class BatchNormConfig(_Section):
+class BatchNormConfig(Section):
     """Where Batch Normalization stands, and its two settings."""
 
     placement: Placement = Field(
@@ -205,7 +135,7 @@ class BatchNormConfig(_Section):
     )
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The network between the flattened input and the softmax output."""
 
     hidden_units: Annotated[tuple[Units, ...], Field(strict=False)] = Field(
@@ -232,7 +162,7 @@ class ModelConfig(_Section):
     @classmethod
     def _within_reason(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         count = sum(inputs * units for inputs, units in pairwise(value))
-        _expect(
+        expect(
             count <= _MOST_PARAMETERS,
             f"at most {_MOST_PARAMETERS:,} parameters between the hidden layers, not {count:,}",
         )
@@ -245,7 +175,7 @@ class ModelConfig(_Section):
         if isinstance(value, str) or "hidden_units" not in info.data:
             return value
         layers = len(info.data["hidden_units"])
-        _expect(len(value) == layers, f"one name or a list of {layers}, one for each hidden layer")
+        expect(len(value) == layers, f"one name or a list of {layers}, one for each hidden layer")
         return value[0] if len(set(value)) == 1 else value
 
     @property
@@ -261,7 +191,7 @@ class ModelConfig(_Section):
         return self.activation
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """The optimizer and the training budget."""
 
     optimizer: Optimizer = Field(default="sgd", description="Keras optimizer")
@@ -269,7 +199,7 @@ class TrainingConfig(_Section):
         default=0.01, gt=0, le=1e38, description="Learning rate, the same in every step"
     )
     momentum: Number = Field(
-        default=0.0, ge=0, lt=1, description="Momentum of the optimizer, with sgd and rmsprop only"
+        default=0.0, ge=0, lt=1, description=f"Momentum of the optimizer, with {WITH_MOMENTUM} only"
     )
     epochs: int = Field(default=10, ge=1, le=100_000, description="Passes over the training rows")
     batch_size: int = Field(default=32, ge=1, le=2**20, description="Rows of one training step")
@@ -278,15 +208,15 @@ class TrainingConfig(_Section):
     @classmethod
     def _has_momentum(cls, value: float, info: ValidationInfo) -> float:
         optimizer = info.data.get("optimizer", "sgd")
-        fits = value == 0 or optimizer in ("sgd", "rmsprop")
-        _expect(fits, f"0 with the optimizer {optimizer} (momentum is for sgd and rmsprop)")
+        fits = value == 0 or OPTIMIZERS[optimizer].takes_momentum
+        expect(fits, f"0 with the optimizer {optimizer} (momentum is for {WITH_MOMENTUM})")
         return value
 
 
 Seeds = Annotated[int, Field(ge=1, le=10_000)]
 
 
-class PlanConfig(_Section):
+class PlanConfig(Section):
     """When one may look at the seeds, and what difference matters; stated before the first run."""
 
     first: Seeds = Field(default=10, ge=2, description="Seeds at which verdicts begin")
@@ -315,10 +245,10 @@ class PlanConfig(_Section):
         return self.tuning or self.first
 
 
-class Config(_Section):
+class Config(Section):
     """One experiment of bnbench: a network, the data it is trained on, and how it is trained."""
 
-    name: Annotated[str, AfterValidator(_check_name)] = Field(
+    name: Annotated[str, AfterValidator(check_name)] = Field(
         description="Name in tables and of the records' folder: 1 to 64 of A-Z a-z 0-9 . _ -",
         json_schema_extra={"pattern": f"^{NAME_PATTERN}$"},
     )
@@ -344,13 +274,13 @@ class Config(_Section):
     def _batch_has_variance(cls, value: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
         model = info.data.get("model", ModelConfig())
         enough = value.batch_size > 1 or not model.uses_batch_norm
-        _expect(enough, "at least 2 rows where Batch Normalization is used", key="batch_size")
+        expect(enough, "at least 2 rows where Batch Normalization is used", key="batch_size")
         return value
 
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
-        _expect(isinstance(value, int) or len(set(value)) == len(value), "every seed only once")
+        expect(isinstance(value, int) or len(set(value)) == len(value), "every seed only once")
         return value
 
     @field_validator("plan")
@@ -361,17 +291,17 @@ class Config(_Section):
             "first": f"at most {value.most} seeds, the most that the plan has",
             "most": f"at least {value.first} seeds, as the first look has",
         }
-        _expect(value.first <= value.most, expected[stated], key=stated)
+        expect(value.first <= value.most, expected[stated], key=stated)
         enough = len(value.looks) <= _MOST_LOOKS
-        _expect(enough, f"a step that makes at most {_MOST_LOOKS} looks", key="step")
+        expect(enough, f"a step that makes at most {_MOST_LOOKS} looks", key="step")
         return value
 
     @field_validator("swept")
     @classmethod
     def _known_settings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [key for key in value if key not in setting_keys()]
-        _expect(not unknown, "dotted keys of settings in data, model or training")
-        _expect(len(set(value)) == len(value), "every key only once")
+        known = set(value) <= set(setting_keys())
+        expect(known, "dotted keys of settings in data, model or training")
+        expect(len(set(value)) == len(value), "every key only once")
         return value
 
     @property
@@ -385,13 +315,13 @@ class Config(_Section):
 
     @cached_property
     def experiment_id(self) -> str:
-        """8 hex digits that stand for data, model and training; see `_digest`."""
-        return _digest(data=self.data, model=self.model, training=self.training)
+        """8 hex digits that stand for data, model and training; see `digest`."""
+        return digest(data=self.data, model=self.model, training=self.training)
 
     @cached_property
     def protocol_id(self) -> str:
         """8 hex digits that stand for data and training: what comparable experiments share."""
-        return _digest(data=self.data, training=self.training)
+        return digest(data=self.data, training=self.training)
 
     def resolved(self) -> dict[str, Any]:
         """Return every setting as plain data that JSON can hold, defaults included."""
@@ -399,15 +329,7 @@ class Config(_Section):
 
     def settings(self) -> dict[str, Any]:
         """Return what the experiment id stands for, by dotted key (``model.use_bias``)."""
-        return dict(_leaves(self.model_dump(mode="json", include={"data", "model", "training"})))
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+        return dict(leaves(self.model_dump(mode="json", include={"data", "model", "training"})))
 
 
 @cache
@@ -434,49 +356,40 @@ def _shared(first: "Config", second: "Config", own: str) -> str:
     return f"{both} share the {own} by chance; change one of them slightly"
 
 
-def _digest(**sections: _Section) -> str:
-    """Hash the settings that differ from their defaults, so that a new default changes no id.
+def load_config(path: Path, overrides: Settings = ()) -> Config:
+    """Read a config file, with other values for what ``overrides`` name.
 
-    The first 8 hex digits of SHA-256 over JSON with sorted keys and no spaces; a section without
-    such a setting is left out.
-    """
-    changed = {name: section.differing() for name, section in sections.items()}
-    values = {name: settings for name, settings in changed.items() if settings}
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
-
-
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a config file; ``overrides`` are ``KEY=VALUE`` texts such as ``training.epochs=3``.
-
-    Raises InputError with one line for every fault, each naming file and line or the override.
+    Raises `InputError` with a line for every fault, each naming file and line or the override.
     """
     return parse_config(read_text(path), str(path), overrides)
 
 
-def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
+def parse_config(text: str, source: str, overrides: Settings = ()) -> Config:
     """Like `load_config`, from YAML text; ``source`` stands for the file in messages."""
-    faults = Faults()
-    root = compose(text, source, faults)
-    if root is None:
-        raise faults.error()
-    for setting in overrides:
-        override(root, setting, faults)
-    config = None
+    return validated(read(text, Place(source)), [one for (one,) in alternatives(overrides)])
+
+
+def validated(document: Document, settings: Iterable[Setting] = ()) -> Config:
+    """Return the config that a document and the settings that override it make.
+
+    Raises `InputError` with all faults of both.
+    """
+    for path, value in settings:
+        document = document.merged(path, value)
     try:
-        config = Config.model_validate(plain(root))
+        config = Config.model_validate(document.data)
     except ValidationError as error:
-        note_all(error, root, Config.model_json_schema(), faults)
-    if config is None or faults:
-        raise faults.error()
+        document.faults.extend(faults_of(error, document, Config.model_json_schema()))
+    if document.faults:
+        raise document.error()
     return config
 
 
-def dump_yaml(config: Config, *, defaults: bool = True) -> str:
-    """Return the settings as YAML that reads well and loads back to an equal config.
+def stated(config: Config, *, defaults: bool = True) -> dict[str, Any]:
+    """Return the settings as a file states them, which loads to an equal config.
 
     Without ``defaults`` only those that differ from them. Where auto makes the validation part what
-    it is, auto is written: it fits other data too, if the text is loaded with overrides.
+    it is, auto is stated: it fits other data too, if the settings are loaded with overrides.
     """
     unsized = config.data.model_copy(update={"validation_size": "auto"})
     if DataConfig.model_validate(unsized.model_dump()) == config.data:
@@ -484,16 +397,16 @@ def dump_yaml(config: Config, *, defaults: bool = True) -> str:
     settings = config.model_dump(mode="json", exclude_defaults=not defaults)
     if not config.swept:
         settings.pop("swept", None)
-    settings = {key: value for key, value in settings.items() if value != {}}
-    return "".join(f"{line}\n" for line in dump_lines(settings))
+    return {key: value for key, value in settings.items() if value != {}}
+
+
+def dump_yaml(config: Config, *, defaults: bool = True) -> str:
+    """Return what the config states, as YAML that reads well."""
+    return "".join(f"{line}\n" for line in dump_lines(stated(config, defaults=defaults)))
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a config file, values allowed in words too."""
-    schema = Config.model_json_schema()
-    for section in (schema, *schema["$defs"].values()):
-        for field in section["properties"].values():
-            if "$ref" not in field and "pattern" not in field:
-                field["description"] += f": {range_in_words(field)}"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    schema = with_ranges_in_words(Config.model_json_schema())
     return head | schema | {"title": "bnbench config"}

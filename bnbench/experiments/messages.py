@@ -5,11 +5,18 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bnbench.experiments.yaml_source import STR, Faults, describe, shorten
+from bnbench.experiments.document import (
+    REFUSED,
+    Document,
+    KeyPath,
+    Message,
+    Place,
+    describe,
+    shorten,
+)
 
 Schema = dict[str, Any]
 
@@ -17,60 +24,55 @@ _IN_WORDS = {"boolean": "true or false", "null": "null", "object": "a mapping"}
 
 
 class _Spot(NamedTuple):
-    path: tuple[str | int, ...]
-    mark: yaml.Mark
-    node: yaml.Node | None
+    path: KeyPath
+    value: Any
+    place: Place
     schema: Schema
 
 
-class _Pairs(dict[yaml.Node, dict[str, tuple[yaml.Node, yaml.Node]]]):
-    """The keys and values of each mapping that is asked for, found once."""
+def faults_of(
+    error: ValidationError, document: Document, schema: Schema
+) -> Iterator[tuple[Place, Message]]:
+    """Yield the place and the message of every fault of the document that was validated.
 
-    def __missing__(self, mapping: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-        self[mapping] = {key.value: (key, value) for key, value in mapping.value}
-        return self[mapping]
-
-
-def note_all(error: ValidationError, root: yaml.Node, schema: Schema, faults: Faults) -> None:
-    """Note every error, at its place in the tree of nodes that was validated.
-
-    ``schema`` is the JSON Schema of the model; what a key takes is told from it.
+    ``schema`` is the JSON Schema of the model; it says what each key takes.
     """
     details = error.errors(include_url=False, include_input=False)
-    pairs = _Pairs()
-    spots = [_locate(detail, root, schema, pairs) for detail in details]
-    lists = {spot.path[:-1] for spot in spots if spot.path and isinstance(spot.path[-1], int)}
+    spots = [_locate(detail, document, schema) for detail in details]
+    # A list that might have been a single value: its items have the fault.
+    done = {spot.path[:-1] for spot in spots if spot.path and isinstance(spot.path[-1], int)}
     for detail, spot in zip(details, spots, strict=True):
-        if spot.path in lists:
-            continue  # a list that might have been a single value: its items have the fault
-        faults.add(spot.mark, partial(_message, detail, spot, schema))
+        if spot.path not in done and spot.value is not REFUSED:
+            yield spot.place, partial(_message, detail, spot, schema)
+        done.add(spot.path)
 
 
-def _locate(detail: ErrorDetails, root: yaml.Node, top: Schema, pairs: _Pairs) -> _Spot:
-    """Follow a location of pydantic, which also names the members of unions, to its node."""
+def _locate(detail: ErrorDetails, document: Document, top: Schema) -> _Spot:
+    """Follow a location of pydantic, which also names the members of unions, to its value."""
     location = detail["loc"]
     if "key" in detail.get("ctx", {}):
         location += (detail["ctx"]["key"],)
-    spot = _Spot((), root.start_mark, root, top)
+    path: KeyPath = ()
+    value, schema = document.data, top
     for part in location:
-        node, schema = spot.node, spot.schema
-        if isinstance(part, int) and isinstance(node, yaml.SequenceNode):
-            items = next(option["items"] for option in _options(schema) if "items" in option)
-            item = node.value[part]
-            spot = _Spot((*spot.path, part), item.start_mark, item, items)
-        elif "properties" in schema and isinstance(node, yaml.MappingNode):
-            field = schema["properties"].get(part, {})
-            if "$ref" in field:
-                field = top["$defs"][field["$ref"].rpartition("/")[2]]
-            key, value = pairs[node].get(str(part), (node, None))
-            unknown = detail["type"] == "extra_forbidden"
-            mark = key.start_mark if unknown or value is None else value.start_mark
-            spot = _Spot((*spot.path, part), mark, value, field)
-    return spot
+        if isinstance(part, int) and isinstance(value, list | tuple):
+            schema = next(option["items"] for option in _options(schema) if "items" in option)
+            path, value = (*path, part), value[part]
+        elif "properties" in schema and isinstance(value, dict):
+            schema = _resolved(schema["properties"].get(part, {}), top)
+            path, value = (*path, part), value.get(part)
+    of_key = detail["type"] == "extra_forbidden" and (*path, None) in document.places
+    return _Spot(path, value, document.place((*path, None) if of_key else path), schema)
+
+
+def _resolved(field: Schema, top: Schema) -> Schema:
+    """Return the schema of a section where a field is one."""
+    section: Schema = top["$defs"][field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+    return section
 
 
 def _message(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
-    keys = "".join(f"[{k}]" if isinstance(k, int) else f".{shorten(k)}" for k in spot.path)
+    keys = "".join(f"[{k}]" if isinstance(k, int) else f".{shorten(str(k))}" for k in spot.path)
     return (f"{keys.removeprefix('.')}: " if keys else "") + _reason(detail, spot, top)
 
 
@@ -80,9 +82,8 @@ def _reason(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
     if detail["type"] == "extra_forbidden":
         return _unknown(str(spot.path[-1]), ".".join(map(str, spot.path[:-1])), top)
     own = detail["type"] == "expected"
-    expected = detail["ctx"]["expected"] if own else range_in_words(spot.schema)
-    found = describe(spot.node) if spot.node else "nothing"
-    return f"expected {expected}, got {found}{_hint(spot)}"
+    expected = detail["ctx"]["expected"] if own else _range(spot.schema)
+    return f"expected {expected}, got {describe(spot.value, spot.place)}{_hint(spot)}"
 
 
 def _unknown(key: str, section: str, top: Schema) -> str:
@@ -104,18 +105,18 @@ def _key_paths(section: Schema, top: Schema, prefix: str = "") -> Iterator[str]:
     for key, field in section["properties"].items():
         yield prefix + key
         if "$ref" in field:
-            inner = top["$defs"][field["$ref"].rpartition("/")[2]]
-            yield from _key_paths(inner, top, f"{prefix}{key}.")
+            yield from _key_paths(_resolved(field, top), top, f"{prefix}{key}.")
 
 
 def _hint(spot: _Spot) -> str:
-    if not isinstance(spot.node, yaml.ScalarNode):
+    if isinstance(spot.value, dict | list | tuple):
         return ""
     if spot.schema.get("type") == "array":
-        return f"; did you mean [{shorten(spot.node.value)}]?" if spot.node.value else ""
-    if spot.node.tag != STR:
+        written = spot.place.written or spot.value
+        return f"; did you mean [{shorten(str(written))}]?" if written is not None else ""
+    if not isinstance(spot.value, str):
         return ""
-    value, options = spot.node.value.lower(), _options(spot.schema)
+    value, options = spot.value.lower(), _options(spot.schema)
     switch = any(option.get("type") == "boolean" for option in options)
     if switch and value in ("yes", "no", "on", "off", "y", "n"):
         meant = "true" if value in ("yes", "on", "y") else "false"
@@ -130,13 +131,12 @@ def _options(schema: Schema) -> list[Schema]:
     return options
 
 
-def range_in_words(schema: Schema) -> str:
-    """Say which values the JSON Schema of a setting allows."""
+def _range(schema: Schema) -> str:
     match schema:
         case {"anyOf": [{"const": value}, {"type": "boolean"}]}:
             return f"{value}, true or false"
         case {"anyOf": options}:
-            return " or ".join(map(range_in_words, options))
+            return " or ".join(map(_range, options))
         case {"const": value}:
             return str(value)
         case {"enum": names}:
@@ -148,7 +148,7 @@ def range_in_words(schema: Schema) -> str:
         case {"type": "array", "items": {"enum": _}}:
             return "a list of such names"
         case {"type": "array", "items": items, "minItems": low, "maxItems": high}:
-            return f"a list of {low} to {high} entries, each {range_in_words(items)}"
+            return f"a list of {low} to {high} entries, each {_range(items)}"
         case {"maxLength": limit}:
             return f"text of at most {limit} characters"
     return "text"
@@ -161,3 +161,12 @@ def _interval(schema: Schema) -> str:
     if schema.get("exclusiveMinimum") == 0 or (noun == "integer" and schema["minimum"] == 1):
         return f"a positive {noun} {f'up to {top}' if closed else top}"
     return f"{'an' if noun == 'integer' else 'a'} {noun} from {schema['minimum']} to {top}"
+
+
+def with_ranges_in_words(schema: Schema) -> Schema:
+    """Return the JSON Schema of a model with the values allowed at the end of each description."""
+    for section in (schema, *schema["$defs"].values()):
+        for field in section["properties"].values():
+            if "$ref" not in field and "pattern" not in field:
+                field["description"] += f": {_range(field)}"
+    return schema

@@ -3,51 +3,70 @@
 The experiments of a sweep bear the name of their config and say which settings were swept.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bnbench.errors import InputError
-from bnbench.experiments.config import Config, check_same_settings, parse_config, setting_keys
-from bnbench.experiments.yaml_source import Faults, compose, read_text, shorten
+from bnbench.experiments.config import (
+    Config,
+    check_same_settings,
+    setting_keys,
+    stated,
+    validated,
+)
+from bnbench.experiments.document import Document, Place, shorten
+from bnbench.experiments.settings import Setting, Settings, alternatives
+from bnbench.experiments.yaml_source import read, read_text
 from bnbench.text import visible
 
 MOST_EXPERIMENTS = 1000
 _BETWEEN = " · "  # the parts of a label
 
 
-def load_experiments(path: Path, overrides: Sequence[str] = ()) -> list[Config]:
-    """Read a config file, once for every combination of the values that ``overrides`` list.
+def load_experiments(source: str | Path | Config, settings: Settings = ()) -> list[Config]:
+    """Return a config, once for every combination of the values that the settings list.
 
-    ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. Raises `InputError` as
-    `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
+    ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. So does a tuple of Python.
+    Raises `InputError` as `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
     """
-    return parse_experiments(read_text(path), str(path), overrides)
-
-
-def parse_experiments(text: str, source: str, overrides: Sequence[str] = ()) -> list[Config]:
-    """Like `load_experiments`, from YAML text; ``source`` stands for the file in messages."""
-    alternatives = [_alternatives(setting) for setting in overrides]
-    if (many := prod(map(len, alternatives))) > MOST_EXPERIMENTS:
+    if isinstance(source, Config):
+        document = Document(stated(source), {(): Place(source.name, 1)})
+    else:
+        document = read(read_text(Path(source)), Place(str(source)))
+    choices = alternatives(settings, setting_keys())
+    if (many := prod(map(len, choices))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    swept = [values[0].partition("=")[0] for values in alternatives if len(values) > 1]
-    mark = [f"swept=[{', '.join(dict.fromkeys(swept))}]"] if swept else []
+    swept = dict.fromkeys(_checked_key(values) for values in choices if len(values) > 1)
+    if swept:
+        choices += alternatives({"swept": list(swept)})
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
-    for chosen in product(*alternatives):
+    for chosen in product(*choices):
         try:
-            config = parse_config(text, source, [*chosen, *mark])
+            config = validated(document, chosen)
             check_same_settings([configs.setdefault(config.experiment_id, config), config])
         except InputError as error:
             faults |= dict.fromkeys(str(error).splitlines())
     if faults:
         raise InputError("\n".join(faults))
     return list(configs.values())
+
+
+def _checked_key(values: Sequence[Setting]) -> str:
+    """Return the key of a sweep; raises `InputError` for numbers where lists of them are due."""
+    key = ".".join(map(str, values[0][0]))
+    takes_lists = isinstance(Config(name="any").settings()[key], list)
+    if takes_lists and not any(isinstance(value.data, list | tuple) for _, value in values):
+        text = ",".join(str(value.places[()].written or value.data) for _, value in values)
+        raise InputError(
+            f"setting {shorten(f'{key}={text}')}: {key}: expected lists, got {len(values)} values "
+            f"without brackets; did you mean [{shorten(text)}]?"
+        )
+    return key
 
 
 def swept_values(config: Config) -> dict[str, Any]:
@@ -59,8 +78,8 @@ def swept_values(config: Config) -> dict[str, Any]:
 def label(config: Config) -> str:
     """Return what tables call the network: its name and what was swept of it, ``a · relu``.
 
-    What was swept of its training stands in a column of its own. It is made to be read: two
-    experiments may have the same.
+    What was swept of its training has a column of its own. It is made to be read: two experiments
+    may have the same.
     """
     values = swept_values(config)
     of_network = [(key, value) for key, value in values.items() if key.startswith("model.")]
@@ -104,31 +123,6 @@ def short_key(key: str) -> str:
     parts = key.split(".")
     endings = (".".join(parts[start:]) for start in reversed(range(len(parts))))
     return next(e for e in endings if sum(f".{k}".endswith(f".{e}") for k in setting_keys()) == 1)
-
-
-def _alternatives(setting: str) -> list[str]:
-    """Return a ``KEY=VALUE`` for each of the values; one as it is where it is no list of them."""
-    key, _, text = setting.partition("=")
-    values = list(_values(text)) if key in setting_keys() else []
-    if len(values) < 2:
-        return [setting]
-    if _takes_lists(key) and not any(value.startswith("[") for value in values):
-        raise InputError(
-            f"setting {shorten(setting)}: {key}: expected lists, got {len(values)} values without "
-            f"brackets; did you mean [{shorten(text)}]?"
-        )
-    return [f"{key}={value}" for value in values]
-
-
-def _takes_lists(key: str) -> bool:
-    return isinstance(Config(name="any").settings()[key], list)
-
-
-def _values(text: str) -> Iterator[str]:
-    root = compose(f"[{text}]", "setting", Faults())
-    if isinstance(root, yaml.SequenceNode) and root.end_mark.index == len(text) + 2:
-        for node in root.value:
-            yield text[node.start_mark.index - 1 : node.end_mark.index - 1]
 
 
 def _shown(value: Any) -> str:

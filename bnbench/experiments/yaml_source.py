@@ -1,70 +1,33 @@
-"""The YAML of a config: text to nodes that know their place, nodes to plain data, data to text."""
+"""The YAML of a config: text to plain data that knows where it was written, and data to text."""
 
 import json
 import math
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bnbench.errors import InputError
+from bnbench.experiments.document import REFUSED, Document, KeyPath, Place, describe, shorten
 from bnbench.text import visible
 
 SIZE_LIMIT = 64 * 1024
-_DEPTH_LIMIT = 20
-_FAULT_LIMIT = 100
+DEPTH_LIMIT = 20
+_VALUES_LIMIT = 50_000  # more than a text of that size holds, unless aliases multiply
 _LONG = 300  # digits: far beyond every bound, and below the limit that Python has for int()
 
-STR, NULL, BOOL, INT, FLOAT, MAP = (
-    f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "bool", "int", "float", "map")
-)
-_KINDS = {STR: "text", BOOL: "true/false", INT: "number", FLOAT: "number"}
-_SCALARS = [
-    (NULL, re.compile(r"(~|null|Null|NULL|)\Z")),
-    (BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")),
-    (INT, re.compile(r"([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")),
-    (FLOAT, re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")),
-    (FLOAT, re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")),
+_SCALARS = [  # of YAML 1.2; what matches none of them is text
+    ("null", re.compile(r"(~|null|Null|NULL|)\Z")),
+    ("bool", re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")),
+    ("int", re.compile(r"([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")),
+    ("float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")),
+    ("float", re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")),
 ]
-
-
-class Faults:
-    """The faults found so far, at most one for each place."""
-
-    def __init__(self) -> None:
-        self._texts: dict[tuple[int, int, int], tuple[str, str | Callable[[], str]]] = {}
-        self._sources: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def enter(self, source: str) -> None:
-        """Let the faults of a source come after those of the sources entered before."""
-        if source not in self._sources:
-            self._sources.append(source)
-
-    def add(self, mark: yaml.Mark, text: str | Callable[[], str]) -> None:
-        """Note what is wrong at a mark, unless something is noted there already.
-
-        A text that takes time to make may be a function: it is called only if it is shown.
-        """
-        line = "" if mark.name.startswith("setting ") else f":{mark.line + 1}"
-        place = (self._sources.index(mark.name), mark.line, mark.column)
-        self._texts.setdefault(place, (f"{visible(mark.name)}{line}: ", text))
-
-    def error(self) -> InputError:
-        """Return all faults as one error, in the order of sources and lines."""
-        faults = [self._texts[place] for place in sorted(self._texts)]
-        lines = [
-            where + (text if isinstance(text, str) else text())
-            for where, text in faults[:_FAULT_LIMIT]
-        ]
-        if len(faults) > _FAULT_LIMIT:
-            lines.append(f"and {len(faults) - _FAULT_LIMIT} more faults")
-        return InputError("\n".join(lines))
+_KINDS = {"list", "mapping", "text", *(kind for kind, _ in _SCALARS)}
 
 
 def read_text(path: Path) -> str:
@@ -93,158 +56,146 @@ def read_text(path: Path) -> str:
         raise InputError(f"{where}:{line}: expected UTF-8 text, got the byte {byte}") from error
 
 
-def compose(text: str, source: str, faults: Faults) -> yaml.Node | None:
-    """Return the root node of the only document, or None after noting that it is not YAML."""
-    faults.enter(source)
-    start = _start(source)
+def read(text: str, start: Place) -> Document:
+    """Return the only document of a YAML text; what is wrong with it is among its faults."""
     try:
-        loader = _Loader(text, source, faults)
-        return loader.get_single_node() or yaml.ScalarNode(NULL, "", start, start)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return _Walk(start).document(node) if node else Document(None, {(): start})
     except yaml.reader.ReaderError as error:
-        mark = yaml.Mark(source, 0, text.count("\n", 0, error.position), 0, None, 0)
-        character = visible(text[error.position])
-        faults.add(mark, f"cannot read as YAML: the character {character} is not allowed")
+        place = start._replace(line=text.count("\n", 0, error.position))
+        reason = f"the character {visible(text[error.position])} is not allowed"
     except yaml.MarkedYAMLError as error:
-        reason = ", ".join(filter(None, (error.context, error.problem)))[:200]
-        faults.add(error.problem_mark or start, f"cannot read as YAML: {visible(reason)}")
+        place = _at(start, error.problem_mark or loader.get_mark())
+        reason = visible(", ".join(filter(None, (error.context, error.problem)))[:200])
     except (ValueError, OverflowError):  # from PyYAML: an escape beyond Unicode, a huge version
-        faults.add(loader.get_mark(), "cannot read as YAML: a number here is too large")
-    return None
+        place, reason = _at(start, loader.get_mark()), "a number here is too large"
+    return Document(REFUSED, {(): start}, [(place, f"cannot read as YAML: {reason}")])
+
+
+def _at(start: Place, mark: yaml.Mark, written: str = "") -> Place:
+    return start._replace(line=mark.line, column=mark.column, written=written)
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes with the scalars of YAML 1.2 and notes what a config may not hold."""
+    """Composes nodes whose tags are the kinds above, or what a text has as a tag of its own."""
 
     yaml_implicit_resolvers = {None: _SCALARS}  # noqa: RUF012 (so declared by PyYAML)
-
-    def __init__(self, text: str, source: str, faults: Faults) -> None:
-        super().__init__(text)
-        self.name = source
-        self._faults = faults
-        self._depth = 0
+    DEFAULT_SCALAR_TAG = "text"  # type: ignore[misc]
+    DEFAULT_SEQUENCE_TAG = "list"  # type: ignore[misc]
+    DEFAULT_MAPPING_TAG = "mapping"  # type: ignore[misc]
+    depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        mark = event.start_mark
-        refused = None
-        if isinstance(event, yaml.AliasEvent):
-            self.get_event()  # type: ignore[no-untyped-call]
-            refused = f"alias *{shorten(str(event.anchor))}: write the value out instead"
-        else:
-            if event.anchor is not None:
-                self._faults.add(mark, f"anchor &{shorten(event.anchor)}: anchors are not allowed")
-            if event.tag is not None:
-                refused = f"tag {shorten(event.tag)}: tags are not allowed"
-            elif re.search("[\ud800-\udfff]", getattr(event, "value", "")):
-                refused = f"half a character (a surrogate) in '{shorten(event.value)}'"
-            event.anchor = event.tag = None
-            node = self._compose_deeper(parent, index, mark)
-        if refused is None:
-            return node
-        self._faults.add(mark, refused)
-        return yaml.ScalarNode(NULL, "", mark, event.end_mark)
-
-    def _compose_deeper(self, parent: Any, index: Any, mark: yaml.Mark) -> yaml.Node | None:
-        self._depth += 1
-        if self._depth > _DEPTH_LIMIT:
-            problem = f"nested more than {_DEPTH_LIMIT} levels deep"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        if getattr(event, "tag", None) is not None:
+            event.tag = f"tag {event.tag}"  # which is none of the kinds
+        self.depth += 1
+        _check_depth(self.depth, event)
         node = super().compose_node(parent, index)
-        self._depth -= 1
+        self.depth -= 1
+        if node and isinstance(event, yaml.AliasEvent):  # faults are named where the alias is
+            node = copy(node)
+            node.start_mark, node.end_mark = event.start_mark, event.end_mark
         return node
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        pairs: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        for key, value in node.value:
-            if key.tag != STR:
-                self._faults.add(
-                    key.start_mark, f"expected a key that is text, got {describe(key)}"
-                )
-            elif key.value in pairs:
-                first = pairs[key.value][0].start_mark.line + 1
-                message = f"duplicate key {shorten(key.value)}, first given in line {first}"
-                self._faults.add(key.start_mark, message)
+
+def _check_depth(depth: int, at: Any) -> None:
+    if depth > DEPTH_LIMIT:
+        problem = f"nested more than {DEPTH_LIMIT} levels deep"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
+
+
+class _Walk:
+    """Makes plain data of nodes, and notes their places and what a config may not hold."""
+
+    def __init__(self, start: Place) -> None:
+        self._start = start
+        self._places: dict[KeyPath, Place] = {}
+        self._faults: list[tuple[Place, str]] = []
+
+    def document(self, root: yaml.Node) -> Document:
+        """Return the document of a root node; raises `yaml.MarkedYAMLError` where it has no end."""
+        return Document(self._value(root, ()), self._places, [*self._faults])
+
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
+        written = node.value if isinstance(node, yaml.ScalarNode) else ""
+        self._places[path] = place = _at(self._start, node.start_mark, written)
+        _check_depth(len(path) + 1, node)  # an alias within what it stands for has no end
+        if len(self._places) > _VALUES_LIMIT:
+            problem = f"its aliases make more than {_VALUES_LIMIT:,} values of it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        if node.tag not in _KINDS:
+            return self._refused(place, f"{shorten(node.tag)}: tags are not allowed")
+        if re.search("[\ud800-\udfff]", written):
+            text = f"'{shorten(written)}'"
+            return self._refused(place, f"half a character (a surrogate) in {text}")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return _scalar(node.tag, written)
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._value(key_node, (*path, None, None))
+            place = self._places[*path, None, None]
+            if key is REFUSED:
+                continue
+            if not isinstance(key, str):
+                self._refused(place, f"expected a key that is text, got {describe(key, place)}")
+            elif key in values:
+                first = self._places[*path, key, None].line + 1
+                self._refused(place, f"duplicate key {shorten(key)}, first given in line {first}")
             else:
-                pairs[key.value] = (key, value)
-        node.value = list(pairs.values())
-        return node
+                self._places[*path, key, None] = place
+                values[key] = self._value(value_node, (*path, key))
+        return values
+
+    def _refused(self, place: Place, fault: str) -> Any:
+        self._faults.append((place, fault))
+        return REFUSED
 
 
-def override(root: yaml.Node, setting: str, faults: Faults) -> None:
-    """Put the value of a ``KEY=VALUE`` into the tree, in the place of what stands there."""
-    source = f"setting {shorten(setting)}"
-    faults.enter(source)
-    start = _start(source)
-    key, equals, text = setting.partition("=")
-    *sections, last = key.split(".")
-    named = key.isprintable() and all((*sections, last)) and len(sections) < _DEPTH_LIMIT
-    if not equals or not named:
-        faults.add(start, "expected KEY=VALUE, such as training.epochs=3")
-        return
-    node, value = root, compose(text, source, faults)
-    for section in sections:
-        if not isinstance(node, yaml.MappingNode):
-            return
-        child = next((v for k, v in node.value if k.value == section), None)
-        if child is None:
-            child = yaml.MappingNode(MAP, [], start, start)
-            node.value.append((yaml.ScalarNode(STR, section, start, start), child))
-        node = child
-    if isinstance(node, yaml.MappingNode) and value is not None:
-        node.value = [pair for pair in node.value if pair[0].value != last]
-        node.value.append((yaml.ScalarNode(STR, last, start, start), value))
+def _scalar(kind: str, text: str) -> Any:
+    match kind:
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            base = {"0x": 16, "0o": 8}.get(text[:2], 10)
+            return int(text, base) if len(text) < _LONG else math.inf
+        case "float":
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text
 
 
-def plain(node: yaml.Node) -> Any:
-    """Return the dict, list or scalar that a node stands for; a huge number is infinite."""
-    if isinstance(node, yaml.MappingNode):
-        return {key.value: plain(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [plain(item) for item in node.value]
-    if node.tag == NULL:
-        return None
-    if node.tag == BOOL:
-        return node.value.lower() == "true"
-    if node.tag == INT:
-        base = {"0x": 16, "0o": 8}.get(node.value[:2], 10)
-        return int(node.value, base) if len(node.value) < _LONG else math.inf
-    if node.tag == FLOAT:
-        return float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    return node.value
-
-
-def describe(node: yaml.Node) -> str:
-    """Return a node's value, shortened and printable, with its kind in words."""
-    if isinstance(node, yaml.MappingNode):
-        return "a mapping"
-    if isinstance(node, yaml.SequenceNode):
-        return f"a list of {len(node.value)}"
-    if node.tag == NULL:
-        return "nothing"
-    value = f"'{shorten(node.value)}'" if node.tag == STR else shorten(node.value)
-    return f"{value} ({_KINDS[node.tag]})"
-
-
-def shorten(text: str) -> str:
-    """Return text from outside, printable and at most 60 characters long."""
-    shown = visible(text[:61])
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"
+def items_of(text: str) -> list[str]:
+    """Return the texts between commas that are not in brackets or quotes; none if unreadable."""
+    try:
+        root = _Loader(f"[{text}]").get_single_node()
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return []
+    if not isinstance(root, yaml.SequenceNode) or root.end_mark.index != len(text) + 2:
+        return []
+    return [text[node.start_mark.index - 1 : node.end_mark.index - 1] for node in root.value]
 
 
 def dump_lines(values: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """Yield YAML lines for nested dicts of scalars and lists; `compose` reads back the same."""
+    """Yield YAML lines for nested dicts of scalars and lists; `read` gives back the same."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield f"{indent}{key}:"
             yield from dump_lines(value, indent + "  ")
         else:
-            yield f"{indent}{key}: {_scalar(value)}"
+            yield f"{indent}{key}: {_dumped(value)}"
 
 
-def _scalar(value: Any) -> str:
+def _dumped(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(map(_scalar, value))}]"
+        return f"[{', '.join(map(_dumped, value))}]"
     if not isinstance(value, str):
         return json.dumps(value)
     unquoted = re.fullmatch(r"[A-Za-z]([A-Za-z0-9_./;() -]*[A-Za-z0-9.)])?", value)
@@ -252,7 +203,3 @@ def _scalar(value: Any) -> str:
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{visible(escaped)}"'
-
-
-def _start(source: str) -> yaml.Mark:
-    return yaml.Mark(source, 0, 0, 0, None, 0)

@@ -22,7 +22,7 @@ from bnbench.experiments.architecture import (
 )
 from bnbench.experiments.config import Config
 
-_BIAS: dict[BiasCase, tuple[str, str]] = {  # what is said every time, and why, said once
+_BIAS: dict[BiasCase, tuple[str, str]] = {  # what each Dense gets, and why, which is explained once
     "replaced": (
         "No bias",
         "BN follows directly and subtracts the mean over the batch. A bias adds the same number "
@@ -49,7 +49,7 @@ _BIAS: dict[BiasCase, tuple[str, str]] = {  # what is said every time, and why, 
     ),
 }
 _BATCH_NORM = (
-    "Batch Normalization (BN) treats each of its inputs by itself. It subtracts the mean over the "
+    "Batch Normalization (BN) treats each of its inputs separately. It subtracts the mean over the "
     "batch and divides by the standard deviation over the batch (epsilon, {layer.epsilon}, is "
     "added to the variance, so that nothing is divided by zero). Then it multiplies by gamma and "
     "adds beta.",
@@ -69,7 +69,7 @@ _STANDARDIZED = (
 
 @dataclass(frozen=True)
 class Section:
-    """What is said under one heading; a paragraph is one line, to be wrapped to any width."""
+    """A heading and its paragraphs, each of which is one line, to be wrapped to any width."""
 
     heading: str
     paragraphs: tuple[str, ...]
@@ -79,7 +79,7 @@ def sections(config: Config, feature_shape: tuple[int, ...], classes: int) -> li
     """Return a section for each block of layers, equal neighbours in one, and one for the sum.
 
     ``feature_shape`` is the shape of one example, such as (28, 28). Every equation in the text
-    is true as it stands, such as ``28 × 28 = 784``; thousands are set off with commas.
+    is true as it is written, such as ``28 × 28 = 784``; thousands are set off with commas.
     """
     network = build(config.model, feature_shape, classes)
     lesson = _Lesson(feature_shape, config.data.standardize)

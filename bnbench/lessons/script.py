@@ -18,23 +18,12 @@ from bnbench.experiments.architecture import (
     blocks,
     build,
 )
-from bnbench.experiments.config import (
-    TRAINING_ROWS,
-    Config,
-    DataConfig,
-    Optimizer,
-    TrainingConfig,
-)
+from bnbench.experiments.config import Config, DataConfig, TrainingConfig
+from bnbench.experiments.fields import OPTIMIZERS, TRAINING_ROWS
 from bnbench.text import visible
 
 _WIDTH = 88
 _WRITTEN_OUT = 3  # more equal blocks than these become a loop
-KERAS_OPTIMIZERS: dict[Optimizer, str] = {
-    "sgd": "SGD",
-    "adam": "Adam",
-    "rmsprop": "RMSprop",
-    "adamw": "AdamW",
-}
 _KERAS_DEFAULTS = {
     "activation": "linear",
     "use_bias": True,
@@ -167,14 +156,14 @@ def _held_out(settings: DataConfig) -> Iterator[str]:
 
 
 def _model(network: Sequence[Layer], feature_shape: tuple[int, ...]) -> Iterator[str]:
-    said: set[str] = set()
+    written: set[str] = set()
     yield "model = keras.Sequential()"
     yield f"model.add(keras.Input({feature_shape}))"
     for _, equal in groupby(blocks(network), key=_code):
         run = list(equal)
         looped = len(run) > _WRITTEN_OUT
         for block in run[:1] if looped else run:
-            lines = list(_commented(block, feature_shape, said))
+            lines = list(_commented(block, feature_shape, written))
             if isinstance(block[0], Dense) and len(lines) > 1:
                 yield ""
             if looped:
@@ -182,11 +171,11 @@ def _model(network: Sequence[Layer], feature_shape: tuple[int, ...]) -> Iterator
             yield from (f"    {line}" if looped else line for line in lines)
 
 
-def _commented(block: Block, feature_shape: tuple[int, ...], said: set[str]) -> Iterator[str]:
+def _commented(block: Block, feature_shape: tuple[int, ...], written: set[str]) -> Iterator[str]:
     for layer in block:
         for remark in _remarks(layer, block, feature_shape):
-            yield from _comment(remark) if remark not in said else ()
-            said.add(remark)
+            yield from _comment(remark) if remark not in written else ()
+            written.add(remark)
         yield from _statement(layer)
 
 
@@ -239,7 +228,7 @@ def _not_default(layer: Layer, names: Sequence[str]) -> list[str]:
 
 def _training(training: TrainingConfig, network: Sequence[Layer]) -> Iterator[str]:
     momentum = f", momentum={training.momentum}" if training.momentum else ""
-    optimizer = KERAS_OPTIMIZERS[training.optimizer]
+    optimizer = OPTIMIZERS[training.optimizer].keras_class
     rate = f"learning_rate={training.learning_rate}"
     yield "model.compile("
     yield f"    optimizer=keras.optimizers.{optimizer}({rate}{momentum}),"

@@ -1,6 +1,7 @@
 """The configs that ship with the package, for those who have no clone of its repository."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from bnbench.errors import EnvironmentFault, InputError
@@ -13,9 +14,9 @@ _PACKAGE = Path(__file__).parent.parent
 def write_configs(folder: Path) -> list[Path]:
     """Write the shipped configs and their schema below ``folder``; return the files written.
 
-    A file that is there with the same content stays as it is. Raises InputError, having written
-    nothing, where something else stands in a file's place, and EnvironmentFault where one cannot
-    be written.
+    A file that is there with the same content stays as it is. Raises `InputError`, having written
+    nothing, for a file that is there with other content, `EnvironmentFault` for one that cannot be
+    written.
     """
     contents = {folder / path: content for path, content in _shipped().items()}
     there = {path for path in contents if os.path.lexists(path)}
@@ -30,12 +31,8 @@ def write_configs(folder: Path) -> list[Path]:
         )
     missing = [path for path in contents if path not in there]
     for path in missing:
-        _write(path, contents[path])
+        write_atomically(path, partial(Path.write_bytes, data=contents[path]))
     return missing
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _shipped() -> dict[Path, bytes]:

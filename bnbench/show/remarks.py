@@ -6,7 +6,8 @@ from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContras
 from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.verdicts import Contrast
-from bnbench.experiments.config import TRAINING_ROWS, DataConfig, PlanConfig
+from bnbench.experiments.config import DataConfig, PlanConfig
+from bnbench.experiments.fields import TRAINING_ROWS
 from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 

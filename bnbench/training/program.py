@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +20,7 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.evidence.records import Environment, History, Parameters, RunRecord, pack_bits
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config, TrainingConfig
+from bnbench.experiments.fields import OPTIMIZERS
 from bnbench.training import TRAINING_VERSION, variables
 from bnbench.training.device import cores, instruction_set, processor
 from bnbench.training.inspection import summarize
@@ -234,18 +235,12 @@ def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
 
 def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
     """Return the Keras optimizer that the config names, with its settings."""
-    rate, momentum = training.learning_rate, training.momentum
-    match training.optimizer:
-        case "sgd":
-            return keras.optimizers.SGD(rate, momentum=momentum)
-        case "rmsprop":
-            return keras.optimizers.RMSprop(rate, momentum=momentum)
-        case "adam":
-            return keras.optimizers.Adam(rate)
-        case "adamw":
-            return keras.optimizers.AdamW(rate)
-        case other:
-            assert_never(other)
+    kind = OPTIMIZERS[training.optimizer]
+    momentum = {"momentum": training.momentum} if kind.takes_momentum else {}
+    made: keras.optimizers.Optimizer = getattr(keras.optimizers, kind.keras_class)(
+        training.learning_rate, **momentum
+    )
+    return made
 
 
 def _compiled_epoch(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> Any:

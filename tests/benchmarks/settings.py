@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnbench.experiments.config import TRAINING_ROWS, Config, load_config
+from bnbench.experiments.config import Config, load_config
+from bnbench.experiments.fields import TRAINING_ROWS
 from tests.benchmarks.processes import ROOT, cores
 
 

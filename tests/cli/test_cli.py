@@ -112,11 +112,12 @@ def test_run_records_skips_repeats_and_compares(forge: Forge, tmp_path: Path) ->
     assert "TensorFlow" not in second.stderr
     assert {path: path.read_bytes() for path in written} == written
 
-    again = forge.run(*command, "--force", "--jobs", 1)
-    assert again.returncode == 0
+    again = forge.run(*command, "--force", "--jobs", 10**9)
+    assert again.returncode == 0, again.stderr
     for path, content in written.items():
         weights = [json.loads(text)["weights_sha256"] for text in (content, path.read_bytes())]
         assert weights[0] == weights[1]
+        assert json.loads(path.read_text())["environment"]["jobs"] <= 2, "more than there are runs"
 
 
 def test_compare_writes_every_format_to_a_file(runs, tmp_path: Path) -> None:
@@ -156,6 +157,48 @@ def test_checks_fail_with_exit_1(runs) -> None:
     assert bnbench("compare", "no_bn", "--runs-dir", folder, "--strict").returncode == 0
     (folder / "foreign").write_text("")
     assert bnbench("compare", "no_bn", "--runs-dir", folder, "--strict").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--ray", "x"), "ray: expected HOST:PORT, got 'x'"),
+        (("--ray", "x:"), "ray: expected HOST:PORT, got 'x:'"),
+        (
+            ("--runs-dir", ""),
+            "Invalid value for '--runs-dir': expected a folder, got an empty name",
+        ),
+        (
+            ("--tensorboard", ""),
+            "Invalid value for '--tensorboard': expected a folder, got an empty name",
+        ),
+        (
+            ("--set", "training.epochs.x=30"),
+            "setting training.epochs.x=30: training.epochs.x: cannot be set, as training.epochs "
+            "is 2 (number)",
+        ),
+    ],
+)
+def test_options_that_cannot_be_meant_are_exit_2(
+    options: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    """They are refused before anything is written."""
+    done = bnbench("run", CONFIGS / "smoke.yaml", *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"bnbench: {message}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["file", "file/below"])
+def test_a_folder_for_tensorboard_is_checked_before_the_first_run(
+    target: str, tmp_path: Path
+) -> None:
+    """Where it cannot be one, that is said at once, and nothing is trained."""
+    pytest.importorskip("tensorboard")
+    (tmp_path / "file").touch()
+    done = bnbench("run", CONFIGS / "smoke.yaml", "--tensorboard", target, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"bnbench: {target}: cannot be written to: ")
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_unknown_names_are_exit_2(runs) -> None:

@@ -7,8 +7,7 @@ import pytest
 
 from bnbench.cli import options
 from bnbench.evidence.metrics import METRICS
-from bnbench.experiments.config import Optimizer
-from bnbench.lessons.script import KERAS_OPTIMIZERS
+from bnbench.experiments.fields import OPTIMIZERS
 from bnbench.show import plots
 from bnbench.show.formats import FORMATS
 from bnbench.training.device import Request
@@ -16,13 +15,13 @@ from bnbench.training.device import Request
 
 def test_every_choice_is_one_that_something_acts_on() -> None:
     """Formats, plots, metrics and devices: neither list has what the other lacks."""
-    assert [format.value for format in options.Format] == list(FORMATS)
+    assert list(get_args(options.FormatName)) == list(FORMATS)
     assert [kind.value for kind in options.Plot] == list(plots.KINDS)
-    assert [metric.value for metric in options.Metric] == list(METRICS)
-    assert [device.value for device in options.Device] == list(get_args(Request))
+    assert list(get_args(options.MetricName)) == list(METRICS)
+    assert list(get_args(options.Device)) == list(get_args(Request))
 
 
-@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_is_known_to_keras_and_to_the_script(
     optimizer: str, keras: object, tiny, data_path: Path
 ) -> None:
@@ -30,4 +29,4 @@ def test_every_optimizer_is_known_to_keras_and_to_the_script(
     from bnbench.training.program import make_optimizer
 
     made = make_optimizer(tiny(f"training.optimizer={optimizer}").training)
-    assert type(made).__name__ == KERAS_OPTIMIZERS[optimizer]
+    assert type(made).__name__ == OPTIMIZERS[optimizer].keras_class

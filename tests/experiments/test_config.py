@@ -325,6 +325,74 @@ def test_an_override_mends_a_fault() -> None:
     assert config.seeds == 2
 
 
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        (
+            "training.epochs.x=30",
+            "training.epochs.x: cannot be set, as training.epochs is 3 (number)",
+        ),
+        (
+            "data.dataset.path=a.npz",
+            "data.dataset.path: cannot be set, as data.dataset is 'own.npz' (text)",
+        ),
+        ("seeds.0=3", "seeds.0: cannot be set, as seeds is a list of 2"),
+        ("plan.first=5", "plan.first: cannot be set, as plan is nothing"),
+        (
+            "training.batch_size.x=30",
+            "training.batch_size: expected a positive integer up to 1048576, got a mapping",
+        ),
+    ],
+)
+def test_a_key_below_a_value_is_a_fault(override: str, fault: str) -> None:
+    """What is no section has no keys: the override is not passed over, as text or from Python."""
+    text = (
+        "name: tiny\ndata: {dataset: own.npz}\ntraining: {epochs: 3}\nseeds: [0, 1]\nplan: null\n"
+    )
+    text = text if override.startswith("plan") else text.replace("plan: null\n", "")
+    assert f"setting {override}: {fault}" in _fault(text, override).splitlines()
+    key, value = override.split("=")
+    with pytest.raises(InputError) as caught:
+        parse_config(text, "tiny.yaml", {key: value})
+    assert f"setting {override}: {fault}" in str(caught.value).splitlines()
+
+
+def test_values_of_python_are_taken_as_they_are() -> None:
+    """No text comes between: a word that YAML reads as something else stays a word."""
+    words = {"description": "no, 1e-3", "training.learning_rate": 1e-3, "data.standardize": True}
+    config = parse_config("name: tiny", "tiny.yaml", words | {"model.hidden_units": [4, 3]})
+    assert (config.description, config.training.learning_rate) == ("no, 1e-3", 1e-3)
+    assert (config.data.standardize, config.model.hidden_units) == (True, (4, 3))
+    with pytest.raises(InputError) as caught:
+        parse_config(
+            "name: tiny", "tiny.yaml", {"training.epochs": "3", "model": {"activation": 3}}
+        )
+    assert str(caught.value).splitlines() == [
+        "setting training.epochs=3: training.epochs: expected a positive integer up to 100000, "
+        "got '3' (text)",
+        "setting model={'activation': 3}: model.activation: expected one of relu, elu, selu, gelu, "
+        "silu, leaky_relu, tanh, sigmoid, softplus, softsign, mish, hard_sigmoid, linear or a list "
+        "of such names, got 3 (number)",
+    ]
+
+
+@pytest.mark.parametrize("tag", ["!", "!x", "!!int", "!<bool>", "!<int>"])
+def test_tags_are_refused(tag: str) -> None:
+    """Also those of YAML's own, and those that name what a value would be here."""
+    assert re.fullmatch(
+        "setting seeds=.*: tag .*: tags are not allowed", _fault("name: a", f"seeds={tag} 3")
+    )
+
+
+def test_anchors_and_aliases() -> None:
+    """A value may be named and repeated; a fault of one that is repeated names the alias's line."""
+    text = "name: &it tiny\ndescription: *it\nmodel: {hidden_units: &units [4, 4]}\nseeds: "
+    config = parse_config(f"{text}*units\n".replace("[4, 4]", "[4, 3]"), "tiny.yaml")
+    assert (config.description, config.model.hidden_units, config.seeds) == ("tiny", (4, 3), (4, 3))
+    fault = "tiny.yaml:4: seeds: expected every seed only once, got a list of 2"
+    assert _fault(f"{text}\n  *units\n".replace("seeds: \n ", "seeds:")) == fault
+
+
 def test_faults_of_overrides() -> None:
     """Faults of overrides name the override and follow those of the file."""
     overrides = (
@@ -362,7 +430,6 @@ def test_all_faults_at_once() -> None:
         "  optimizer: sgd\n"
         "  momentum: 0.9\n"
         "  learningrate: 0.1\n"
-        "  batch_size: &size 32\n"
     )
     assert _fault(text) == (
         "tiny.yaml:1: name: expected 1 to 64 letters, digits, '.', '_' or '-', "
@@ -382,8 +449,7 @@ def test_all_faults_at_once() -> None:
         "tiny.yaml:12: training.momentum: expected 0 with the optimizer adam "
         "(momentum is for sgd and rmsprop), got 0.9 (number)\n"
         "tiny.yaml:13: training.learningrate: unknown key (did you mean learning_rate?); "
-        "allowed here: optimizer, learning_rate, momentum, epochs, batch_size\n"
-        "tiny.yaml:14: anchor &size: anchors are not allowed"
+        "allowed here: optimizer, learning_rate, momentum, epochs, batch_size"
     )
 
 

@@ -3,14 +3,17 @@
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bnbench.experiments import architecture
 from bnbench.experiments.architecture import build, count_parameters
 from bnbench.experiments.config import Config, load_config, parse_config
+from bnbench.experiments.fields import Placement
+from bnbench.lessons import explanation, script
 from bnbench.lessons.explanation import bias_case, blocks, sections
 from tests.conftest import CONFIGS
 from tests.strategies import configs
@@ -23,9 +26,9 @@ flatten: Flatten
 The numbers of an example are put in one row: 28 × 28 = 784. No parameters.
 
 input_batch_norm: BatchNormalization
-Batch Normalization (BN) treats each of its inputs by itself. It subtracts the mean over the batch \
-and divides by the standard deviation over the batch (epsilon, 0.001, is added to the variance, so \
-that nothing is divided by zero). Then it multiplies by gamma and adds beta.
+Batch Normalization (BN) treats each of its inputs separately. It subtracts the mean over the \
+batch and divides by the standard deviation over the batch (epsilon, 0.001, is added to the \
+variance, so that nothing is divided by zero). Then it multiplies by gamma and adds beta.
 Gamma and beta are trained: the network learns the scale and the shift that suit it.
 Moving mean and moving variance are not trained but follow the batches: after each one they keep \
 0.99 (the momentum) of their value and take the rest from the batch. In evaluation they stand in \
@@ -210,3 +213,19 @@ def test_input_bn_on_standardized_data(tiny: Callable[..., Config]) -> None:
     )
     assert "BN does what standardizing the data beforehand would do." in plain
     assert "BN does once more, over each batch, what standardizing the data has done" in done
+
+
+def test_every_case_of_a_bias_and_every_layer_has_its_words() -> None:
+    """A new one is noticed here, in the explanation and in the script."""
+    assert set(explanation._BIAS) == set(script._BIAS) == set(get_args(architecture.BiasCase))
+    kinds = set()
+    for placement in get_args(Placement):
+        settings = {"model.batch_norm": {"placement": placement, "input": True}}
+        config = parse_config("name: a", "a.yaml", settings)
+        program = script.keras_script(config, (28, 28), 10)
+        headings = " ".join(section.heading for section in sections(config, (28, 28), 10))
+        for layer in architecture.build(config.model, (28, 28), 10):
+            assert f"layers.{layer.kind}(" in program
+            assert layer.kind in headings
+            kinds.add(type(layer))
+    assert kinds == set(architecture.Layer.__subclasses__())

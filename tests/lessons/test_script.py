@@ -15,13 +15,8 @@ from hypothesis import given, settings
 
 from bnbench.datasets import dataset
 from bnbench.experiments import architecture
-from bnbench.experiments.config import (
-    TRAINING_ROWS,
-    Activation,
-    Config,
-    Initializer,
-    load_config,
-)
+from bnbench.experiments.config import Config, load_config
+from bnbench.experiments.fields import TRAINING_ROWS, Activation, Initializer
 from bnbench.lessons.script import keras_script
 from tests.conftest import CONFIGS, PLACEMENTS, dataset_of
 from tests.strategies import configs

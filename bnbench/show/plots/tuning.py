@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from bnbench.evidence.comparison import PLACEMENT, Comparison
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import Candidates, Tuning
-from bnbench.experiments.config import Placement
+from bnbench.experiments.fields import Placement
 from bnbench.experiments.sweep import order_of_values, short_key, without_placement
 from bnbench.show.grids import setting_value
 from bnbench.show.plots import layout
