@@ -88,7 +88,7 @@ def values_without_any_deviation(shelf: Shelf) -> None:
 @store
 def everything_right_and_everything_wrong(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", [1.0] * 12), *runs_of("pre_act", [0.0] * 12))
-    shelf.remarked.append("No comparison of before and after: pre_act fails to train at these settings")
+    shelf.remarked.append("No comparison of before and after: pre_act fails to train at these")
     shelf.unclean = True
 
 
