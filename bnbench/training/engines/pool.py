@@ -1,4 +1,4 @@
-"""The worker processes of `processes.Processes`, and the driver that gives them their runs."""
+"""The worker processes of `processes.Processes`, and what gives them their runs: the driver."""
 
 import gc
 import mmap
@@ -37,7 +37,7 @@ class Setup:
 
 
 def run_pool(request: tuple[Setup, Sequence[Trial]], parent: Connection) -> Iterator[Event]:
-    """Have the trials made by workers, until all have ended or the parent listens no more."""
+    """Have the trials made by workers, until all have ended or the parent no longer listens."""
     setup, trials = request
     if setup.method == "fork":
         with suppress(Exception):  # every worker meets it again, and reports it
@@ -113,9 +113,11 @@ class WorkerPool:
         for worker in self.workers:
             if worker.ready and worker.trial is None and self.waiting:
                 self._give_run(worker)
-        starting = sum(not worker.ready for worker in self.workers)
-        for _ in range(min(self.most - len(self.workers), len(self.waiting) - starting)):
+        while len(self.workers) < self.most and len(self.waiting) > self._starting():
             self._start_worker()
+
+    def _starting(self) -> int:
+        return sum(not worker.ready for worker in self.workers)
 
     def _start_worker(self) -> None:
         ours, theirs = Pipe()
