@@ -1,4 +1,4 @@
-"""The worker processes of `processes.Processes`, and the driver that gives them their runs."""
+"""The worker processes of `processes.Processes`, and what gives them their runs: the driver."""
 
 import gc
 import mmap
@@ -38,19 +38,25 @@ class Setup:
 
 
 def run_pool(request: tuple[Setup, Sequence[Trial]], parent: Connection) -> Iterator[Event]:
-    """Have the trials made by workers, until all have ended or the parent listens no more."""
+    """Have the trials made by workers, until all have ended or the parent no longer listens."""
     setup, trials = request
+    del request  # it would keep data that have been moved
     if setup.method == "fork":
-        with suppress(Exception):  # every worker meets it again, and reports it
-            setup.runner.preload()
-        placed = cache(_placed)
-        setup = replace(setup, data={key: placed(value) for key, value in setup.data.items()})
-        gc.freeze()  # else the first collection in each worker would write to all that is shared
+        setup = _ready_to_fork(setup)
     pool = WorkerPool(setup, list(trials), setup.at_first)
     try:
         yield from pool.events(parent)
     finally:
         pool.close()
+
+
+def _ready_to_fork(setup: Setup) -> Setup:
+    with suppress(Exception):  # every worker meets it again, and reports it
+        setup.runner.preload()
+    moved = cache(_moved)
+    setup = replace(setup, data={key: moved(dataset) for key, dataset in setup.data.items()})
+    gc.freeze()  # else the first collection in each worker would write to all that is shared
+    return setup
 
 
 def work(pool: Connection, setup: Setup) -> None:
@@ -114,9 +120,11 @@ class WorkerPool:
         for worker in self.workers:
             if worker.ready and worker.trial is None and self.waiting:
                 self._give_run(worker)
-        starting = sum(not worker.ready for worker in self.workers)
-        for _ in range(min(self.most - len(self.workers), len(self.waiting) - starting)):
+        while len(self.workers) < self.most and len(self.waiting) > self._starting():
             self._start_worker()
+
+    def _starting(self) -> int:
+        return sum(not worker.ready for worker in self.workers)
 
     def _start_worker(self) -> None:
         ours, theirs = Pipe()
@@ -195,7 +203,7 @@ def next_trial(waiting: Sequence[Trial], compiled: set[Config], elsewhere: set[C
     return next((trial for trial in reach if trial.config not in left_to_others), reach[0])
 
 
-def _placed(dataset: Dataset) -> Dataset:
+def _moved(dataset: Dataset) -> Dataset:
     """Return the data with each array at the start of a page, which TensorFlow need not copy."""
     arrays: dict[str, Any] = {}
     for name, array in vars(dataset).items():

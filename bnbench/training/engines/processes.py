@@ -26,13 +26,13 @@ default_method: Method = "forkserver" if sys.platform == "linux" else "spawn"
 class Processes:
     """Up to ``jobs`` runs at once on the CPU, one after another on a GPU.
 
-    A worker process that dies takes only its run with it, and the run is repeated once. The workers
-    belong to a driver, which by ``forkserver`` imports TensorFlow, starts nothing of it, and forks
-    them. By ``fork`` it is itself a fork of this process, which must not have started TensorFlow.
+    A worker process that dies takes only its run with it, and the run is repeated once. A driver
+    starts the workers. By ``forkserver`` it imports TensorFlow without starting it and forks them;
+    by ``fork`` it is also itself a fork of this process, which must not have started TensorFlow.
 
-    The fork server of multiprocessing does not serve: a process has one for all its libraries. If
-    another library had started it, TensorFlow was not preloaded; after the last run it stayed, with
-    620 MB, until the process ended; and a process that was killed left its folder behind.
+    The driver is not multiprocessing's own fork server, of which a process has one for all its
+    libraries. Measured: if another library had started it, TensorFlow was not preloaded; it stayed
+    after the last run, with 620 MB; and a process that was killed left its folder behind.
     """
 
     request: device.Request

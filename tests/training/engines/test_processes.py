@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
-from itertools import pairwise
+from itertools import pairwise, takewhile
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pytest
 from bnbench.errors import EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training import device
+from bnbench.training.engines import child
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
-from bnbench.training.engines.pool import next_trial
+from bnbench.training.engines.pool import Setup, WorkerPool, next_trial
 from bnbench.training.engines.processes import Method, Processes
 from bnbench.training.trial import Trial
 from tests.conftest import ROOT, dataset_of, trials_of
@@ -151,6 +153,18 @@ def test_workers_that_do_not_start(tiny: Make, runner: type[StubRunner], fault: 
     assert str(caught.value) == f"TensorFlow cannot be started: {fault}"
 
 
+def test_a_system_that_allows_no_process(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a fault with the system's reason after two attempts."""
+
+    def refuse(*arguments: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(child, "start", refuse)
+    setup = Setup("cpu", 2, 2, False, {}, "spawn", StubRunner)
+    with pytest.raises(EnvironmentFault, match=r"refused by the system \(Resource temporarily"):
+        list(WorkerPool(setup, trials_of(tiny()), most=2).events(Pipe()[0]))
+
+
 def test_one_worker_makes_all_runs_if_no_other_starts(tiny: Make) -> None:
     """Two failed starts are enough to do with the workers that are there."""
     events = list(events_of(stub(3, OnlyFirstStarts), tiny("training.epochs=20", "seeds=4")))
@@ -171,15 +185,12 @@ def test_runs_on_a_gpu_are_made_one_after_another(
 
 def test_a_driver_that_dies_is_replaced_once(tiny: Make) -> None:
     """Runs that have not ended start again; a second death is a fault with its cause."""
-    config = tiny("training.epochs=50", "seeds=2")
-    known, seen = drivers([]), []
-    events = events_of(stub(), config)
-    for event in events:
-        seen.append(event)
-        if event == EpochEnded(Trial(config, 1), 1):
-            drivers(known)[0].kill()
-            break
-    assert next(events) == EpochEnded(Trial(config, 1), 1)
+    first, second = trials_of(config := tiny("training.epochs=50", "seeds=2"))
+    known, events = drivers([]), events_of(stub(), config)
+    assert EpochEnded(second, 1) in events  # it is read so far
+    drivers(known)[0].kill()
+    again = list(takewhile(lambda event: event != EpochEnded(second, 1), events))
+    assert first not in {event.trial for event in again}
     drivers(known)[0].kill()
     with pytest.raises(EnvironmentFault, match=r"starts the workers was killed by SIGKILL"):
         list(events)
