@@ -1,8 +1,4 @@
-"""A config's network as a plain list of layers, with every parameter counted by its role.
-
-Where Batch Normalization stands is decided in `build` and nowhere else; `model.py` turns the list
-into Keras layers one to one.
-"""
+"""A config's network as a plain list of layers, which `model.py` makes Keras layers of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,10 +100,7 @@ BiasCase = Literal["replaced", "redundant", "behind_activation", "kept", "missin
 
 
 def build(model: ModelConfig, feature_shape: tuple[int, ...], classes: int) -> tuple[Layer, ...]:
-    """Return the network's layers in order, from the flattened input to the softmax.
-
-    ``feature_shape`` is the shape of one example, such as (28, 28).
-    """
+    """Return the layers in order, for examples of a shape such as (28, 28)."""
     inputs = prod(feature_shape)
     layers: list[Layer] = [Flatten("flatten", (inputs,))]
     if model.batch_norm.input:

@@ -1,4 +1,4 @@
-"""A config: what it may say, how it is checked, and the ids it gives rise to."""
+"""A config: what it may say, how it is checked, and its ids."""
 
 from collections.abc import Iterable
 from functools import cache, cached_property
@@ -60,13 +60,11 @@ class DataConfig(Section):
     @field_validator("label", "test_size")
     @classmethod
     def _fits_the_data(cls, value: Any, info: ValidationInfo) -> Any:
-        table = info.data.get("dataset", "").endswith(TABLES)
-        if info.field_name == "label" and table:
-            expect(value is not None, "the column of the .csv that holds the class")
-        elif info.field_name and not table and "dataset" in info.data:
-            default = cls.model_fields[info.field_name].default
-            expected = "null" if default is None else str(default)
-            expect(value == default, f"{expected}, as the data set is no .csv")
+        table = info.data.get("dataset", TABLES[0]).endswith(TABLES)
+        stated = value not in (None, cls.model_fields["test_size"].default)
+        expect(table or not stated, "no value, as the data set is no .csv")
+        missing = value is None and "dataset" in info.data and table
+        expect(not missing, "the column of the .csv that holds the class")
         return value
 
     @property
@@ -79,10 +77,7 @@ class DataConfig(Section):
         return _held_out(training_rows) if self.validation_size == "auto" else self.validation_size
 
     def differing(self) -> dict[str, Any]:
-        """Return the settings of which ids are made; one is validation_size unless it is 5000.
-
-        That was the default before there was auto, and ids made then stay as they are.
-        """
+        """Return what ids are made of: size 5000 is left out, the default before auto was."""
         settings = super().differing() | {"validation_size": self.validation_size}
         return {k: v for k, v in settings.items() if (k, v) != ("validation_size", _HELD_OUT)}
 
@@ -255,9 +250,8 @@ class Config(Section):
     @field_validator("swept")
     @classmethod
     def _known_settings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        known = set(value) <= set(setting_keys())
-        expect(known, "dotted keys of settings in data, model or training")
-        expect(len(set(value)) == len(value), "every key only once")
+        known = set(value) <= set(setting_keys()) and len(set(value)) == len(value)
+        expect(known, "dotted keys of settings in data, model or training, each only once")
         return value
 
     @property
@@ -319,25 +313,18 @@ def check_same_settings(configs: Iterable["Config"]) -> None:
 
 
 def load_config(path: Path, overrides: Settings = ()) -> Config:
-    """Read a config file, with other values for what ``overrides`` name.
-
-    Raises `InputError` with a line for every fault, each naming file and line or the override.
-    """
+    """Read a config file and override settings; raise `InputError` with a line for each fault."""
     return parse_config(document.read_text(path), str(path), overrides)
 
 
 def parse_config(text: str, source: str, overrides: Settings = ()) -> Config:
     """Like `load_config`, from YAML text; ``source`` stands for the file in messages."""
-    return validated(
-        document.read(text, Place(source)), [one for (one,) in document.alternatives(overrides)]
-    )
+    settings = [one for (one,) in document.alternatives(overrides)]
+    return validated(document.read(text, Place(source)), settings)
 
 
 def validated(source: Document, settings: Iterable[Setting] = ()) -> Config:
-    """Return the config that a document and the settings that override it make.
-
-    Raises `InputError` with all faults of both.
-    """
+    """Return the config of a document and overrides; raise `InputError` with all their faults."""
     for path, value in settings:
         source = source.merged(path, value)
     try:

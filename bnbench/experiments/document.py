@@ -14,8 +14,7 @@ import yaml
 from bnbench.errors import InputError
 from bnbench.text import visible
 
-KeyPath = tuple[str | int | None, ...]  # None at the end: the key of the value, not the value
-Message = str | Callable[[], str]  # a function where it takes time to make and may not be shown
+KeyPath = tuple[str | int, ...]
 Settings = Mapping[str, Any] | Sequence[str | tuple[str, Any]]  # texts KEY=VALUE have YAML values
 
 REFUSED = object()  # in place of a value that is left out, as its fault is noted already
@@ -36,13 +35,10 @@ _FLOAT = re.compile(
 
 
 class Place(NamedTuple):
-    """Where a value was written, and the text that was written there.
-
-    ``number`` orders the sources of a config, of which the first, 0, is a file and has lines.
-    """
+    """Where a value was written, and the text that was written there."""
 
     source: str
-    number: int = 0
+    number: int = 0  # of the source: 0 is a file, which has lines; overrides follow
     line: int = 0
     column: int = 0
     written: str = ""
@@ -51,7 +47,7 @@ class Place(NamedTuple):
         return visible(self.source) + ("" if self.number else f":{self.line + 1}")
 
 
-Fault = tuple[Place, Message]
+Fault = tuple[Place, object]  # whose ``str`` is the message, made only if it is shown
 
 
 @dataclass(frozen=True)
@@ -68,23 +64,19 @@ class Document:
             path = path[:-1]
         return self.places[path]
 
-    def merged(self, path: KeyPath, other: "Document") -> "Document":
-        """Return a copy with the other data at the path; sections that lack are made.
-
-        Where the other data have faults, or a parent is not a section, only faults are added.
-        """
+    def merged(self, path: tuple[str, ...], other: "Document") -> "Document":
+        """Return a copy with the other data at the path, or with only faults where it has some."""
         start, section, faults = other.places[()], self.data, list(other.faults)
         for size, key in enumerate(path):
             if isinstance(section, dict):
                 section = section.get(key, {})
             elif size:  # that the whole is no mapping is a fault of its own
-                found = describe(section, self.place(path[:size]))
-                name, parent = (".".join(map(str, keys)) for keys in (path, path[:size]))
-                faults.append((start, f"{name}: cannot be set, as {parent} is {found}"))
+                parent = f"{'.'.join(path[:size])} is {describe(section, self.place(path[:size]))}"
+                faults.append((start, f"{'.'.join(path)}: cannot be set, as {parent}"))
                 break
         if faults or not isinstance(self.data, dict):
             return replace(self, faults=self.faults + faults)
-        places = {path[:size]: start for size in range(1, len(path))}
+        places: dict[KeyPath, Place] = {path[:size]: start for size in range(1, len(path))}
         places |= {p: place for p, place in self.places.items() if p[: len(path)] != path}
         places |= {path + inner: place for inner, place in other.places.items()}
         return Document(_put(self.data, path, other.data), places, list(self.faults))
@@ -92,21 +84,18 @@ class Document:
     def error(self) -> InputError:
         """Return all faults as one error, in the order of their places."""
         faults = sorted(self.faults, key=lambda fault: fault[0][1:4])
-        lines = [
-            f"{place}: {message if isinstance(message, str) else message()}"
-            for place, message in faults[:_MOST_SHOWN]
-        ]
+        lines = [f"{place}: {message}" for place, message in faults[:_MOST_SHOWN]]
         if len(faults) > _MOST_SHOWN:
             lines.append(f"and {len(faults) - _MOST_SHOWN} more faults")
         return InputError("\n".join(lines))
 
 
-Setting = tuple[KeyPath, Document]  # the path to what is overridden, and by what
+Setting = tuple[tuple[str, ...], Document]  # the path to what is overridden, and by what
 
 
-def _put(data: dict[Any, Any], path: KeyPath, value: Any) -> dict[Any, Any]:
+def _put(data: dict[Any, Any], path: Sequence[str], value: Any) -> dict[Any, Any]:
     key, *inner = path
-    return data | {key: _put(data.get(key, {}), tuple(inner), value) if inner else value}
+    return data | {key: _put(data.get(key, {}), inner, value) if inner else value}
 
 
 def describe(value: Any, place: Place) -> str:
@@ -191,9 +180,9 @@ class _Reader:
                 raise _error("found another document", event)
         return Document(data, self._places, self._faults)
 
-    def _value(self, event: Any, path: KeyPath) -> Any:
+    def _value(self, event: Any, path: KeyPath, key: Any = None) -> Any:
         written = event.value if isinstance(event, yaml.ScalarEvent) else ""
-        self._places[path] = place = _at(self._start, event.start_mark, written)
+        self._places[path] = place = _at(self._start, (key or event).start_mark, written)
         if len(path) >= _DEPTH_LIMIT:
             raise _error(f"nested more than {_DEPTH_LIMIT} levels deep", event)
         if isinstance(event, yaml.AliasEvent):
@@ -224,14 +213,13 @@ class _Reader:
         aside = (*path, -1)  # a path at which nothing looks for a place
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._value(event, aside)
-            place = self._places[aside]
             if isinstance(key, str) and key not in values:
-                self._places[*path, key, None] = place
-                values[key] = self._value(self._next(), (*path, key))
+                values[key] = self._value(self._next(), (*path, key), event)
                 continue
+            place = self._places[aside]
             fault = f"expected a key that is text, got {describe(key, place)}"
             if isinstance(key, str):
-                first = self._places[*path, key, None].line + 1
+                first = self._places[*path, key].line + 1
                 fault = f"duplicate key {shorten(key)}, first given in line {first}"
             if key is not REFUSED:
                 self._refused(place, fault)
@@ -265,10 +253,7 @@ def listed(settings: Settings) -> Sequence[str | tuple[str, Any]]:
 
 
 def alternatives(settings: Settings, sweepable: Collection[str] = ()) -> list[list[Setting]]:
-    """Return each setting as the path and the data to merge, once for each value of a sweep.
-
-    A sweep is of a ``sweepable`` key: values with commas between them, or a tuple of Python.
-    """
+    """Return each setting, once for each value of a sweep (with commas, or a tuple of Python)."""
     numbered = enumerate(listed(settings), 2)  # after a file, or a config
     return [_values(given, number, sweepable) for number, given in numbered]
 

@@ -57,11 +57,9 @@ def expect(condition: bool, expected: str, **context: Any) -> None:
 
 
 def check_name(name: str) -> str:
-    """Return the name of an experiment, which is part of a folder's name on every system."""
-    expect(
-        re.fullmatch(NAME_PATTERN, name) is not None,
-        "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
-    )
+    """Return the name of an experiment, which begins a folder's name on every system."""
+    fits = re.fullmatch(NAME_PATTERN, name) is not None
+    expect(fits, "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
     expect(not name.endswith("."), "a name that does not end in a dot")
     device = name.split(".")[0].upper() in _DEVICES
     expect(not device, "a name that is not a device of Windows (CON, NUL, COM1, …)")

@@ -13,10 +13,7 @@ Schema = dict[str, Any]
 
 
 def faults_of(error: ValidationError, document: Document, schema: Schema) -> Iterator[Fault]:
-    """Yield the place and the message of every fault of the document that was validated.
-
-    ``schema`` is the JSON Schema of the model; it says what each key takes.
-    """
+    """Yield place and message of every fault of a document; the schema says what each key takes."""
     for section in (schema, *schema["$defs"].values()):
         for key, field in section["properties"].items():
             if "$ref" in field:
@@ -27,7 +24,7 @@ def faults_of(error: ValidationError, document: Document, schema: Schema) -> Ite
     done = {fault.path[:-1] for fault in faults if fault.path and isinstance(fault.path[-1], int)}
     for fault in faults:
         if fault.path not in done and fault.value is not REFUSED:
-            yield fault.place, fault.message
+            yield fault.place, fault
         done.add(fault.path)
 
 
@@ -48,10 +45,9 @@ class _Fault:
                 self._schema = self._schema["properties"].get(part, {})
                 self.path, self.value = (*self.path, part), self.value.get(part)
             # Other parts name the members of unions.
-        of_key = detail["type"] == "extra_forbidden" and (*self.path, None) in document.places
-        self.place = document.place((*self.path, None) if of_key else self.path)
+        self.place = document.place(self.path)
 
-    def message(self) -> str:
+    def __str__(self) -> str:
         keys = (f"[{k}]" if isinstance(k, int) else f".{shorten(str(k))}" for k in self.path)
         named = "".join(keys).removeprefix(".")
         return f"{named}: {self._reason()}" if named else self._reason()
@@ -83,10 +79,6 @@ class _Fault:
             return ""
         if self._schema.get("type") == "array":
             return f"; did you mean [{shorten(self.place.written or str(value))}]?"
-        switch = options[-1].get("type") == "boolean"
-        if switch and value in ("yes", "no", "on", "off"):
-            meant = "true" if value in ("yes", "on") else "false"
-            return f"; write {meant}, as '{value}' is text here"
         names = [n for o in options for n in (*o.get("enum", ()), *o.get("examples", ()))]
         near = get_close_matches(str(value).lower(), names, 1)
         return f"; did you mean {near[0]}?" if near else ""

@@ -1,7 +1,4 @@
-"""Sweeps: a setting with several values makes an experiment of every combination of them.
-
-The experiments of a sweep have the name of their config and say which settings were swept.
-"""
+"""Sweeps: a setting with several values makes an experiment of every combination of them."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -32,7 +29,7 @@ def load_experiments(source: str | Path | Config, settings: Settings = ()) -> li
     choices = alternatives(settings, setting_keys())
     if (many := prod(map(len, choices))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    if swept := [".".join(map(str, values[0][0])) for values in choices if len(values) > 1]:
+    if swept := [".".join(values[0][0]) for values in choices if len(values) > 1]:
         choices += alternatives({"swept": list(dict.fromkeys(swept))})
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
@@ -54,10 +51,7 @@ def swept_values(config: Config) -> dict[str, Any]:
 
 
 def label(config: Config) -> str:
-    """Return what tables call the network: its name and what was swept of it, ``a · relu``.
-
-    What was swept of its training has a column of its own, so two experiments may share a label.
-    """
+    """Return what tables call the network: its name and what was swept of it, ``a · relu``."""
     parts = [config.name]
     for key, value in swept_values(config).items():
         if key.startswith("model."):
