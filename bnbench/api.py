@@ -16,7 +16,7 @@ from bnbench.evidence.question import Question
 from bnbench.evidence.records import RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config, check_same_settings
-from bnbench.experiments.settings import Settings, listed
+from bnbench.experiments.document import Settings, listed
 from bnbench.experiments.sweep import load_experiments
 from bnbench.text import count, visible
 from bnbench.training.device import Request, cores

@@ -166,7 +166,7 @@ def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning |
     if max(map(len, by_network.values())) < 2:
         return None
     chosen = tuple(
-        _candidates(keys, experiments, plan.selection_seeds)
+        _candidates(keys, experiments, plan.tuning or plan.first)
         for _, experiments in sorted(by_network.items())
     )
     return Tuning(keys, chosen, plan.tuning)

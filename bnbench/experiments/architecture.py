@@ -1,13 +1,9 @@
-"""A config's network as a plain list of layers, with every parameter counted by its role.
+"""A config's network as a plain list of layers, which `model.py` makes Keras layers of."""
 
-Where Batch Normalization stands is decided in `build` and nowhere else; `model.py` turns the list
-into Keras layers one to one.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, assert_never
+from typing import Literal, NamedTuple, assert_never
 
 from bnbench.experiments.config import ModelConfig
 
@@ -16,8 +12,7 @@ UNTRAINED_ROLES = ("moving_mean", "moving_variance")
 ROLES = TRAINED_ROLES + UNTRAINED_ROLES
 
 
-@dataclass(frozen=True, kw_only=True)
-class Variable:
+class Variable(NamedTuple):
     """One weight array of a layer; ``role`` is one of `ROLES`."""
 
     role: str
@@ -34,7 +29,7 @@ class Variable:
         return prod(self.shape)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Layer:
     """What every layer has; shapes are those of one example, without the batch axis."""
 
@@ -57,12 +52,12 @@ class Layer:
         return sum(variable.size for variable in self.variables)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Flatten(Layer):
     """Features to one row of numbers."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Dense(Layer):
     """``activation(x @ kernel + bias)``, kernel of shape (inputs, units)."""
 
@@ -74,12 +69,11 @@ class Dense(Layer):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """Kernel, and bias where there is one."""
-        units = self.output_shape[-1]
-        kernel = Variable(role="kernel", shape=(self.inputs, units))
-        return (kernel, Variable(role="bias", shape=(units,))) if self.use_bias else (kernel,)
+        kernel = Variable("kernel", (self.inputs, *self.output_shape))
+        return (kernel, Variable("bias", self.output_shape)) if self.use_bias else (kernel,)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class BatchNormalization(Layer):
     """Normalises each input over the batch, then scales by gamma and shifts by beta."""
 
@@ -89,11 +83,12 @@ class BatchNormalization(Layer):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """Gamma, beta, moving mean and moving variance: four numbers for each input."""
-        roles = ("gamma", "beta", *UNTRAINED_ROLES)
-        return tuple(Variable(role=role, shape=self.output_shape) for role in roles)
+        return tuple(
+            Variable(role, self.output_shape) for role in ("gamma", "beta", *UNTRAINED_ROLES)
+        )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Activation(Layer):
     """An activation function as a layer of its own."""
 
@@ -105,68 +100,40 @@ BiasCase = Literal["replaced", "redundant", "behind_activation", "kept", "missin
 
 
 def build(model: ModelConfig, feature_shape: tuple[int, ...], classes: int) -> tuple[Layer, ...]:
-    """Return the network's layers in order, from the flattened input to the softmax.
-
-    ``feature_shape`` is the shape of one example, such as (28, 28).
-    """
+    """Return the layers in order, for examples of a shape such as (28, 28)."""
     inputs = prod(feature_shape)
-    layers: list[Layer] = [Flatten(name="flatten", output_shape=(inputs,))]
+    layers: list[Layer] = [Flatten("flatten", (inputs,))]
     if model.batch_norm.input:
-        layers.append(_batch_norm(model, "input", inputs))
+        layers.append(_batch_norm(model, "input", (inputs,)))
     for index, units in enumerate(model.hidden_units):
-        layers.extend(_hidden_block(model, index, inputs))
+        layers += _hidden_block(model, index, inputs)
         inputs = units
-    output = Dense(
-        name="output",
-        output_shape=(classes,),
-        inputs=inputs,
-        activation="softmax",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-    )
-    return (*layers, output)
+    return (*layers, Dense("output", (classes,), inputs, "softmax", True, "glorot_uniform"))
 
 
-def _hidden_block(model: ModelConfig, index: int, inputs: int) -> Iterator[Layer]:
-    units, activation = model.hidden_units[index], model.activations[index]
-    name = f"hidden_{index + 1}"
+def _hidden_block(model: ModelConfig, index: int, inputs: int) -> Block:
+    name, shape = f"hidden_{index + 1}", (model.hidden_units[index],)
+    activation, batch_norm = model.activations[index], _batch_norm(model, name, shape)
+
+    def dense(activation: str, auto: bool) -> Dense:
+        use_bias = auto if model.use_bias == "auto" else model.use_bias
+        return Dense(name, shape, inputs, activation, use_bias, model.kernel_initializer)
+
     match model.batch_norm.placement:
         case "none":
-            yield _dense(model, name, inputs, units, activation, use_bias=True)
+            return (dense(activation, auto=True),)
         case "after_activation":
-            yield _dense(model, name, inputs, units, activation, use_bias=True)
-            yield _batch_norm(model, name, units)
+            return (dense(activation, auto=True), batch_norm)
         case "before_activation":
-            yield _dense(model, name, inputs, units, "linear", use_bias=False)
-            yield _batch_norm(model, name, units)
-            yield Activation(
-                name=f"{name}_activation", output_shape=(units,), activation=activation
-            )
+            own_layer = Activation(f"{name}_activation", shape, activation)
+            return (dense("linear", auto=False), batch_norm, own_layer)
         case other:
             assert_never(other)
 
 
-def _dense(
-    model: ModelConfig, name: str, inputs: int, units: int, activation: str, *, use_bias: bool
-) -> Dense:
-    """``use_bias`` is what the config's ``auto`` stands for here."""
-    return Dense(
-        name=name,
-        output_shape=(units,),
-        inputs=inputs,
-        activation=activation,
-        use_bias=use_bias if model.use_bias == "auto" else model.use_bias,
-        kernel_initializer=model.kernel_initializer,
-    )
-
-
-def _batch_norm(model: ModelConfig, name: str, units: int) -> BatchNormalization:
-    return BatchNormalization(
-        name=f"{name}_batch_norm",
-        output_shape=(units,),
-        momentum=model.batch_norm.momentum,
-        epsilon=model.batch_norm.epsilon,
-    )
+def _batch_norm(model: ModelConfig, name: str, shape: tuple[int, ...]) -> BatchNormalization:
+    settings = model.batch_norm
+    return BatchNormalization(f"{name}_batch_norm", shape, settings.momentum, settings.epsilon)
 
 
 def count_parameters(layers: tuple[Layer, ...]) -> dict[str, int]:

@@ -1,51 +1,30 @@
-"""A config: what it may say, how it is checked, and the ids it gives rise to."""
+"""A config: what it may say, how it is checked, and its ids."""
 
 from collections.abc import Iterable
 from functools import cache, cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from bnbench.errors import InputError
-from bnbench.experiments.document import Document, Place
-from bnbench.experiments.fields import (
-    NAME_PATTERN,
-    OPTIMIZERS,
-    TABLES,
-    TRAINING_ROWS,
-    WITH_MOMENTUM,
-    Activation,
-    Initializer,
-    Number,
-    Optimizer,
-    Placement,
-    Seed,
-    Units,
-    check_dataset,
-    check_name,
-    expect,
-)
-from bnbench.experiments.identity import Section, digest, leaves
+from bnbench.experiments import document, fields
+from bnbench.experiments.document import Document, Place, Setting, Settings
+from bnbench.experiments.fields import TABLES, TRAINING_ROWS, Number, Section, digest, expect
 from bnbench.experiments.messages import faults_of, with_ranges_in_words
-from bnbench.experiments.settings import Setting, Settings, alternatives
-from bnbench.experiments.yaml_source import dump_lines, read, read_text
 
 _HELD_OUT = 5000  # where there are ten times as many training rows or more
 _MOST_LOOKS = 100
-_MOST_PARAMETERS = 2**36  # 256 GiB, many times over to train
 
 
-def held_out(training_rows: int) -> int:
-    """Return how many of so many rows of the training set validate where nobody says."""
+def _held_out(training_rows: int) -> int:
     return min(_HELD_OUT, max(1, training_rows // 10))
 
 
 class DataConfig(Section):
     """The data set and how it is split."""
 
-    dataset: Annotated[str, AfterValidator(check_dataset)] = Field(
+    dataset: Annotated[str, AfterValidator(fields.check_dataset)] = Field(
         default="fashion_mnist",
         description="Data set by name, or the path of an .npz or .csv file",
         max_length=1000,
@@ -62,9 +41,7 @@ class DataConfig(Section):
         description="Whether every feature gets mean 0 and deviation 1 over the training rows",
     )
     label: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
-        default=None,
-        validate_default=True,
-        description="Column that holds the class, of a .csv",
+        default=None, validate_default=True, description="Column that holds the class, of a .csv"
     )
     test_size: Number = Field(
         default=0.2,
@@ -78,23 +55,16 @@ class DataConfig(Section):
     def _resolved_where_the_rows_are_known(cls, value: Any, info: ValidationInfo) -> Any:
         """Make auto the number that it stands for: one split is one experiment, however said."""
         rows = TRAINING_ROWS.get(info.data.get("dataset", ""))
-        return held_out(rows) if value == "auto" and rows else value
+        return _held_out(rows) if value == "auto" and rows else value
 
-    @field_validator("label")
+    @field_validator("label", "test_size")
     @classmethod
-    def _names_a_column(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if "dataset" in info.data:
-            table = info.data["dataset"].endswith(TABLES)
-            expect(value is not None or not table, "the column of the .csv that holds the class")
-            expect(value is None or table, "null, as a .csv alone has columns with names")
-        return value
-
-    @field_validator("test_size")
-    @classmethod
-    def _splits_a_table(cls, value: float, info: ValidationInfo) -> float:
-        default = cls.model_fields["test_size"].default
+    def _fits_the_data(cls, value: Any, info: ValidationInfo) -> Any:
         table = info.data.get("dataset", TABLES[0]).endswith(TABLES)
-        expect(table or value == default, f"{default}, as a .csv alone is split")
+        stated = value not in (None, cls.model_fields["test_size"].default)
+        expect(table or not stated, "no value, as the data set is no .csv")
+        missing = value is None and "dataset" in info.data and table
+        expect(not missing, "the column of the .csv that holds the class")
         return value
 
     @property
@@ -104,23 +74,18 @@ class DataConfig(Section):
 
     def validation_rows(self, training_rows: int) -> int:
         """Return how many of so many rows of the training set are held out to validate."""
-        return held_out(training_rows) if self.validation_size == "auto" else self.validation_size
+        return _held_out(training_rows) if self.validation_size == "auto" else self.validation_size
 
     def differing(self) -> dict[str, Any]:
-        """Return the settings that ids stand for: 5,000 was the size before there was auto.
-
-        It is still the one that changes no id, so every id keeps its meaning. On Fashion-MNIST auto
-        is that number; on own data, whose rows no config knows, it is a setting of its own.
-        """
-        size = {"validation_size": self.validation_size}
-        settings = {k: v for k, v in super().differing().items() if k not in size}
-        return settings if self.validation_size == _HELD_OUT else settings | size
+        """Return what ids are made of: size 5000 is left out, the default before auto was."""
+        settings = super().differing() | {"validation_size": self.validation_size}
+        return {k: v for k, v in settings.items() if (k, v) != ("validation_size", _HELD_OUT)}
 
 
 class BatchNormConfig(Section):
     """Where Batch Normalization stands, and its two settings."""
 
-    placement: Placement = Field(
+    placement: fields.Placement = Field(
         default="none", description="Where Batch Normalization stands in each hidden layer"
     )
     input: bool = Field(default=False, description="Whether it also stands on the flattened input")
@@ -138,16 +103,18 @@ class BatchNormConfig(Section):
 class ModelConfig(Section):
     """The network between the flattened input and the softmax output."""
 
-    hidden_units: Annotated[tuple[Units, ...], Field(strict=False)] = Field(
+    hidden_units: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(strict=False)
+    ] = Field(
         default=(300, 100),
         min_length=1,
         max_length=1000,
         description="Units of the hidden layers, in order",
     )
-    activation: Activation | Annotated[tuple[Activation, ...], Field(strict=False)] = Field(
-        default="elu", description="Keras activation of all hidden layers, or of each"
-    )
-    kernel_initializer: Initializer = Field(
+    activation: (
+        fields.Activation | Annotated[tuple[fields.Activation, ...], Field(strict=False)]
+    ) = Field(default="elu", description="Keras activation of all hidden layers, or of each")
+    kernel_initializer: fields.Initializer = Field(
         default="he_normal", description="Keras initializer of the hidden kernels"
     )
     use_bias: Literal["auto"] | bool = Field(
@@ -157,16 +124,6 @@ class ModelConfig(Section):
     batch_norm: BatchNormConfig = Field(
         default=BatchNormConfig(), description="Batch Normalization: where, and how"
     )
-
-    @field_validator("hidden_units")
-    @classmethod
-    def _within_reason(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        count = sum(inputs * units for inputs, units in pairwise(value))
-        expect(
-            count <= _MOST_PARAMETERS,
-            f"at most {_MOST_PARAMETERS:,} parameters between the hidden layers, not {count:,}",
-        )
-        return value
 
     @field_validator("activation")
     @classmethod
@@ -194,12 +151,15 @@ class ModelConfig(Section):
 class TrainingConfig(Section):
     """The optimizer and the training budget."""
 
-    optimizer: Optimizer = Field(default="sgd", description="Keras optimizer")
+    optimizer: fields.Optimizer = Field(default="sgd", description="Keras optimizer")
     learning_rate: Number = Field(
         default=0.01, gt=0, le=1e38, description="Learning rate, the same in every step"
     )
     momentum: Number = Field(
-        default=0.0, ge=0, lt=1, description=f"Momentum of the optimizer, with {WITH_MOMENTUM} only"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description=f"Momentum of the optimizer, with {fields.WITH_MOMENTUM} only",
     )
     epochs: int = Field(default=10, ge=1, le=100_000, description="Passes over the training rows")
     batch_size: int = Field(default=32, ge=1, le=2**20, description="Rows of one training step")
@@ -208,8 +168,8 @@ class TrainingConfig(Section):
     @classmethod
     def _has_momentum(cls, value: float, info: ValidationInfo) -> float:
         optimizer = info.data.get("optimizer", "sgd")
-        fits = value == 0 or OPTIMIZERS[optimizer].takes_momentum
-        expect(fits, f"0 with the optimizer {optimizer} (momentum is for {WITH_MOMENTUM})")
+        fits = value == 0 or fields.OPTIMIZERS[optimizer].takes_momentum
+        expect(fits, f"0 with the optimizer {optimizer} (momentum is for {fields.WITH_MOMENTUM})")
         return value
 
 
@@ -222,8 +182,7 @@ class PlanConfig(Section):
     first: Seeds = Field(default=10, ge=2, description="Seeds at which verdicts begin")
     step: Seeds = Field(default=5, description="Seeds from one look to the next")
     most: Seeds = Field(
-        default=40,
-        description="Seeds at which the plan ends; later ones are shown, not used",
+        default=40, description="Seeds at which the plan ends; later ones are shown, not used"
     )
     margin: Number = Field(
         default=0.3, ge=0, le=100, description="Percentage points that do not matter"
@@ -239,25 +198,21 @@ class PlanConfig(Section):
         """The numbers of seeds at which there is a look, the last at the plan's end."""
         return (*range(self.first, self.most, self.step), self.most)
 
-    @property
-    def selection_seeds(self) -> int:
-        """The number of seeds that choose among swept values."""
-        return self.tuning or self.first
-
 
 class Config(Section):
     """One experiment of bnbench: a network, the data it is trained on, and how it is trained."""
 
-    name: Annotated[str, AfterValidator(check_name)] = Field(
+    name: Annotated[str, AfterValidator(fields.check_name)] = Field(
         description="Name in tables and of the records' folder: 1 to 64 of A-Z a-z 0-9 . _ -",
-        json_schema_extra={"pattern": f"^{NAME_PATTERN}$"},
+        json_schema_extra={"pattern": f"^{fields.NAME_PATTERN}$"},
     )
     description: str = Field(default="", max_length=1000, description="What the experiment is for")
     data: DataConfig = Field(default=DataConfig(), description="Data set and split")
     model: ModelConfig = Field(default=ModelConfig(), description="The network's layers")
     training: TrainingConfig = Field(default=TrainingConfig(), description="Optimizer and budget")
     seeds: (
-        Seeds | Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=10_000)]
+        Seeds
+        | Annotated[tuple[fields.Seed, ...], Field(strict=False, min_length=1, max_length=10_000)]
     ) = Field(default=10, description="A count n for the seeds 0 to n-1, or the seeds themselves")
     plan: PlanConfig = Field(
         default=PlanConfig(), description="After how many seeds there are verdicts"
@@ -286,12 +241,8 @@ class Config(Section):
     @field_validator("plan")
     @classmethod
     def _has_looks(cls, value: PlanConfig) -> PlanConfig:
-        stated = "most" if "most" in value.model_fields_set else "first"
-        expected = {
-            "first": f"at most {value.most} seeds, the most that the plan has",
-            "most": f"at least {value.first} seeds, as the first look has",
-        }
-        expect(value.first <= value.most, expected[stated], key=stated)
+        reached = value.first <= value.most
+        expect(reached, f"at least {value.first} seeds, as the first look has", key="most")
         enough = len(value.looks) <= _MOST_LOOKS
         expect(enough, f"a step that makes at most {_MOST_LOOKS} looks", key="step")
         return value
@@ -299,9 +250,8 @@ class Config(Section):
     @field_validator("swept")
     @classmethod
     def _known_settings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        known = set(value) <= set(setting_keys())
-        expect(known, "dotted keys of settings in data, model or training")
-        expect(len(set(value)) == len(value), "every key only once")
+        known = set(value) <= set(setting_keys()) and len(set(value)) == len(value)
+        expect(known, "dotted keys of settings in data, model or training, each only once")
         return value
 
     @property
@@ -329,7 +279,15 @@ class Config(Section):
 
     def settings(self) -> dict[str, Any]:
         """Return what the experiment id stands for, by dotted key (``model.use_bias``)."""
-        return dict(leaves(self.model_dump(mode="json", include={"data", "model", "training"})))
+        return _flat(self.model_dump(mode="json", include={"data", "model", "training"}))
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        inner = isinstance(value, dict)
+        flat |= _flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return flat
 
 
 @cache
@@ -346,42 +304,35 @@ def check_same_settings(configs: Iterable["Config"]) -> None:
             first = known.setdefault((kind, own), config)
             same = first.data == config.data and first.training == config.training
             if not same or (kind == "experiment" and first.model != config.model):
-                raise InputError(_shared(first, config, f"{kind} id {own}"))
-
-
-def _shared(first: "Config", second: "Config", own: str) -> str:
-    settings = second.settings()
-    key, value = next((k, v) for k, v in first.settings().items() if v != settings[k])
-    both = f"{first.name} ({key} {value}) and {second.name} ({key} {settings[key]})"
-    return f"{both} share the {own} by chance; change one of them slightly"
+                one, other = first.settings(), config.settings()
+                key = next(key for key in one if one[key] != other[key])
+                raise InputError(
+                    f"{first.name} ({key} {one[key]}) and {config.name} ({key} {other[key]}) share "
+                    f"the {kind} id {own} by chance; change one of them slightly"
+                )
 
 
 def load_config(path: Path, overrides: Settings = ()) -> Config:
-    """Read a config file, with other values for what ``overrides`` name.
-
-    Raises `InputError` with a line for every fault, each naming file and line or the override.
-    """
-    return parse_config(read_text(path), str(path), overrides)
+    """Read a config file and override settings; raise `InputError` with a line for each fault."""
+    return parse_config(document.read_text(path), str(path), overrides)
 
 
 def parse_config(text: str, source: str, overrides: Settings = ()) -> Config:
     """Like `load_config`, from YAML text; ``source`` stands for the file in messages."""
-    return validated(read(text, Place(source)), [one for (one,) in alternatives(overrides)])
+    settings = [one for (one,) in document.alternatives(overrides)]
+    return validated(document.read(text, Place(source)), settings)
 
 
-def validated(document: Document, settings: Iterable[Setting] = ()) -> Config:
-    """Return the config that a document and the settings that override it make.
-
-    Raises `InputError` with all faults of both.
-    """
+def validated(source: Document, settings: Iterable[Setting] = ()) -> Config:
+    """Return the config of a document and overrides; raise `InputError` with all their faults."""
     for path, value in settings:
-        document = document.merged(path, value)
+        source = source.merged(path, value)
     try:
-        config = Config.model_validate(document.data)
+        config = Config.model_validate(source.data)
     except ValidationError as error:
-        document.faults.extend(faults_of(error, document, Config.model_json_schema()))
-    if document.faults:
-        raise document.error()
+        source.faults.extend(faults_of(error, source, Config.model_json_schema()))
+    if source.faults:
+        raise source.error()
     return config
 
 
@@ -394,15 +345,14 @@ def stated(config: Config, *, defaults: bool = True) -> dict[str, Any]:
     unsized = config.data.model_copy(update={"validation_size": "auto"})
     if DataConfig.model_validate(unsized.model_dump()) == config.data:
         config = config.model_copy(update={"data": unsized})
-    settings = config.model_dump(mode="json", exclude_defaults=not defaults)
-    if not config.swept:
-        settings.pop("swept", None)
+    exclude = None if config.swept else {"swept"}
+    settings = config.model_dump(mode="json", exclude_defaults=not defaults, exclude=exclude)
     return {key: value for key, value in settings.items() if value != {}}
 
 
 def dump_yaml(config: Config, *, defaults: bool = True) -> str:
     """Return what the config states, as YAML that reads well."""
-    return "".join(f"{line}\n" for line in dump_lines(stated(config, defaults=defaults)))
+    return "".join(f"{line}\n" for line in document.dump_lines(stated(config, defaults=defaults)))
 
 
 def json_schema() -> dict[str, Any]:

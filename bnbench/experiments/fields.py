@@ -1,9 +1,11 @@
-"""What the fields of a config may hold: names and numbers, with the checks of their own."""
+"""What a config is made of: sections that have an id, and names and numbers with their checks."""
 
+import hashlib
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from bnbench.text import listed, visible
@@ -55,11 +57,9 @@ def expect(condition: bool, expected: str, **context: Any) -> None:
 
 
 def check_name(name: str) -> str:
-    """Return the name of an experiment, which is part of a folder's name on every system."""
-    expect(
-        re.fullmatch(NAME_PATTERN, name) is not None,
-        "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
-    )
+    """Return the name of an experiment, which begins a folder's name on every system."""
+    fits = re.fullmatch(NAME_PATTERN, name) is not None
+    expect(fits, "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
     expect(not name.endswith("."), "a name that does not end in a dot")
     device = name.split(".")[0].upper() in _DEVICES
     expect(not device, "a name that is not a device of Windows (CON, NUL, COM1, …)")
@@ -74,28 +74,36 @@ def check_dataset(dataset: str) -> str:
     return dataset
 
 
-def _without_sign(zero: float) -> float:
-    return zero + 0.0  # -0.0 would give another id
-
-
 def _check_float32(value: float) -> float:
-    expect(
-        value == 0 or not abs(value) < _LEAST_FLOAT32,
-        f"a number that float32 can tell from 0, so {_LEAST_FLOAT32:.3g} or more",
-    )
-    expect(
-        not _LARGEST_BELOW_ONE < value < 1,
-        f"at most {_LARGEST_BELOW_ONE}, as float32 takes it for 1",
-    )
-    return value
+    least, most = _LEAST_FLOAT32, _LARGEST_BELOW_ONE
+    told_from_0 = value == 0 or abs(value) >= least
+    expect(told_from_0, f"a number that float32 can tell from 0, so {least:.3g} or more")
+    expect(not most < value < 1, f"at most {most}, as float32 takes it for 1")
+    return value + 0.0  # which makes 0.0 of -0.0, so that both have one id
 
 
-Number = Annotated[
-    float,
-    Field(allow_inf_nan=False),
-    AfterValidator(_without_sign),
-    AfterValidator(_check_float32),
-]
-Units = Annotated[int, Field(ge=1, le=65536)]
+Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_check_float32)]
 LARGEST_SEED = 2**31 - 1
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
+
+class Section(BaseModel):
+    """A part of a config: frozen, strict, and without keys beside its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def differing(self) -> dict[str, Any]:
+        """Return the settings that differ from their defaults, of which ids are made."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def digest(**sections: Section) -> str:
+    """Return 8 hex digits for the settings of each section that differ from their defaults.
+
+    They are the first of SHA-256 over JSON with sorted keys and no spaces, without the sections
+    that have no such setting: a setting that is added with a default changes no id.
+    """
+    differing = {name: section.differing() for name, section in sections.items()}
+    values = {name: settings for name, settings in differing.items() if settings}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]

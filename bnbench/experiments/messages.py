@@ -2,133 +2,93 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bnbench.experiments.document import (
-    REFUSED,
-    Document,
-    KeyPath,
-    Message,
-    Place,
-    describe,
-    shorten,
-)
+from bnbench.experiments.document import REFUSED, Document, Fault, KeyPath, describe, shorten
 
 Schema = dict[str, Any]
 
-_IN_WORDS = {"boolean": "true or false", "null": "null", "object": "a mapping"}
 
-
-class _Spot(NamedTuple):
-    path: KeyPath
-    value: Any
-    place: Place
-    schema: Schema
-
-
-def faults_of(
-    error: ValidationError, document: Document, schema: Schema
-) -> Iterator[tuple[Place, Message]]:
-    """Yield the place and the message of every fault of the document that was validated.
-
-    ``schema`` is the JSON Schema of the model; it says what each key takes.
-    """
+def faults_of(error: ValidationError, document: Document, schema: Schema) -> Iterator[Fault]:
+    """Yield place and message of every fault of a document; the schema says what each key takes."""
+    for section in (schema, *schema["$defs"].values()):
+        for key, field in section["properties"].items():
+            if "$ref" in field:
+                section["properties"][key] = schema["$defs"][field["$ref"].rpartition("/")[2]]
     details = error.errors(include_url=False, include_input=False)
-    spots = [_locate(detail, document, schema) for detail in details]
+    faults = [_Fault(detail, document, schema) for detail in details]
     # A list that might have been a single value: its items have the fault.
-    done = {spot.path[:-1] for spot in spots if spot.path and isinstance(spot.path[-1], int)}
-    for detail, spot in zip(details, spots, strict=True):
-        if spot.path not in done and spot.value is not REFUSED:
-            yield spot.place, partial(_message, detail, spot, schema)
-        done.add(spot.path)
+    done = {fault.path[:-1] for fault in faults if fault.path and isinstance(fault.path[-1], int)}
+    for fault in faults:
+        if fault.path not in done and fault.value is not REFUSED:
+            yield fault.place, fault
+        done.add(fault.path)
 
 
-def _locate(detail: ErrorDetails, document: Document, top: Schema) -> _Spot:
-    """Follow a location of pydantic, which also names the members of unions, to its value."""
-    location = detail["loc"]
-    if "key" in detail.get("ctx", {}):
-        location += (detail["ctx"]["key"],)
-    path: KeyPath = ()
-    value, schema = document.data, top
-    for part in location:
-        if isinstance(part, int) and isinstance(value, list | tuple):
-            schema = next(option["items"] for option in _options(schema) if "items" in option)
-            path, value = (*path, part), value[part]
-        elif "properties" in schema and isinstance(value, dict):
-            schema = _resolved(schema["properties"].get(part, {}), top)
-            path, value = (*path, part), value.get(part)
-    of_key = detail["type"] == "extra_forbidden" and (*path, None) in document.places
-    return _Spot(path, value, document.place((*path, None) if of_key else path), schema)
+class _Fault:
+    """An error of pydantic with the value at fault, its place, and the schema of its key."""
+
+    def __init__(self, detail: ErrorDetails, document: Document, top: Schema) -> None:
+        self._detail, self._top, self._schema = detail, top, top
+        self.path: KeyPath = ()
+        self.value = document.data
+        extra = (key,) if (key := detail.get("ctx", {}).get("key")) else ()
+        for part in (*detail["loc"], *extra):
+            if isinstance(part, int) and isinstance(self.value, list | tuple):
+                options = self._schema.get("anyOf", [self._schema])
+                self._schema = next(option["items"] for option in options if "items" in option)
+                self.path, self.value = (*self.path, part), self.value[part]
+            elif "properties" in self._schema and isinstance(self.value, dict):
+                self._schema = self._schema["properties"].get(part, {})
+                self.path, self.value = (*self.path, part), self.value.get(part)
+            # Other parts name the members of unions.
+        self.place = document.place(self.path)
+
+    def __str__(self) -> str:
+        keys = (f"[{k}]" if isinstance(k, int) else f".{shorten(str(k))}" for k in self.path)
+        named = "".join(keys).removeprefix(".")
+        return f"{named}: {self._reason()}" if named else self._reason()
+
+    def _reason(self) -> str:
+        match self._detail["type"]:
+            case "missing":
+                return "missing: a config states at least its name"
+            case "extra_forbidden":
+                return self._unknown(str(self.path[-1]), ".".join(map(str, self.path[:-1])))
+            case "expected":
+                expected = self._detail["ctx"]["expected"]
+            case _:
+                expected = _range(self._schema)
+        return f"expected {expected}, got {describe(self.value, self.place)}{self._hint()}"
+
+    def _unknown(self, key: str, section: str) -> str:
+        keys = [path.rpartition(".") for path in _key_paths(self._top)]
+        allowed = [leaf for parent, _, leaf in keys if parent == section]
+        closest = get_close_matches(key, [leaf for *_, leaf in keys], 1)
+        meant = [leaf for leaf in allowed if leaf in closest]
+        meant = meant or ["".join(path) for path in keys if path[2] in closest]
+        hint = f" (did you mean {' or '.join(meant)}?)" if meant else ""
+        return f"unknown key{hint}; allowed here: {', '.join(allowed)}"
+
+    def _hint(self) -> str:
+        value, options = self.value, self._schema.get("anyOf", [self._schema])
+        if isinstance(value, dict | list | tuple) or value is None:
+            return ""
+        if self._schema.get("type") == "array":
+            return f"; did you mean [{shorten(self.place.written or str(value))}]?"
+        names = [n for o in options for n in (*o.get("enum", ()), *o.get("examples", ()))]
+        near = get_close_matches(str(value).lower(), names, 1)
+        return f"; did you mean {near[0]}?" if near else ""
 
 
-def _resolved(field: Schema, top: Schema) -> Schema:
-    """Return the schema of a section where a field is one."""
-    section: Schema = top["$defs"][field["$ref"].rpartition("/")[2]] if "$ref" in field else field
-    return section
-
-
-def _message(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
-    keys = "".join(f"[{k}]" if isinstance(k, int) else f".{shorten(str(k))}" for k in spot.path)
-    return (f"{keys.removeprefix('.')}: " if keys else "") + _reason(detail, spot, top)
-
-
-def _reason(detail: ErrorDetails, spot: _Spot, top: Schema) -> str:
-    if detail["type"] == "missing":
-        return "missing: a config states at least its name"
-    if detail["type"] == "extra_forbidden":
-        return _unknown(str(spot.path[-1]), ".".join(map(str, spot.path[:-1])), top)
-    own = detail["type"] == "expected"
-    expected = detail["ctx"]["expected"] if own else _range(spot.schema)
-    return f"expected {expected}, got {describe(spot.value, spot.place)}{_hint(spot)}"
-
-
-def _unknown(key: str, section: str, top: Schema) -> str:
-    paths = [path.rpartition(".") for path in _key_paths(top, top)]
-    allowed = [leaf for parent, _, leaf in paths if parent == section]
-    homes = ["".join(path) for path in paths if path[2] == key]
-    if homes:
-        hint = f" (it belongs at {' or '.join(homes)})"
-    else:
-        near = get_close_matches(key, allowed, 1)
-        if not near:
-            leaf = get_close_matches(key, [path[2] for path in paths], 1)
-            near = ["".join(path) for path in paths if path[2] in leaf]
-        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-    return f"unknown key{hint}; allowed here: {', '.join(allowed)}"
-
-
-def _key_paths(section: Schema, top: Schema, prefix: str = "") -> Iterator[str]:
+def _key_paths(section: Schema, prefix: str = "") -> Iterator[str]:
     for key, field in section["properties"].items():
         yield prefix + key
-        if "$ref" in field:
-            yield from _key_paths(_resolved(field, top), top, f"{prefix}{key}.")
-
-
-def _hint(spot: _Spot) -> str:
-    if isinstance(spot.value, dict | list | tuple):
-        return ""
-    if spot.schema.get("type") == "array":
-        written = spot.place.written or spot.value
-        return f"; did you mean [{shorten(str(written))}]?" if written is not None else ""
-    if not isinstance(spot.value, str):
-        return ""
-    value, options = spot.value.lower(), _options(spot.schema)
-    switch = any(option.get("type") == "boolean" for option in options)
-    if switch and value in ("yes", "no", "on", "off", "y", "n"):
-        meant = "true" if value in ("yes", "on", "y") else "false"
-        return f"; write {meant}, as '{value}' is text here"
-    names = [n for o in options for n in (*o.get("enum", ()), *o.get("examples", ()))]
-    near = get_close_matches(value, names, 1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _options(schema: Schema) -> list[Schema]:
-    options: list[Schema] = schema.get("anyOf", [schema])
-    return options
+        if "properties" in field:
+            yield from _key_paths(field, f"{prefix}{key}.")
 
 
 def _range(schema: Schema) -> str:
@@ -142,7 +102,7 @@ def _range(schema: Schema) -> str:
         case {"enum": names}:
             return f"one of {', '.join(names)}"
         case {"type": "boolean" | "null" | "object" as kind}:
-            return _IN_WORDS[kind]
+            return {"boolean": "true or false", "null": "null", "object": "a mapping"}[kind]
         case {"type": "integer" | "number"}:
             return _interval(schema)
         case {"type": "array", "items": {"enum": _}}:

@@ -1,9 +1,6 @@
-"""Sweeps: a setting with several values makes an experiment of every combination of them.
+"""Sweeps: a setting with several values makes an experiment of every combination of them."""
 
-The experiments of a sweep bear the name of their config and say which settings were swept.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from itertools import product
 from math import prod
@@ -11,16 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bnbench.errors import InputError
-from bnbench.experiments.config import (
-    Config,
-    check_same_settings,
-    setting_keys,
-    stated,
-    validated,
-)
-from bnbench.experiments.document import Document, Place, shorten
-from bnbench.experiments.settings import Setting, Settings, alternatives
-from bnbench.experiments.yaml_source import read, read_text
+from bnbench.experiments.config import Config, check_same_settings, setting_keys, stated, validated
+from bnbench.experiments.document import Document, Place, Settings, alternatives, read, read_text
 from bnbench.text import visible
 
 MOST_EXPERIMENTS = 1000
@@ -40,9 +29,8 @@ def load_experiments(source: str | Path | Config, settings: Settings = ()) -> li
     choices = alternatives(settings, setting_keys())
     if (many := prod(map(len, choices))) > MOST_EXPERIMENTS:
         raise InputError(f"settings: {many:,} experiments; expected at most {MOST_EXPERIMENTS:,}")
-    swept = dict.fromkeys(_checked_key(values) for values in choices if len(values) > 1)
-    if swept:
-        choices += alternatives({"swept": list(swept)})
+    if swept := [".".join(values[0][0]) for values in choices if len(values) > 1]:
+        choices += alternatives({"swept": list(dict.fromkeys(swept))})
     configs: dict[str, Config] = {}
     faults: dict[str, None] = {}
     for chosen in product(*choices):
@@ -56,19 +44,6 @@ def load_experiments(source: str | Path | Config, settings: Settings = ()) -> li
     return list(configs.values())
 
 
-def _checked_key(values: Sequence[Setting]) -> str:
-    """Return the key of a sweep; raises `InputError` for numbers where lists of them are due."""
-    key = ".".join(map(str, values[0][0]))
-    takes_lists = isinstance(Config(name="any").settings()[key], list)
-    if takes_lists and not any(isinstance(value.data, list | tuple) for _, value in values):
-        text = ",".join(str(value.places[()].written or value.data) for _, value in values)
-        raise InputError(
-            f"setting {shorten(f'{key}={text}')}: {key}: expected lists, got {len(values)} values "
-            f"without brackets; did you mean [{shorten(text)}]?"
-        )
-    return key
-
-
 def swept_values(config: Config) -> dict[str, Any]:
     """Return the values of the settings that were swept, by their dotted keys."""
     settings = config.settings() if config.swept else {}
@@ -76,37 +51,28 @@ def swept_values(config: Config) -> dict[str, Any]:
 
 
 def label(config: Config) -> str:
-    """Return what tables call the network: its name and what was swept of it, ``a · relu``.
-
-    What was swept of its training has a column of its own. It is made to be read: two experiments
-    may have the same.
-    """
-    values = swept_values(config)
-    of_network = [(key, value) for key, value in values.items() if key.startswith("model.")]
-    return _BETWEEN.join([config.name, *(_read(key, value) for key, value in of_network)])
+    """Return what tables call the network: its name and what was swept of it, ``a · relu``."""
+    parts = [config.name]
+    for key, value in swept_values(config).items():
+        if key.startswith("model."):
+            parts.append(("" if isinstance(value, str) else f"{short_key(key)}=") + _shown(value))
+    return _BETWEEN.join(parts)
 
 
 def without_placement(label: str, config: Config) -> str:
-    """Return what a network's label has beside the placement, where that was swept."""
+    """Return a network's label without the placement, which it has where that was swept."""
     name, *values = label.split(_BETWEEN)
     return _BETWEEN.join([name, *(v for v in values if v != config.model.batch_norm.placement)])
 
 
 def typed_name(config: Config) -> str:
-    """Return what the experiment is called where names are typed, ``a+activation=relu+epochs=3``.
-
-    It has all that was swept.
-    """
+    """Return the name to type for an experiment, with all that was swept: ``a+epochs=3``."""
     values = swept_values(config).items()
     return config.name + "".join(f"+{short_key(key)}={_shown(value)}" for key, value in values)
 
 
-def _read(key: str, value: Any) -> str:
-    return _shown(value) if isinstance(value, str) else f"{short_key(key)}={_shown(value)}"
-
-
 def order_of_values(config: Config, keys: Iterable[str]) -> list[tuple[float, str]]:
-    """Return what sorts configs by their values of these settings, numbers as numbers."""
+    """Return a key that sorts configs by their values of these settings, numbers as numbers."""
     settings = config.settings()
     values = (settings[key] for key in keys)
     return [(value, "") if is_number(value) else (0.0, str(value)) for value in values]

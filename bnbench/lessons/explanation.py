@@ -5,21 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from math import prod
 
-from bnbench.experiments.architecture import (
-    TRAINED_ROLES,
-    UNTRAINED_ROLES,
-    Activation,
-    BatchNormalization,
-    BiasCase,
-    Block,
-    Dense,
-    Flatten,
-    Layer,
-    bias_case,
-    blocks,
-    build,
-    count_parameters,
-)
+from bnbench.experiments import architecture
+from bnbench.experiments.architecture import BiasCase, Block, Dense, Layer
 from bnbench.experiments.config import Config
 
 _BIAS: dict[BiasCase, tuple[str, str]] = {  # what each Dense gets, and why, which is explained once
@@ -81,11 +68,13 @@ def sections(config: Config, feature_shape: tuple[int, ...], classes: int) -> li
     ``feature_shape`` is the shape of one example, such as (28, 28). Every equation in the text
     is true as it is written, such as ``28 × 28 = 784``; thousands are set off with commas.
     """
-    network = build(config.model, feature_shape, classes)
+    network = architecture.build(config.model, feature_shape, classes)
     lesson = _Lesson(feature_shape, config.data.standardize)
-    runs = [list(run) for _, run in groupby(blocks(network), key=_unnamed)]
+    blocks = architecture.blocks(network)
+    equal = groupby(blocks, lambda block: [replace(layer, name="") for layer in block])
+    runs = [list(run) for _, run in equal]
     sizes = [sum(layer.size for block in run for layer in block) for run in runs]
-    total = _sum(count_parameters(network), [size for size in sizes if size])
+    total = _sum(architecture.count_parameters(network), [size for size in sizes if size])
     return [*map(lesson.section, runs), total]
 
 
@@ -112,27 +101,24 @@ class _Lesson:
 
     def _layer(self, layer: Layer, block: Block) -> Iterator[str]:
         match layer:
-            case Flatten():
-                yield self._flatten(layer)
+            case architecture.Flatten() if len(self._feature_shape) == 1:
+                row = _amount(layer.output_shape[0], "number")
+                yield f"An example is one row of {row} already. No parameters."
+            case architecture.Flatten():
+                size = _multiplied(self._feature_shape)
+                yield f"The numbers of an example are put in one row: {size}. No parameters."
             case Dense():
-                yield from self._dense(layer, bias_case(layer, block))
-            case BatchNormalization():
+                yield from self._dense(layer, architecture.bias_case(layer, block))
+            case architecture.BatchNormalization():
                 yield from self._batch_norm(layer)
                 if layer is block[0]:
                     yield _STANDARDIZED if self._standardized else _ON_THE_INPUT
-            case Activation():
+            case architecture.Activation():
                 fixed = " is a fixed function of each number" if self._new("fixed", layer) else ""
                 yield f"Activation: {layer.activation}{fixed}, no parameters."
 
     def _new(self, matter: str, layer: Layer) -> bool:
         return self._places.setdefault(matter, layer.name) == layer.name
-
-    def _flatten(self, layer: Flatten) -> str:
-        if len(self._feature_shape) == 1:
-            row = _amount(layer.output_shape[0], "number")
-            return f"An example is one row of {row} already. No parameters."
-        size = _multiplied(self._feature_shape)
-        return f"The numbers of an example are put in one row: {size}. No parameters."
 
     def _dense(self, layer: Dense, case: BiasCase) -> Iterator[str]:
         kernel, *biases = layer.variables
@@ -149,7 +135,7 @@ class _Lesson:
         if layer.activation == "softmax":
             yield "Softmax turns the units' sums into probabilities, one for each class."
 
-    def _batch_norm(self, layer: BatchNormalization) -> Iterator[str]:
+    def _batch_norm(self, layer: architecture.BatchNormalization) -> Iterator[str]:
         inputs, each = layer.output_shape[0], len(layer.variables)
         trained = sum(variable.trained for variable in layer.variables)
         numbers = (
@@ -163,18 +149,13 @@ class _Lesson:
             yield f"BN, as in {self._places['batch_norm']}: {numbers}."
 
 
-def _unnamed(block: Block) -> Block:
-    return tuple(replace(layer, name="") for layer in block)
-
-
 def _title(layer: Layer) -> str:
-    match layer:
-        case Dense():
-            activation = "" if layer.activation == "linear" else f", {layer.activation}"
-            return f"Dense ({_amount(layer.output_shape[0], 'unit')}{activation})"
-        case Activation():
-            return f"Activation ({layer.activation})"
-    return layer.kind
+    if isinstance(layer, architecture.Activation):
+        return f"Activation ({layer.activation})"
+    if not isinstance(layer, Dense):
+        return layer.kind
+    activation = "" if layer.activation == "linear" else f", {layer.activation}"
+    return f"Dense ({_amount(layer.output_shape[0], 'unit')}{activation})"
 
 
 def _sum(count: dict[str, int], sizes: Sequence[int]) -> Section:
@@ -183,9 +164,12 @@ def _sum(count: dict[str, int], sizes: Sequence[int]) -> Section:
         return " + ".join(_amount(count[role], noun) for role, noun in nouns if count[role])
 
     trainable, non_trainable = count["trainable"], count["non_trainable"]
-    lines = [f"{_added(sizes)} parameters.", f"Trained: {of(TRAINED_ROLES)} = {trainable:,}."]
+    lines = [
+        f"{_added(sizes)} parameters.",
+        f"Trained: {of(architecture.TRAINED_ROLES)} = {trainable:,}.",
+    ]
     if non_trainable:
-        lines.append(f"Not trained: {of(UNTRAINED_ROLES)} = {non_trainable:,}.")
+        lines.append(f"Not trained: {of(architecture.UNTRAINED_ROLES)} = {non_trainable:,}.")
         lines.append(f"Both: {_added((trainable, non_trainable))}.")
     else:
         lines.append("Not trained: none, as there is no BN.")

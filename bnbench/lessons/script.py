@@ -6,18 +6,8 @@ from itertools import groupby
 from textwrap import wrap
 
 from bnbench.datasets import dataset
-from bnbench.experiments.architecture import (
-    Activation,
-    BatchNormalization,
-    BiasCase,
-    Block,
-    Dense,
-    Flatten,
-    Layer,
-    bias_case,
-    blocks,
-    build,
-)
+from bnbench.experiments import architecture
+from bnbench.experiments.architecture import BatchNormalization, BiasCase, Block, Dense, Layer
 from bnbench.experiments.config import Config, DataConfig, TrainingConfig
 from bnbench.experiments.fields import OPTIMIZERS, TRAINING_ROWS
 from bnbench.text import visible
@@ -32,22 +22,6 @@ _KERAS_DEFAULTS = {
     "epsilon": 0.001,
 }
 
-_DRAWN = (
-    "Written by bnbench. Accuracies differ a little from those of `bnbench run`, as initial "
-    "weights and the order of the batches are drawn differently."
-)
-_SPLIT = (
-    "The rows come in another order. Of every class the first ones, a share of {share:g}, are kept "
-    "to test. bnbench draws others, so accuracies differ for that, too."
-)
-_BATCH_NORM = (
-    "Batch Normalization (BN) gives each number mean 0 and variance 1 over the batch, then "
-    "scales it by gamma and shifts it by beta. Both are trained."
-)
-_SUMMARY = (
-    "The non-trainable parameters are BN's moving means and variances. They follow the batches "
-    "and take the place of the batch's own in evaluation."
-)
 _BIAS: dict[BiasCase, str] = {
     "replaced": "No bias: BN follows and subtracts the mean, and a bias with it. Its beta takes "
     "the bias's place.",
@@ -65,7 +39,7 @@ def keras_script(config: Config, feature_shape: tuple[int, ...], classes: int) -
     it reads the sample, pandas where it reads a ``.csv``. Text of the config becomes a comment or a
     string, never code.
     """
-    network = build(config.model, feature_shape, classes)
+    network = architecture.build(config.model, feature_shape, classes)
     parts = (
         _head(config),
         _data(config.data),
@@ -77,12 +51,14 @@ def keras_script(config: Config, feature_shape: tuple[int, ...], classes: int) -
 
 def _head(config: Config) -> Iterator[str]:
     # Python takes a comment such as "coding: utf-7" in the first two lines for an encoding.
-    yield f"# {config.name}, in plain Keras"
-    yield "#"
+    yield f"# {config.name}, in plain Keras\n#"
     if description := visible(" ".join(config.description.split())):
         yield from _comment(description)
         yield "#"
-    yield from _comment(_DRAWN)
+    yield from _comment(
+        "Written by bnbench. Accuracies differ a little from those of `bnbench run`, as initial "
+        "weights and the order of the batches are drawn differently."
+    )
     yield ""
     if config.data.dataset == dataset.SAMPLE:
         yield "from importlib.resources import files\n"
@@ -91,14 +67,21 @@ def _head(config: Config) -> Iterator[str]:
         yield "import numpy as np"
     if config.data.is_table:
         yield "import pandas as pd"
-    yield "from keras import layers"
-    yield ""
+    yield "from keras import layers\n"
     yield "keras.utils.set_random_seed(0)  # every run draws the same numbers"
 
 
 def _data(settings: DataConfig) -> Iterator[str]:
     yield from _table(settings) if settings.is_table else _arrays(settings)
-    yield from _held_out(settings)
+    held_out = f"{settings.validation_size}"
+    if settings.validation_size == "auto":
+        yield "# The last training rows are held out for validation: 5,000, or a tenth of few."
+        yield "held_out = min(5000, max(1, len(x_train) // 10))"
+        held_out = "held_out"
+    else:
+        yield f"# The last {settings.validation_size:,} training rows are held out for validation."
+    for name in ("x", "y"):
+        yield f"{name}_train, {name}_val = {name}_train[:-{held_out}], {name}_train[-{held_out}:]"
     if settings.standardize:
         yield "# Over the training rows every feature gets mean 0 and deviation 1."
         yield 'mean = x_train.mean(axis=0, dtype="float64")'
@@ -110,20 +93,22 @@ def _data(settings: DataConfig) -> Iterator[str]:
 
 def _table(settings: DataConfig) -> Iterator[str]:
     label, share = _literal(settings.label), settings.test_size
-    yield from _comment(_SPLIT.format(share=share))
-    yield f"table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True)"
-    yield "table = table.sample(frac=1, random_state=0)"
-    yield f"is_test = table.groupby({label}).cumcount() < ("
-    yield f'    table.groupby({label})[{label}].transform("size") * {share}'
-    yield ")"
-    yield f"names, classes = np.unique(table.pop({label}), return_inverse=True)"
-    yield 'features = table.to_numpy("float32")'
-    yield "x_train, y_train = features[~is_test], classes[~is_test]"
-    yield "x_test, y_test = features[is_test], classes[is_test]"
+    yield from _comment(
+        f"The rows come in another order. Of every class the first ones, a share of {share:g}, are "
+        "kept to test. bnbench draws others, so accuracies differ for that, too."
+    )
+    yield f"""table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True)
+table = table.sample(frac=1, random_state=0)
+is_test = table.groupby({label}).cumcount() < (
+    table.groupby({label})[{label}].transform("size") * {share}
+)
+names, classes = np.unique(table.pop({label}), return_inverse=True)
+features = table.to_numpy("float32")
+x_train, y_train = features[~is_test], classes[~is_test]
+x_test, y_test = features[is_test], classes[is_test]"""
 
 
 def _arrays(settings: DataConfig) -> Iterator[str]:
-    scale = "255"
     if settings.dataset == dataset.FASHION_MNIST:
         yield "(x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()"
     else:
@@ -133,33 +118,19 @@ def _arrays(settings: DataConfig) -> Iterator[str]:
         yield f"with np.load({path}) as data:"
         yield '    x_train, y_train = data["x_train"], data["y_train"]'
         yield '    x_test, y_test = data["x_test"], data["y_test"]'
-    if settings.dataset in TRAINING_ROWS:
-        yield "# Bytes from 0 to 255 become numbers from 0 to 1."
-    else:
-        scale = "scale"
-        yield "# Bytes from 0 to 255 become numbers from 0 to 1; other numbers stay as they are."
+    known = settings.dataset in TRAINING_ROWS
+    others = "" if known else "; other numbers stay as they are"
+    yield f"# Bytes from 0 to 255 become numbers from 0 to 1{others}."
+    if not known:
         yield 'scale = 255 if x_train.dtype == "uint8" else 1'
-    yield f'x_train = x_train.astype("float32") / {scale}'
-    yield f'x_test = x_test.astype("float32") / {scale}'
-
-
-def _held_out(settings: DataConfig) -> Iterator[str]:
-    held_out = f"{settings.validation_size}"
-    if settings.validation_size == "auto":
-        yield "# The last training rows are held out for validation: 5,000, or a tenth of few."
-        yield "held_out = min(5000, max(1, len(x_train) // 10))"
-        held_out = "held_out"
-    else:
-        yield f"# The last {settings.validation_size:,} training rows are held out for validation."
-    yield f"x_train, x_val = x_train[:-{held_out}], x_train[-{held_out}:]"
-    yield f"y_train, y_val = y_train[:-{held_out}], y_train[-{held_out}:]"
+    for part in ("train", "test"):
+        yield f'x_{part} = x_{part}.astype("float32") / {255 if known else "scale"}'
 
 
 def _model(network: Sequence[Layer], feature_shape: tuple[int, ...]) -> Iterator[str]:
     written: set[str] = set()
-    yield "model = keras.Sequential()"
-    yield f"model.add(keras.Input({feature_shape}))"
-    for _, equal in groupby(blocks(network), key=_code):
+    yield f"model = keras.Sequential()\nmodel.add(keras.Input({feature_shape}))"
+    for _, equal in groupby(architecture.blocks(network), key=_code):
         run = list(equal)
         looped = len(run) > _WRITTEN_OUT
         for block in run[:1] if looped else run:
@@ -181,19 +152,22 @@ def _commented(block: Block, feature_shape: tuple[int, ...], written: set[str]) 
 
 def _remarks(layer: Layer, block: Block, feature_shape: tuple[int, ...]) -> Iterator[str]:
     match layer:
-        case Flatten() if len(feature_shape) == 1:
+        case architecture.Flatten() if len(feature_shape) == 1:
             yield "Each example is one row of numbers already."
-        case Flatten():
+        case architecture.Flatten():
             shape = " x ".join(map(str, feature_shape))
             yield f"{shape} numbers become one row of {layer.output_shape[0]}."
         case BatchNormalization():
-            yield _BATCH_NORM
-        case Activation():
+            yield (
+                "Batch Normalization (BN) gives each number mean 0 and variance 1 over the batch, "
+                "then scales it by gamma and shifts it by beta. Both are trained."
+            )
+        case architecture.Activation():
             yield "With BN before it, the activation is a layer of its own."
         case Dense():
             if layer.activation == "softmax":
                 yield "The output: a probability for each class."
-            yield _BIAS[bias_case(layer, block)]
+            yield _BIAS[architecture.bias_case(layer, block)]
 
 
 def _code(block: Block) -> list[str]:
@@ -210,44 +184,40 @@ def _statement(layer: Layer) -> list[str]:
 
 
 def _arguments(layer: Layer) -> list[str]:
-    match layer:
-        case Dense():
-            named = ("activation", "use_bias", "kernel_initializer")
-            return [str(layer.output_shape[-1]), *_not_default(layer, named)]
-        case BatchNormalization():
-            return _not_default(layer, ("momentum", "epsilon"))
-        case Activation():
-            return [_literal(layer.activation)]
-    return []
-
-
-def _not_default(layer: Layer, names: Sequence[str]) -> list[str]:
-    values = ((name, getattr(layer, name)) for name in names)
-    return [f"{name}={_literal(v)}" for name, v in values if v != _KERAS_DEFAULTS[name]]
+    first: list[str] = []
+    if isinstance(layer, Dense):
+        first = [str(layer.output_shape[-1])]
+    elif isinstance(layer, architecture.Activation):
+        return [_literal(layer.activation)]
+    values = [(k, getattr(layer, k)) for k in _KERAS_DEFAULTS if hasattr(layer, k)]
+    return first + [f"{k}={_literal(v)}" for k, v in values if v != _KERAS_DEFAULTS[k]]
 
 
 def _training(training: TrainingConfig, network: Sequence[Layer]) -> Iterator[str]:
     momentum = f", momentum={training.momentum}" if training.momentum else ""
     optimizer = OPTIMIZERS[training.optimizer].keras_class
     rate = f"learning_rate={training.learning_rate}"
-    yield "model.compile("
-    yield f"    optimizer=keras.optimizers.{optimizer}({rate}{momentum}),"
-    yield '    loss="sparse_categorical_crossentropy",'
-    yield '    metrics=["accuracy"],'
-    yield ")"
+    yield f"""model.compile(
+    optimizer=keras.optimizers.{optimizer}({rate}{momentum}),
+    loss="sparse_categorical_crossentropy",
+    metrics=["accuracy"],
+)"""
     if any(isinstance(layer, BatchNormalization) for layer in network):
-        yield from _comment(_SUMMARY)
-    yield "model.summary()"
-    yield ""
-    yield "model.fit("
-    yield "    x_train,"
-    yield "    y_train,"
-    yield f"    batch_size={training.batch_size},"
-    yield f"    epochs={training.epochs},"
-    yield "    validation_data=(x_val, y_val),"
-    yield ")"
-    yield "test_loss, test_accuracy = model.evaluate(x_test, y_test)"
-    yield 'print(f"Test accuracy: {test_accuracy:.2%}")'
+        yield from _comment(
+            "The non-trainable parameters are BN's moving means and variances. They follow the "
+            "batches and take the place of the batch's own in evaluation."
+        )
+    yield f"""model.summary()
+
+model.fit(
+    x_train,
+    y_train,
+    batch_size={training.batch_size},
+    epochs={training.epochs},
+    validation_data=(x_val, y_val),
+)
+test_loss, test_accuracy = model.evaluate(x_test, y_test)
+print(f"Test accuracy: {{test_accuracy:.2%}}")"""
 
 
 def _comment(text: str) -> list[str]:

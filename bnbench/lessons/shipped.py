@@ -18,34 +18,23 @@ def write_configs(folder: Path) -> list[Path]:
     nothing, for a file that is there with other content, `EnvironmentFault` for one that cannot be
     written.
     """
-    contents = {folder / path: content for path, content in _shipped().items()}
-    there = {path for path in contents if os.path.lexists(path)}
-    differing = [path for path in there if not _holds(path, contents[path])]
+    shipped = _folder()
+    files = sorted((*shipped.rglob("*.yaml"), *shipped.rglob("*.json")))
+    contents = {folder / file.relative_to(shipped): file.read_bytes() for file in files}
+    missing = [path for path in contents if not os.path.lexists(path)]
+    differing = {path for path in contents if not _holds(path, contents[path])} - {*missing}
+    cure = "is there already and differs from the shipped file; move it away, or choose another"
     if differing:
-        raise InputError(
-            "\n".join(
-                f"{visible(path)}: is there already and differs from the shipped file; move it "
-                "away, or choose another folder"
-                for path in sorted(differing)
-            )
-        )
-    missing = [path for path in contents if path not in there]
+        faults = [f"{visible(path)}: {cure} folder" for path in sorted(differing)]
+        raise InputError("\n".join(faults))
     for path in missing:
         write_atomically(path, partial(Path.write_bytes, data=contents[path]))
     return missing
 
 
-def _shipped() -> dict[Path, bytes]:
-    """Return the content of every shipped file by its path below their folder, in order."""
-    folder = _folder()
-    files = sorted((*folder.rglob("*.yaml"), *folder.rglob("*.json")))
-    return {file.relative_to(folder): file.read_bytes() for file in files}
-
-
 def _folder() -> Path:
-    installed = _PACKAGE / "configs"  # in a wheel they travel within the package
-    clone = _PACKAGE.parent
-    if installed.is_dir():
+    installed, clone = _PACKAGE / "configs", _PACKAGE.parent
+    if installed.is_dir():  # in a wheel they are within the package
         return installed
     if (clone / "pyproject.toml").is_file() and (clone / "configs").is_dir():
         return clone / "configs"

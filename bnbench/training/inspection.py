@@ -13,8 +13,7 @@ from bnbench.datasets.sources import Array, Report, Sources
 from bnbench.evidence.health import FeatureValues, Finding, ScalesApart, of_data
 from bnbench.evidence.records import DataSummary
 from bnbench.experiments.config import Config, DataConfig, TrainingConfig, parse_config
-from bnbench.experiments.document import shorten
-from bnbench.experiments.yaml_source import dump_lines
+from bnbench.experiments.document import dump_lines, shorten
 from bnbench.text import listed, percent
 
 _STEPS = 1000  # after which BN's moving statistics have left their start values behind

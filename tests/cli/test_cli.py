@@ -83,7 +83,7 @@ def test_a_wrong_config_is_named_by_line_and_key(tmp_path: Path) -> None:
         "got '100' (text)",
         f"{first}:4: model.activatoin: unknown key (did you mean activation?); allowed here: "
         "hidden_units, activation, kernel_initializer, use_bias, batch_norm",
-        f"{second}:2: epochs: unknown key (it belongs at training.epochs); allowed here: name, "
+        f"{second}:2: epochs: unknown key (did you mean training.epochs?); allowed here: name, "
         "description, data, model, training, seeds, plan, swept",
     ]
     assert not (tmp_path / "runs").exists()

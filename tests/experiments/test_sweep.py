@@ -94,8 +94,10 @@ def test_a_value_of_a_sweep_is_the_run_that_it_is_alone() -> None:
 
 
 def test_lists_without_brackets_are_guessed() -> None:
-    """Units that were meant as one network are no sweep of two, and the error has the brackets."""
-    with pytest.raises(InputError, match=r"setting model.hidden_units=64,32: .*mean \[64,32\]\?$"):
+    """Units that were meant as one network are no sweep of two, and the error has brackets."""
+    with pytest.raises(
+        InputError, match=r"units=64: .*mean \[64\]\?\n.*units=32: .*mean \[32\]\?$"
+    ):
         load_experiments(PRE_ACT, ["model.hidden_units=64,32"])
     with pytest.raises(InputError, match=r"got 64 \(number\); did you mean \[64\]\?$"):
         load_experiments(PRE_ACT, ["model.hidden_units=64"])

@@ -88,7 +88,7 @@ def test_bad_config(file: str) -> None:
         ("sparse_100_megabytes", ": expected a config of at most 65,536 bytes, got more"),
         ("levels_10000", ": expected a config of at most 65,536 bytes, got more"),
         ("levels_150", ":20: cannot read as YAML: nested more than 20 levels deep"),
-        ("folder", ": expected a config file, but this is a folder"),
+        ("folder", ": expected a config file, but this is not a regular file"),
         ("pipe", ": expected a config file, but this is not a regular file"),
         ("dangling", MISSING),
         ("missing", MISSING),

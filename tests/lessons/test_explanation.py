@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnbench.experiments import architecture
-from bnbench.experiments.architecture import build, count_parameters
+from bnbench.experiments.architecture import bias_case, blocks, build, count_parameters
 from bnbench.experiments.config import Config, load_config, parse_config
 from bnbench.experiments.fields import Placement
 from bnbench.lessons import explanation, script
-from bnbench.lessons.explanation import bias_case, blocks, sections
+from bnbench.lessons.explanation import sections
 from tests.conftest import CONFIGS
 from tests.strategies import configs
 
