@@ -146,7 +146,7 @@ def _measure(comparison: Comparison) -> str:
 
 def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for kind in plots.kinds_of(comparison):
-        drawn = plots.to_svg(plots.figure(comparison, (kind,)))
+        drawn = plots.files.to_svg(plots.figure(comparison, (kind,)))
         yield {"svg": html.Markup(drawn), "caption": f"{plots.HEADINGS[kind]}."}
 
 

@@ -491,7 +491,7 @@ def test_experiments_differ_in_more_than_colour() -> None:
     drawn = plots.figure(compare(names.values())[0], ["curves"])
     means = [line for name in names for line in axes_of(drawn)[0].lines if line.get_label() == name]
     assert len({line.get_marker() for line in means}) == 11
-    thick = re.findall(r'clip-path[^>]*style="([^"]*stroke-width: 1.5[^"]*)"', plots.to_svg(drawn))
+    thick = re.findall(r'clip-path[^>]*style="([^"]*stroke-width: 1.5[^"]*)"', plots.files.to_svg(drawn))
     looks = [
         (re.findall(r"stroke: (#\w+)", line), re.findall(r"dasharray: ([\d.,]+)", line))
         for line in thick[: len(names)]
@@ -567,7 +567,7 @@ def cases() -> dict[str, list[RunRecord]]:
 @pytest.mark.parametrize("case", cases())
 def test_little_data_is_drawn_without_a_warning(case: str) -> None:
     """All kinds, also those that have nothing to draw; warnings are errors here."""
-    assert plots.to_svg(plots.figure(compare(cases()[case])[0], plots.KINDS)).startswith("<svg ")
+    assert plots.files.to_svg(plots.figure(compare(cases()[case])[0], plots.KINDS)).startswith("<svg ")
 
 
 def test_no_margin_is_no_band() -> None:
@@ -606,7 +606,7 @@ def test_names_are_shown_as_they_are() -> None:
     expected = ["$x_1$", "_<script>&", r"a\x1b[31m\u202e\u4e2d\ud800"]
     drawn = plots.figure(odd)
     assert {f"{name} (n = 7)" for name in expected} <= set(written_on(drawn))
-    svg = plots.to_svg(drawn)
+    svg = plots.files.to_svg(drawn)
     shown = ["".join(text.itertext()) for text in ET.fromstring(svg).iter(f"{SVG}text")]
     assert all(shown.count(name) >= 1 for name in expected[1:])
     assert "<script" not in svg
@@ -617,15 +617,15 @@ def test_the_same_comparison_gives_the_same_svg(tmp_path: Path) -> None:
     """Whatever else was drawn of the figure before, and without a date."""
     comparison = compare(of("no_bn", "pre_act", seeds=10))[0]
     first, second = plots.figure(comparison), plots.figure(comparison)
-    plots.write(second, tmp_path / "plot.png")
-    assert plots.to_svg(first) == plots.to_svg(second) == plots.to_svg(first)
-    assert "date" not in plots.to_svg(first)
+    plots.files.write(second, tmp_path / "plot.png")
+    assert plots.files.to_svg(first) == plots.to_svg(second) == plots.to_svg(first)
+    assert "date" not in plots.files.to_svg(first)
 
 
 def test_svgs_share_a_page() -> None:
     """No id is in two of them, none refers to another's, and no style is for the whole page."""
     comparison = compare(of("no_bn", "post_act", "pre_act", seeds=10))[0]
-    drawn = [plots.to_svg(plots.figure(comparison, [kind])) for kind in plots.KINDS]
+    drawn = [plots.files.to_svg(plots.figure(comparison, [kind])) for kind in plots.KINDS]
     ids = [re.findall(r' id="([^"]+)"', svg) for svg in drawn]
     assert len(set(chain(*ids))) == sum(map(len, ids)) > 0
     for svg, own in zip(drawn, ids, strict=True):
@@ -640,7 +640,7 @@ def test_svgs_share_a_page() -> None:
 
 def test_an_svg_is_small_and_its_text_is_text(seven: Comparison) -> None:
     """Seventy runs of ten epochs take less than 80 kB."""
-    svg = plots.to_svg(plots.figure(seven, ["curves"]))
+    svg = plots.files.to_svg(plots.figure(seven, ["curves"]))
     assert len(svg) < 80_000
     assert "pre_act_no_input (n = 10)</text>" in svg
 
@@ -653,10 +653,10 @@ def test_the_ending_names_the_format(
 ) -> None:
     """Each file begins as its format does, and writing it again gives the same bytes."""
     path = tmp_path / "new" / f"plot.{ending}"
-    plots.write(plots.figure(seven, ["parameters"]), path)
+    plots.files.write(plots.figure(seven, ["parameters"]), path)
     first = path.read_bytes()
     assert first.startswith(magic)
-    plots.write(plots.figure(seven, ["parameters"]), path)
+    plots.files.write(plots.figure(seven, ["parameters"]), path)
     assert path.read_bytes() == first
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -665,7 +665,7 @@ def test_the_ending_names_the_format(
 def test_another_ending_is_refused(seven: Comparison, tmp_path: Path, name: str) -> None:
     """The three endings are named, and nothing is written."""
     with pytest.raises(InputError, match=r"ends in \.png, \.svg or \.pdf"):
-        plots.write(plots.figure(seven, ["parameters"]), tmp_path / name)
+        plots.files.write(plots.figure(seven, ["parameters"]), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
@@ -706,11 +706,11 @@ def test_the_alternative_texts_have_the_numbers() -> None:
 
 def test_settings_of_the_user_are_neither_used_nor_changed(seven: Comparison) -> None:
     """Another font, mathematical text and a dark background stay the user's own."""
-    plain = plots.to_svg(plots.figure(seven, ["differences"]))
+    plain = plots.files.to_svg(plots.figure(seven, ["differences"]))
     own = {"font.size": 30, "text.parse_math": True, "axes.facecolor": "black"}
     with matplotlib.rc_context(own):
         before = dict(matplotlib.rcParams)
-        assert plots.to_svg(plots.figure(seven, ["differences"])) == plain
+        assert plots.files.to_svg(plots.figure(seven, ["differences"])) == plain
         assert dict(matplotlib.rcParams) == before
 
 

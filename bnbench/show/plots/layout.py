@@ -1,8 +1,9 @@
 """A figure that is filled from the top down, and text in lines that fit. Lengths are in inches."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Sheet:
 
     def explain(self, marks: Sequence[Artist]) -> None:
         """Explain marks by their labels, in as many columns as fit, and go below."""
-        widest = max(text_width(str(mark.get_label())) for mark in marks)
+        widest = max((text_width(str(mark.get_label())) for mark in marks), default=0)
         legend = self.figure.legend(
             handles=marks,
             loc="upper left",
@@ -72,29 +73,30 @@ class Sheet:
         return self.figure
 
 
-def row_names(names: Iterable[str]) -> list[str]:
-    """Return the names of rows in lines that fit left of the axes."""
-    return [wrapped(name, 2.2) for name in names]
+class Rows:
+    """Rows with their names left of the axes, each as high as its name and the text beside it.
 
+    ``headings`` has the places of the rows whose names are bold.
+    """
 
-def name_width(names: Iterable[str]) -> float:
-    """Return how far from the left the axes begin whose rows have these names."""
-    return EDGE + 0.1 + max(text_width(name, "bold") for name in names)
+    def __init__(
+        self, names: Iterable[str], beside: Iterable[str] = (), headings: Collection[int] = ()
+    ) -> None:
+        self.names = [wrapped(name, 2.2) for name in names]
+        self.headings = headings
+        self.left = EDGE + 0.1 + max(text_width(name, "bold") for name in self.names)
+        texts = zip_longest(self.names, beside, fillvalue="")
+        ends = np.cumsum([0.08 + LINE * max(map(line_count, row)) for row in texts])
+        self.middles: Array = (ends + np.array([0.0, *ends[:-1]])) / 2
+        self.height = float(ends[-1])
 
-
-def row_ends(*columns: Sequence[str]) -> Array:
-    """Return where each row of these columns of text ends, from the top of the first."""
-    lines = [max(map(line_count, row)) for row in zip(*columns, strict=True)]
-    return np.cumsum(0.08 + LINE * np.array(lines))
-
-
-def lay_rows(axes: Axes, names: Sequence[str], ends: Array) -> Array:
-    """Give each name a row of the axes, and return the middle of each row."""
-    middles: Array = (ends + np.array([0.0, *ends[:-1]])) / 2
-    axes.set_ylim(ends[-1], 0)
-    axes.set_yticks(middles, names)
-    axes.grid(visible=False, axis="y")
-    return middles
+    def lay(self, axes: Axes) -> None:
+        """Give each row its height of the axes, and its name."""
+        axes.set_ylim(self.height, 0)
+        axes.set_yticks(self.middles, self.names)
+        axes.grid(visible=False, axis="y")
+        for place in self.headings:
+            axes.get_yticklabels()[place].set_fontweight("bold")
 
 
 def line_count(text: str) -> int:
