@@ -99,20 +99,20 @@ def _draw_mean(axes: Axes, at: Array, values: Array, style: Style) -> None:
 
 def words(comparison: Comparison) -> str:
     """Return where each experiment's means begin and end."""
-    return " ".join(["Learning curves, means over seeds.", *map(_course, comparison.experiments)])
-
-
-def _course(experiment: Experiment) -> str:
-    if not experiment.completed:
-        return f"{_counted(experiment)}: no run completed."
-    accuracy, loss, time = (
-        _table(experiment, name).mean(axis=1) for name in ("val_accuracy", "loss", "seconds")
-    )
-    return (
-        f"{_counted(experiment)}: validation accuracy {accuracy[0]:.2f} % after epoch 1, "
-        f"{accuracy[-1]:.2f} % after epoch {len(accuracy)}; training loss {loss[0]:.3f} and "
-        f"{loss[-1]:.3f} nats; {seconds(time[-1])} s of training."
-    )
+    sentences = ["Learning curves, means over seeds."]
+    for experiment in comparison.experiments:
+        course = "no run completed"
+        if experiment.completed:
+            accuracy, loss, time = (
+                _table(experiment, name).mean(axis=1) for name in (*_MEASURED, "seconds")
+            )
+            course = (
+                f"validation accuracy {accuracy[0]:.2f} % after epoch 1, {accuracy[-1]:.2f} % "
+                f"after epoch {len(accuracy)}; training loss {loss[0]:.3f} and {loss[-1]:.3f} "
+                f"nats; {seconds(time[-1])} s of training"
+            )
+        sentences.append(f"{_counted(experiment)}: {course}.")
+    return " ".join(sentences)
 
 
 def _counted(experiment: Experiment) -> str:

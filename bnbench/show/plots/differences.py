@@ -24,7 +24,8 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row for each contrast, with its numbers and verdict at the right."""
     named_rows = _rows(comparison)
     table = [_cells(contrast) for _, contrast in named_rows]
-    new = f"new {examples(comparison.config.data)}" if any(cells[-1] for cells in table) else ""
+    shown = examples(comparison.config.data)
+    new = f"new {shown}" * any(cells[-1] for cells in table)
     table[0] = ("difference", "won-tied-lost", "verdict", new)  # beside the first heading
     rows = layout.Rows(
         [name for name, _ in named_rows],
@@ -43,7 +44,17 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
         if contrast:
             _draw_contrast(axes, y, comparison, contrast)
     sheet.top += rows.height + 0.55
-    _explain(sheet, comparison)
+    contrasts = comparison.contrasts
+    marks = [f"grey: margin of ±{comparison.margin:g}"]
+    if any(contrast.result.interval for contrast in contrasts):
+        marks.append(f"thick: for new seeds on these {shown}")
+    if any(contrast.new_images for contrast in contrasts):
+        marks.append(f"thin: for new {shown} too")
+    if any(not contrast.result.interval for contrast in contrasts):
+        marks.append("open: no interval yet")
+    sheet.write_lines("; ".join(marks))
+    if any(not contrast.clean for contrast in contrasts):
+        sheet.write_lines("* differs in settings other than the placement")
 
 
 def _draw_contrast(
@@ -75,20 +86,6 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
         grids.verdict(contrast).replace(", ", ",\n") + " *" * (not contrast.clean),
         _holds(contrast),
     )
-
-
-def _explain(sheet: Sheet, comparison: Comparison) -> None:
-    contrasts, shown = comparison.contrasts, examples(comparison.config.data)
-    marks = [f"grey: margin of ±{comparison.margin:g}"]
-    if any(contrast.result.interval for contrast in contrasts):
-        marks.append(f"thick: for new seeds on these {shown}")
-    if any(contrast.new_images for contrast in contrasts):
-        marks.append(f"thin: for new {shown} too")
-    if any(not contrast.result.interval for contrast in contrasts):
-        marks.append("open: no interval yet")
-    sheet.write_lines("; ".join(marks))
-    if any(not contrast.clean for contrast in contrasts):
-        sheet.write_lines("* differs in settings other than the placement")
 
 
 def _rows(comparison: Comparison) -> list[_Row]:

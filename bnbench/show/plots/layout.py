@@ -33,14 +33,10 @@ class Sheet:
         self.inches = Affine2D().scale(1, -1) + self.figure.dpi_scale_trans + corner
         self._places: dict[Axes, tuple[float, float, float, float]] = {}
 
-    def write(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Write text ``x`` inches from the left and ``y`` inches from the top of the figure."""
-        self.figure.text(x, y, text, transform=self.inches, **style)
-
     def write_lines(self, text: str, **style: Any) -> None:
         """Write text at the left in lines that fit, and go below it."""
         lines = wrapped(text, 0.95 * WIDTH)
-        self.write(EDGE, self.top, lines, va="top", **style)
+        self.figure.text(EDGE, self.top, lines, transform=self.inches, va="top", **style)
         self.top += LINE * line_count(lines)
 
     def add_axes(self, left: float, width: float, height: float) -> Axes:
@@ -51,7 +47,7 @@ class Sheet:
 
     def explain(self, marks: Sequence[Artist]) -> None:
         """Explain marks by their labels, in as many columns as fit, and go below."""
-        widest = max((text_width(str(mark.get_label())) for mark in marks), default=0)
+        widest = max(text_width(str(mark.get_label())) for mark in marks)
         legend = self.figure.legend(
             handles=marks,
             loc="upper left",

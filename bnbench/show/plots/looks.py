@@ -29,8 +29,8 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
         sheet.top += layout.LINE * (1 + max(map(layout.line_count, names)))
         for place, (contrast, name) in enumerate(zip(row, names, strict=True)):
             axes = sheet.add_axes(_LEFT + place * (across + _BETWEEN), across, _HEIGHT)
+            axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
             _draw_panel(axes, comparison, contrast)
-            _write_above(axes, comparison, contrast, name)
             if not place:
                 axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
             if contrast in contrasts[-columns:]:  # no panel is below it
@@ -68,15 +68,10 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
     beyond = max(0.5, 0.04 * (plan.most - plan.first))
     axes.set_xlim(plan.first - beyond, plan.most + beyond)
     axes.grid(visible=False, axis="x")
-
-
-def _write_above(
-    axes: Axes, comparison: Comparison, contrast: ExperimentContrast, name: str
-) -> None:
-    """Write which contrast it is and, at the look that decided if one did, the verdict."""
-    axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
-    plan, left = comparison.plan, axes.get_xlim()[0]
-    place = left if contrast.result.decided_at is None else contrast.result.decided_at
+    # above the look that decided, if one did
+    place = (
+        plan.first - beyond if contrast.result.decided_at is None else contrast.result.decided_at
+    )
     above, where = (0, 4), ("data", "axes fraction")
     align = "right" if place > (plan.first + plan.most) / 2 else "left"
     axes.annotate(grids.verdict(contrast), (place, 1), above, where, "offset points", ha=align)

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from bnbench.evidence.comparison import Comparison
-from bnbench.evidence.stats import Array
 from bnbench.show import grids
 from bnbench.show.plots import layout
 from bnbench.show.plots.layout import Sheet
@@ -16,8 +14,7 @@ from bnbench.show.plots.style import Style
 
 HEADING = "Parameters: all of them, and on another scale those that are not kernels"
 _BETWEEN, _RIGHT = 0.4, 0.4  # inches beside the panels
-_Roles = Sequence[tuple[str, Style]]
-_ROLES: _Roles = tuple(  # those that are not trained are hatched
+_ROLES: Sequence[tuple[str, Style]] = tuple(  # those that are not trained are hatched
     (role, {"facecolor": fill, "hatch": hatch, "edgecolor": "black", "linewidth": 0.6})
     for role, fill, hatch in (
         ("kernel", "#e6e6e6", ""),
@@ -39,24 +36,20 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
         axes = sheet.add_axes(rows.left + place * (across + _BETWEEN), across, rows.height)
         axes.set_xlabel(label)
         rows.lay(axes)
-        _draw_bars(axes, rows.middles, comparison, roles)
+        ends = np.zeros(len(rows.names))
+        for role, style in roles:
+            widths = [getattr(e.newest.parameters, role) for e in comparison.experiments]
+            bars = axes.barh(rows.middles, widths, 0.19, left=ends, label=role, **style)
+            ends += widths
+        axes.bar_label(bars, [f"{end:,.0f}" for end in ends], padding=4)
+        axes.set_xlim(0, 1.25 * max(1, *ends))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.tick_params(labelleft=not place)
     sheet.top += rows.height + 0.5
     sheet.explain([Patch(label=role.replace("_", " "), **style) for role, style in _ROLES])
     sheet.top += 0.1
     sheet.write_lines("hatched: not trained")
-
-
-def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> None:
-    ends = np.zeros(len(at))
-    for role, style in roles:
-        widths = [getattr(e.newest.parameters, role) for e in comparison.experiments]
-        bars = axes.barh(at, widths, 0.19, left=ends, label=role, **style)
-        ends += widths
-    axes.bar_label(bars, [f"{end:,.0f}" for end in ends], padding=4)
-    axes.set_xlim(0, 1.25 * max(1, *ends))
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def words(comparison: Comparison) -> str:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
-from typing import Any, NamedTuple, get_args
+from itertools import chain
+from typing import Any, get_args
 
 import matplotlib
 import numpy as np
@@ -12,7 +12,8 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patches import Patch, Rectangle
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison
-from bnbench.evidence.tuning import Candidates
+from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.tuning import Candidates, Tuning
 from bnbench.experiments.fields import Placement
 from bnbench.experiments.sweep import order_of_values, short_key, without_placement
 from bnbench.show.grids import setting_value
@@ -22,7 +23,6 @@ from bnbench.show.plots.style import Style
 from bnbench.text import listed
 
 HEADING = "Tuning: validation accuracy of every value that was tried; the chosen ones in frames"
-_DIVERGED = "div"
 _RANGE = 10.0  # percentage points below the best, where the scale of colours ends
 # Neither white at one end nor too dark for black letters at the other.
 _SHADES = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.12, 0.64, 256)))
@@ -30,59 +30,45 @@ _OUTLINE: Style = {"facecolor": "white", "edgecolor": "#999999", "linewidth": 0.
 _HATCHED: Style = {**_OUTLINE, "hatch": "/////"}
 _FRAME: Style = {"fill": False, "edgecolor": "black", "linewidth": 2.0}
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # of letters on hatching
-_WIDEST, _HEIGHT, _GUTTER = 1.2, 0.23, 0.04  # inches: of a cell, and beside it
+_WIDEST, _HEIGHT = 1.2, 0.22  # inches: of a column, and of a cell
+_ACROSS = 0.97  # of a cell, where its column is 1 across
 
 _Values = tuple[Any, ...]  # of the settings that were swept
 
 
-class _Cell(NamedTuple):
-    """How a network did with some values: its mean [%], or None where all runs diverged."""
-
-    seeds: int
-    mean: float | None
-    text: str
-    chosen: bool
-
-
-class _Row(NamedTuple):
-    """A network with all values that it was tried with."""
-
-    label: str
-    group: str  # the label without the placement, or empty where no placement was swept
-    placement: str
-    cells: dict[_Values, _Cell]
-
-
-class _Map(NamedTuple):
-    """What is drawn; the colours show means from ``low`` to ``high``."""
-
-    rows: list[_Row]
-    columns: list[_Values]
-    cells: list[_Cell]
-    low: float
-    high: float
-
-    def fill(self, mean: float | None) -> Style:
-        """Return how a cell is filled: hatched without a mean, white below the colours."""
-        if mean is None:
-            return _HATCHED
-        if mean < self.low:
-            return _OUTLINE
-        return {"facecolor": _SHADES(Normalize(self.low, self.high)(mean))}
+def draw(sheet: Sheet, comparison: Comparison) -> None:
+    """Draw a row of cells for each network, in as many maps as its values need, above the keys."""
+    assert comparison.tuning  # else `figure` says that nothing was tuned
+    named, cells = _rows(comparison.tuning), _cells(comparison.tuning)
+    headings = [place for place, (_, one) in enumerate(named) if one is None]
+    rows = layout.Rows([name for name, _ in named], headings=headings)
+    columns = _columns(comparison.tuning)
+    across, width = _fitting(columns, cells, layout.WIDTH - rows.left - layout.EDGE)
+    for start in range(0, len(columns), across):
+        shown = columns[start : start + across]
+        sheet.top += layout.LINE * (1 + len(comparison.tuned))
+        axes = sheet.add_axes(rows.left, width * len(shown), rows.height)
+        rows.lay(axes)
+        _write_head(axes, ", below it ".join(map(short_key, comparison.tuned)), shown)
+        for y, (_, one) in zip(rows.middles, named, strict=True):
+            if one:
+                _draw_row(axes, y, one, shown, _scale(cells))
+        sheet.top += rows.height + 0.25
+    _explain(sheet, cells, everywhere=len(cells) == len(columns) * (len(named) - len(headings)))
 
 
-def _map(comparison: Comparison) -> _Map:
-    assert comparison.tuning  # else nothing is drawn
-    rows = list(map(_row, sorted(comparison.tuning.candidates, key=_position)))
-    order = {
-        tuple(one.values(tried).values()): order_of_values(tried.config, one.keys)
-        for one in comparison.tuning.candidates
-        for tried in one.experiments
-    }
-    cells = [cell for row in rows for cell in row.cells.values()]
-    means = [cell.mean for cell in cells if cell.mean is not None] or [0.0]
-    low = min(mean for mean in means if mean >= max(means) - _RANGE)
-    return _Map(rows, sorted(order, key=order.__getitem__), cells, low, max(means))
+def _rows(tuning: Tuning) -> list[tuple[str, Candidates | None]]:
+    """Return the networks, those that differ in the placement alone under a heading."""
+    rows: list[tuple[str, Candidates | None]] = []
+    for one in sorted(tuning.candidates, key=_position):
+        group = without_placement(one.name, one.best.config)
+        if group == one.name:
+            rows.append((one.name, one))
+        else:
+            rows += [(group, None)] * ((group, None) not in rows)
+            placement = one.best.config.model.batch_norm.placement
+            rows.append((placement.removesuffix("_activation"), one))
+    return rows
 
 
 def _position(one: Candidates) -> tuple[Any, ...]:
@@ -92,54 +78,44 @@ def _position(one: Candidates) -> tuple[Any, ...]:
     return config.name, order_of_values(config, own), without_placement(one.name, config), placement
 
 
-def _row(one: Candidates) -> _Row:
-    config = one.best.config
-    group = without_placement(one.name, config)
-    placement = config.model.batch_norm.placement.removesuffix("_activation")
-    cells = {}
-    for tried in one.experiments:
-        judged, mean, text = one.judged(tried), None, _DIVERGED
-        total = len(judged.records)
-        if judged.mean is not None:
-            mean = judged.metric.scale * judged.mean
-            text = f"{mean:.1f}" + f" ({len(judged.values)}/{total})" * bool(judged.diverged)
-        chosen = one.values(tried) == one.values(one.best)
-        cells[tuple(one.values(tried).values())] = _Cell(total, mean, text, chosen)
-    return _Row(one.name, "" if group == one.name else group, placement, cells)
+def _columns(tuning: Tuning) -> list[_Values]:
+    """Return all values that any network was tried with, in their order."""
+    order = {
+        values: order_of_values(tried.config, tuning.keys)
+        for one in tuning.candidates
+        for values, tried in zip(one.grid, one.experiments, strict=True)
+    }
+    return sorted(order, key=order.__getitem__)
 
 
-def draw(sheet: Sheet, comparison: Comparison) -> None:
-    """Draw a row of cells for each network, in as many maps as its values need, above the keys."""
-    plan = _map(comparison)
-    named: list[tuple[str, _Row | None]] = []  # rows, and headings of those that belong together
-    for group, members in groupby(plan.rows, lambda row: row.group):
-        named += [(group, None)] * bool(group)
-        named += [(row.placement if group else row.label, row) for row in members]
-    headings = [place for place, (_, row) in enumerate(named) if row is None]
-    rows = layout.Rows([name for name, _ in named], headings=headings)
-    across, width = _columns(plan, layout.WIDTH - rows.left - layout.EDGE)
-    for start in range(0, len(plan.columns), across):
-        columns = plan.columns[start : start + across]
-        sheet.top += layout.LINE * (1 + len(comparison.tuned)) + 0.1
-        axes = sheet.add_axes(rows.left, width * len(columns), rows.height)
-        rows.lay(axes)
-        _write_head(axes, ", below it ".join(map(short_key, comparison.tuned)), columns)
-        for y, (_, row) in zip(rows.middles, named, strict=True):
-            for place, values in enumerate(columns):
-                if row and values in row.cells:
-                    cell = row.cells[values]
-                    _draw_cell(axes, (place + 0.5, y), width, cell, plan.fill(cell.mean))
-        sheet.top += rows.height + 0.25
-    _explain(sheet, plan)
+def _cells(tuning: Tuning) -> list[Experiment]:
+    return [one.judged(tried) for one in tuning.candidates for tried in one.experiments]
 
 
-def _columns(plan: _Map, available: float) -> tuple[int, float]:
+def _scale(cells: Sequence[Experiment]) -> tuple[float, float]:
+    """Return the lowest and the highest mean [%] that the colours show."""
+    means = [100 * cell.mean for cell in cells if cell.mean is not None] or [0.0]
+    return min(mean for mean in means if mean >= max(means) - _RANGE), max(means)
+
+
+def _fill(mean: float, scale: tuple[float, float]) -> Style:
+    """Return how a cell is filled: white below the scale."""
+    return _OUTLINE if mean < scale[0] else {"facecolor": _SHADES(Normalize(*scale)(mean))}
+
+
+def _text(cell: Experiment) -> str:
+    share = f" ({len(cell.values)}/{len(cell.records)})" * bool(cell.diverged)
+    return "diverged" if cell.mean is None else f"{100 * cell.mean:.1f}{share}"
+
+
+def _fitting(
+    columns: Sequence[_Values], cells: Sequence[Experiment], available: float
+) -> tuple[int, float]:
     """Return how many columns are side by side, so that all texts fit, and their width."""
-    texts = [setting_value(value) for values in plan.columns for value in values]
-    texts += [cell.text for cell in plan.cells]
+    texts = [*map(_text, cells), *map(setting_value, chain(*columns))]
     needed = max(layout.text_width(text, "bold") for text in texts) + 0.1
-    maps = math.ceil(len(plan.columns) / max(1, int(available / needed)))
-    across = math.ceil(len(plan.columns) / maps)
+    maps = math.ceil(len(columns) / max(1, int(available / needed)))
+    across = math.ceil(len(columns) / maps)
     return across, min(_WIDEST, available / across)
 
 
@@ -155,54 +131,56 @@ def _write_head(axes: Axes, keys: str, columns: Sequence[_Values]) -> None:
     axes.set_frame_on(False)
 
 
-def _draw_cell(
-    axes: Axes, middle: tuple[float, float], width: float, cell: _Cell, fill: Style
+def _draw_row(
+    axes: Axes, y: float, one: Candidates, columns: Sequence[_Values], scale: tuple[float, float]
 ) -> None:
-    (x, y), across = middle, 1 - _GUTTER / width
-    for style in [fill, _FRAME][: 1 + cell.chosen]:
-        corner = (x - across / 2, y - _HEIGHT / 2)
-        axes.add_patch(Rectangle(corner, across, _HEIGHT, clip_on=False, **style))
-    weight, ground = "bold" if cell.chosen else "normal", _GROUND if "hatch" in fill else None
-    axes.text(x, y, cell.text, ha="center", va="center_baseline", weight=weight, bbox=ground)
+    for values, tried in zip(one.grid, one.experiments, strict=True):
+        if values in columns:
+            x, cell = columns.index(values) + 0.5, one.judged(tried)
+            fill = _HATCHED if cell.mean is None else _fill(100 * cell.mean, scale)
+            styles, weight = ([fill, _FRAME], "bold") if tried is one.best else ([fill], "normal")
+            for style in styles:
+                corner = (x - _ACROSS / 2, y - _HEIGHT / 2)
+                axes.add_patch(Rectangle(corner, _ACROSS, _HEIGHT, clip_on=False, **style))
+            letters: Style = {"weight": weight, "bbox": _GROUND if fill is _HATCHED else None}
+            axes.text(x, y, _text(cell), ha="center", va="center_baseline", **letters)
 
 
-def _explain(sheet: Sheet, plan: _Map) -> None:
+def _explain(sheet: Sheet, cells: Sequence[Experiment], *, everywhere: bool) -> None:
     """Explain the colours and the marks that are drawn."""
-    sheet.write_lines(_measured(plan))
+    sheet.write_lines(_measured(cells))
     sheet.top += 0.05
-    white = any(plan.fill(cell.mean) is _OUTLINE for cell in plan.cells)
-    means = np.unique(np.linspace(plan.low, plan.high, 4))
-    keys = [Patch(label=f"{mean:.1f}", **plan.fill(mean)) for mean in means if mean]
-    sheet.explain([Patch(label=f"< {plan.low:.1f}", **_OUTLINE)] * white + keys)
-    sheet.top += 0.1
-    texts, marks = [cell.text for cell in plan.cells], ["framed: chosen"]
-    if any("(" in text for text in texts):
+    scale = _scale(cells)
+    if scale[1]:
+        means = np.unique(np.linspace(*scale, 4))
+        sheet.explain([Patch(label=f"{mean:.1f}", **_fill(mean, scale)) for mean in means])
+        sheet.top += 0.1
+    marks = ["framed: chosen"]
+    if any(cell.values and cell.diverged for cell in cells):
         marks.append("(m/n): the mean of m of n runs, as the others diverged")
-    if _DIVERGED in texts:
-        marks.append(f"{_DIVERGED}, hatched: all runs diverged")
-    if len(texts) < len(plan.rows) * len(plan.columns):
+    if not everywhere:
         marks.append("no cell: not tried")
-    if white:
+    if any(cell.mean is not None and 100 * cell.mean < scale[0] for cell in cells):
         marks.append(f"white: more than {_RANGE:g} points below the best")
     sheet.write_lines("; ".join(marks))
 
 
-def _measured(plan: _Map) -> str:
-    seeds = [cell.seeds for cell in plan.cells]
+def _measured(cells: Sequence[Experiment]) -> str:
+    seeds = [len(cell.records) for cell in cells]
     numbers = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
-    return f"validation accuracy [%], mean over the seeds; seeds: {numbers}"
+    return f"validation accuracy [%], mean over seeds; number of seeds: {numbers}"
 
 
 def words(comparison: Comparison) -> str:
     """Return the accuracy of every network with every value, and which value was chosen."""
-    plan = _map(comparison)
+    assert comparison.tuning  # else `alternative_text` says that nothing was tuned
     keys = listed([short_key(key) for key in comparison.tuned])
-    sentences = [f"Tuning over {keys}: {_measured(plan)}."]
-    for row in plan.rows:
-        cells = (
-            f"{', '.join(map(setting_value, values))}: {cell.text.replace(_DIVERGED, 'diverged')}"
-            + ", chosen" * cell.chosen
-            for values, cell in row.cells.items()
-        )
-        sentences.append(f"{row.label}: {'; '.join(cells)}.")
+    sentences = [f"Tuning over {keys}: {_measured(_cells(comparison.tuning))}."]
+    for one in sorted(comparison.tuning.candidates, key=_position):
+        cells = [
+            f"{', '.join(map(setting_value, values))}: {_text(one.judged(tried))}"
+            + ", chosen" * (tried is one.best)
+            for values, tried in zip(one.grid, one.experiments, strict=True)
+        ]
+        sentences.append(f"{one.name}: {'; '.join(cells)}.")
     return " ".join(sentences)
