@@ -122,8 +122,7 @@ def _counted(experiment: Experiment) -> str:
 
 def _broken_off(experiment: Experiment) -> list[RunRecord]:
     """Return the runs that diverged after an epoch or more."""
-    records = experiment.records.values()
-    return [record for record in records if not record.completed and record.history.loss]
+    return [r for r in experiment.records.values() if r.history.loss and not r.completed]
 
 
 def longest(comparison: Comparison) -> int:

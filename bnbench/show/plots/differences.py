@@ -9,7 +9,7 @@ from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.show import grids
 from bnbench.show.plots import layout
 from bnbench.show.plots.layout import Sheet
-from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
+from bnbench.show.plots.style import MARGIN, THICK, ZERO, Style, style_of
 from bnbench.show.remarks import confound, examples, named, network
 from bnbench.text import signed
 
@@ -42,7 +42,7 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
             offset, where = (72 * inches, 0), ("axes fraction", "data")
             axes.annotate(cell, (1, y), offset, where, "offset points", ha=align, va="center")
         if contrast:
-            _draw_contrast(axes, y, comparison, contrast)
+            _draw_contrast(axes, y, contrast, style_of(comparison, contrast.experiment))
     sheet.top += rows.height + 0.55
     contrasts = comparison.contrasts
     marks = [f"grey: margin of ±{comparison.margin:g}"]
@@ -57,11 +57,8 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
         sheet.write_lines("* differs in settings other than the placement")
 
 
-def _draw_contrast(
-    axes: Axes, y: float, comparison: Comparison, contrast: ExperimentContrast
-) -> None:
+def _draw_contrast(axes: Axes, y: float, contrast: ExperimentContrast, style: Style) -> None:
     result, scale = contrast.result, contrast.experiment.metric.scale
-    style = style_of(comparison, contrast.experiment)
     color = style["color"]
     if result.interval:
         ends = scale * np.array(result.interval)

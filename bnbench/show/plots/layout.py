@@ -37,7 +37,7 @@ class Sheet:
         """Write text at the left in lines that fit, and go below it."""
         lines = wrapped(text, 0.95 * WIDTH)
         self.figure.text(EDGE, self.top, lines, transform=self.inches, va="top", **style)
-        self.top += LINE * line_count(lines)
+        self.top += LINE * (1 + lines.count("\n"))
 
     def add_axes(self, left: float, width: float, height: float) -> Axes:
         """Add axes at ``top``, which stays as it is, as others may be beside them."""
@@ -82,7 +82,8 @@ class Rows:
         self.headings = headings
         self.left = EDGE + 0.1 + max(text_width(name, "bold") for name in self.names)
         texts = zip_longest(self.names, beside, fillvalue="")
-        ends = np.cumsum([0.08 + LINE * max(map(line_count, row)) for row in texts])
+        lines = np.array([1 + max(text.count("\n") for text in row) for row in texts])
+        ends = np.cumsum(0.08 + LINE * lines)
         self.middles: Array = (ends + np.array([0.0, *ends[:-1]])) / 2
         self.height = float(ends[-1])
 
@@ -93,11 +94,6 @@ class Rows:
         axes.grid(visible=False, axis="y")
         for place in self.headings:
             axes.get_yticklabels()[place].set_fontweight("bold")
-
-
-def line_count(text: str) -> int:
-    """Return the number of lines."""
-    return text.count("\n") + 1
 
 
 def wrapped(text: str, width: float) -> str:

@@ -26,7 +26,7 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
     for start in range(0, len(contrasts), columns):
         row = contrasts[start : start + columns]
         names = [layout.wrapped(named(contrast), 0.8 * across) for contrast in row]  # bold
-        sheet.top += layout.LINE * (1 + max(map(layout.line_count, names)))
+        sheet.top += layout.LINE * (2 + max(name.count("\n") for name in names))
         for place, (contrast, name) in enumerate(zip(row, names, strict=True)):
             axes = sheet.add_axes(_LEFT + place * (across + _BETWEEN), across, _HEIGHT)
             axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
@@ -69,9 +69,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
     axes.set_xlim(plan.first - beyond, plan.most + beyond)
     axes.grid(visible=False, axis="x")
     # above the look that decided, if one did
-    place = (
-        plan.first - beyond if contrast.result.decided_at is None else contrast.result.decided_at
-    )
+    place = result.decided_at or plan.first - beyond
     above, where = (0, 4), ("data", "axes fraction")
     align = "right" if place > (plan.first + plan.most) / 2 else "left"
     axes.annotate(grids.verdict(contrast), (place, 1), above, where, "offset points", ha=align)
