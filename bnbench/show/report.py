@@ -50,11 +50,8 @@ def _summary(comparisons: Sequence[Comparison]) -> str:
 
 
 def _protocol(comparison: Comparison, page: Page) -> dict[str, Any]:
-    environments = Counter(
-        record.environment
-        for experiment in comparison.experiments
-        for record in experiment.records.values()
-    )
+    records = [record for e in comparison.experiments for record in e.records.values()]
+    environments = Counter(record.environment for record in records)
     return {
         "page": replace(page, tables=(*page.tables, *recalls(comparison))),
         "question": _question(comparison),
@@ -101,10 +98,8 @@ def _recall(comparison: Comparison, experiment: Experiment, place: int) -> str:
 def _question(comparison: Comparison) -> str:
     networks = list(dict.fromkeys(_network(e.config) for e in comparison.experiments))
     which = "a network" if len(networks) == 1 else "networks"
-    layers = ", or with ".join(networks)
-    return (
-        f"Where should Batch Normalization go in {which} with {layers}, for this data and budget?"
-    )
+    layers = f"{which} with {', or with '.join(networks)}"
+    return f"Where should Batch Normalization go in {layers}, for this data and budget?"
 
 
 def _network(config: Config) -> str:

@@ -34,6 +34,7 @@ _WIDEST, _HEIGHT = 1.2, 0.22  # inches: of a column, and of a cell
 _ACROSS = 0.97  # of a cell, where its column is 1 across
 
 _Values = tuple[Any, ...]  # of the settings that were swept
+_Scale = tuple[float, float]  # the lowest and the highest mean [%] that the colours show
 
 
 def draw(sheet: Sheet, comparison: Comparison) -> None:
@@ -43,18 +44,26 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
     headings = [place for place, (_, one) in enumerate(named) if one is None]
     rows = layout.Rows([name for name, _ in named], headings=headings)
     columns = _columns(comparison.tuning)
-    across, width = _fitting(columns, cells, layout.WIDTH - rows.left - layout.EDGE)
+    texts = [*map(_text, cells), *map(setting_value, chain(*columns))]
+    across, width = _fitting(texts, len(columns), layout.WIDTH - rows.left - layout.EDGE)
     for start in range(0, len(columns), across):
         shown = columns[start : start + across]
-        sheet.top += layout.LINE * (1 + len(comparison.tuned))
+        sheet.top += layout.LINE * (1 + len(comparison.tuned))  # for names and values of settings
         axes = sheet.add_axes(rows.left, width * len(shown), rows.height)
         rows.lay(axes)
-        _write_head(axes, ", below it ".join(map(short_key, comparison.tuned)), shown)
+        axes.set_xlim(0, len(shown))
+        heads = ["\n".join(map(setting_value, values)) for values in shown]
+        axes.set_xticks(np.arange(len(shown)) + 0.5, heads)
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.set_xlabel(", below it ".join(map(short_key, comparison.tuned)), loc="left")
+        axes.grid(visible=False)
+        axes.set_frame_on(False)
         for y, (_, one) in zip(rows.middles, named, strict=True):
             if one:
                 _draw_row(axes, y, one, shown, _scale(cells))
         sheet.top += rows.height + 0.25
-    _explain(sheet, cells, everywhere=len(cells) == len(columns) * (len(named) - len(headings)))
+    _explain(sheet, comparison.tuning)
 
 
 def _rows(tuning: Tuning) -> list[tuple[str, Candidates | None]]:
@@ -92,13 +101,12 @@ def _cells(tuning: Tuning) -> list[Experiment]:
     return [one.judged(tried) for one in tuning.candidates for tried in one.experiments]
 
 
-def _scale(cells: Sequence[Experiment]) -> tuple[float, float]:
-    """Return the lowest and the highest mean [%] that the colours show."""
+def _scale(cells: Sequence[Experiment]) -> _Scale:
     means = [100 * cell.mean for cell in cells if cell.mean is not None] or [0.0]
     return min(mean for mean in means if mean >= max(means) - _RANGE), max(means)
 
 
-def _fill(mean: float, scale: tuple[float, float]) -> Style:
+def _fill(mean: float, scale: _Scale) -> Style:
     """Return how a cell is filled: white below the scale."""
     return _OUTLINE if mean < scale[0] else {"facecolor": _SHADES(Normalize(*scale)(mean))}
 
@@ -108,32 +116,15 @@ def _text(cell: Experiment) -> str:
     return "diverged" if cell.mean is None else f"{100 * cell.mean:.1f}{share}"
 
 
-def _fitting(
-    columns: Sequence[_Values], cells: Sequence[Experiment], available: float
-) -> tuple[int, float]:
+def _fitting(texts: Sequence[str], columns: int, available: float) -> tuple[int, float]:
     """Return how many columns are side by side, so that all texts fit, and their width."""
-    texts = [*map(_text, cells), *map(setting_value, chain(*columns))]
     needed = max(layout.text_width(text, "bold") for text in texts) + 0.1
-    maps = math.ceil(len(columns) / max(1, int(available / needed)))
-    across = math.ceil(len(columns) / maps)
+    maps = math.ceil(columns / max(1, int(available / needed)))
+    across = math.ceil(columns / maps)
     return across, min(_WIDEST, available / across)
 
 
-def _write_head(axes: Axes, keys: str, columns: Sequence[_Values]) -> None:
-    """Write the names of the settings above their values, and the values above the columns."""
-    axes.set_xlim(0, len(columns))
-    heads = ["\n".join(map(setting_value, values)) for values in columns]
-    axes.set_xticks(np.arange(len(columns)) + 0.5, heads)
-    axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
-    axes.set_xlabel(keys, loc="left")
-    axes.grid(visible=False)
-    axes.set_frame_on(False)
-
-
-def _draw_row(
-    axes: Axes, y: float, one: Candidates, columns: Sequence[_Values], scale: tuple[float, float]
-) -> None:
+def _draw_row(axes: Axes, y: float, one: Candidates, columns: list[_Values], scale: _Scale) -> None:
     for values, tried in zip(one.grid, one.experiments, strict=True):
         if values in columns:
             x, cell = columns.index(values) + 0.5, one.judged(tried)
@@ -146,11 +137,11 @@ def _draw_row(
             axes.text(x, y, _text(cell), ha="center", va="center_baseline", **letters)
 
 
-def _explain(sheet: Sheet, cells: Sequence[Experiment], *, everywhere: bool) -> None:
-    """Explain the colours and the marks that are drawn."""
+def _explain(sheet: Sheet, tuning: Tuning) -> None:
+    cells = _cells(tuning)
+    scale = _scale(cells)
     sheet.write_lines(_measured(cells))
     sheet.top += 0.05
-    scale = _scale(cells)
     if scale[1]:
         means = np.unique(np.linspace(*scale, 4))
         sheet.explain([Patch(label=f"{mean:.1f}", **_fill(mean, scale)) for mean in means])
@@ -158,7 +149,7 @@ def _explain(sheet: Sheet, cells: Sequence[Experiment], *, everywhere: bool) -> 
     marks = ["framed: chosen"]
     if any(cell.values and cell.diverged for cell in cells):
         marks.append("(m/n): the mean of m of n runs, as the others diverged")
-    if not everywhere:
+    if not tuning.even:
         marks.append("no cell: not tried")
     if any(cell.mean is not None and 100 * cell.mean < scale[0] for cell in cells):
         marks.append(f"white: more than {_RANGE:g} points below the best")
