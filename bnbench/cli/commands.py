@@ -192,13 +192,13 @@ def plot(
     from bnbench.files import check_writable
     from bnbench.show import plots, sentences, terminal
 
-    plots.check_ending(output)
+    plots.files.check_ending(output)
     check_writable(output)
     study = answers.compared(
         runs_dir, names=names or (), baseline=baseline, margin=margin, all_pairs=all_pairs
     )
     chosen, *_ = answers.chosen(study, protocol)
-    plots.write(plots.figure(chosen, [*map(str, only)] if only else None), output)
+    plots.files.write(plots.figure(chosen, [*map(str, only)] if only else None), output)
     terminal.notice(f"{output}: {sentences.title(chosen)}")
 
 

@@ -15,8 +15,6 @@ except ImportError as error:
         "a report needs Jinja2 and Matplotlib; install them with: pip install 'bnbench[report]'"
     ) from error
 
-__all__ = ["Markup", "template"]
-
 
 @cache
 def template(name: str) -> jinja2.Template:

@@ -23,10 +23,7 @@ CALLS = Advice(
 
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str | None:
-    """Return answer, tables and remarks in the report's looks; None where Jinja2 is missing.
-
-    The part brings its own colours, for light and dark, loads nothing and runs nothing.
-    """
+    """Return answer, tables and remarks as HTML that runs nothing; None where Jinja2 is missing."""
     try:
         from bnbench.show import html
     except EnvironmentFault:
@@ -39,8 +36,6 @@ def to_frame(comparisons: Sequence[Comparison]) -> Any:
     try:
         import pandas as pd
     except ImportError as error:
-        raise EnvironmentFault(
-            "a frame needs pandas; install it with: pip install 'bnbench[notebook]'"
-        ) from error
+        raise EnvironmentFault("a frame needs pandas: pip install 'bnbench[notebook]'") from error
     frame = pd.DataFrame(formats.run_rows(comparisons), columns=list(formats.CSV_FIELDS))
     return frame.astype({"started_at": "datetime64[us, UTC]"})

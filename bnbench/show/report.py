@@ -10,7 +10,7 @@ from typing import Any
 
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment
-from bnbench.evidence.records import Environment, RunRecord
+from bnbench.evidence.records import Environment
 from bnbench.experiments.config import Config, dump_yaml
 from bnbench.experiments.sweep import label, typed_name
 from bnbench.show import html, plots
@@ -26,55 +26,40 @@ def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> 
 
     ``warnings`` are of the folder of records as a whole, such as damaged files.
     """
-    shown = zip(comparisons, pages(comparisons), strict=True)
+    called = {examples(comparison.config.data) for comparison in comparisons}
     return html.template("report.html").render(
         version=__version__,
         summary=_summary(comparisons),
         warnings=warnings,
-        examples=_examples(comparisons),
-        protocols=[_protocol(comparison, page) for comparison, page in shown],
+        examples=called.pop() if len(called) == 1 else "data",
+        protocols=list(map(_protocol, comparisons, pages(comparisons))),
     )
 
 
-def _examples(comparisons: Sequence[Comparison]) -> str:
-    """Return what the examples of all data sets are called."""
-    called = {examples(comparison.config.data) for comparison in comparisons}
-    return called.pop() if len(called) == 1 else "data"
-
-
 def _summary(comparisons: Sequence[Comparison]) -> str:
-    records = {
-        record.key: record
-        for comparison in comparisons
-        for experiment in _behind(comparison)
-        for record in experiment.records.values()
-    }
+    experiments = [e for comparison in comparisons for e in comparison.experiments]
+    tunings = [comparison.tuning for comparison in comparisons if comparison.tuning]
+    experiments += [e for tuning in tunings for one in tuning.candidates for e in one.experiments]
+    records = {record.key: record for e in experiments for record in e.records.values()}
     if not records:
         return "No run has been recorded."
     days = sorted(record.started_at[:10] for record in records.values())
     when = f"on {days[0]}" if days[0] == days[-1] else f"between {days[0]} and {days[-1]}"
-    experiments = len({(name, identity) for name, identity, _ in records})
-    return f"{count(len(records), 'run')} of {count(experiments, 'experiment')}, made {when}."
-
-
-def _behind(comparison: Comparison) -> Iterator[Experiment]:
-    """Yield all experiments, and those from which they were chosen."""
-    yield from comparison.experiments
-    for one in comparison.tuning.candidates if comparison.tuning else ():
-        yield from one.experiments
+    made = count(len({(name, identity) for name, identity, _ in records}), "experiment")
+    return f"{count(len(records), 'run')} of {made}, made {when}."
 
 
 def _protocol(comparison: Comparison, page: Page) -> dict[str, Any]:
-    environments = Counter(
-        record.environment
-        for experiment in comparison.experiments
-        for record in experiment.records.values()
-    )
+    records = [record for e in comparison.experiments for record in e.records.values()]
+    environments = Counter(record.environment for record in records)
     return {
         "page": replace(page, tables=(*page.tables, *recalls(comparison))),
         "question": _question(comparison),
         "measure": _measure(comparison),
-        "figures": list(_figures(comparison)),
+        "figures": [
+            (plots.files.to_svg(plots.figure(comparison, (kind,))), f"{plots.HEADINGS[kind]}.")
+            for kind in plots.kinds_of(comparison)
+        ],
         "dataset": comparison.config.data.dataset,
         "data_sha256": comparison.baseline.newest.data.sha256,
         "environments": _environments(environments),
@@ -90,23 +75,14 @@ def recalls(comparison: Comparison) -> Iterator[Grid]:
     """
     data = comparison.baseline.newest.data
     names = data.class_names or tuple(map(str, range(data.classes)))
-    by_base: dict[Experiment, list[Experiment]] = {}
-    for experiment in comparison.experiments:
-        by_base.setdefault(comparison.baselines[experiment], []).append(experiment)
-    for base, experiments in by_base.items():
-        columns = [
-            Column("class", numeric=False),
-            Column("test rows"),
-            *(Column(e.label, "%" if e is base else "pp") for e in experiments),
+    for base in dict.fromkeys(comparison.baselines[e] for e in comparison.experiments):
+        experiments = [e for e in comparison.experiments if comparison.baselines[e] is base]
+        columns = [Column("class", numeric=False), Column("test rows")]
+        columns += [Column(e.label, "%" if e is base else "pp") for e in experiments]
+        rows = [
+            (name, f"{rows:,}", *(_recall(comparison, e, place) for e in experiments))
+            for place, (name, rows) in enumerate(zip(names, data.test_rows_by_class, strict=True))
         ]
-        rows = (
-            (
-                name,
-                f"{data.test_rows_by_class[place]:,}",
-                *(_recall(comparison, e, place) for e in experiments),
-            )
-            for place, name in enumerate(names)
-        )
         compared = f"difference to {base.label} ± half the 95 % interval of each one alone"
         yield Grid(f"Recall by class ({compared})", tuple(columns), tuple(rows))
 
@@ -122,10 +98,8 @@ def _recall(comparison: Comparison, experiment: Experiment, place: int) -> str:
 def _question(comparison: Comparison) -> str:
     networks = list(dict.fromkeys(_network(e.config) for e in comparison.experiments))
     which = "a network" if len(networks) == 1 else "networks"
-    return (
-        f"Where should Batch Normalization go in {which} with {', or with '.join(networks)}, "
-        "for this data and budget?"
-    )
+    layers = f"{which} with {', or with '.join(networks)}"
+    return f"Where should Batch Normalization go in {layers}, for this data and budget?"
 
 
 def _network(config: Config) -> str:
@@ -144,33 +118,18 @@ def _measure(comparison: Comparison) -> str:
     )
 
 
-def _figures(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    for kind in plots.kinds_of(comparison):
-        drawn = plots.to_svg(plots.figure(comparison, (kind,)))
-        yield {"svg": html.Markup(drawn), "caption": f"{plots.HEADINGS[kind]}."}
-
-
 def _environments(runs: Counter[Environment]) -> Grid:
-    def row(number: int, made: Environment) -> tuple[str, ...]:
-        return (
-            str(number),
-            str(runs[made]),
-            f"bnbench {made.bnbench}, TensorFlow {made.tensorflow}, Keras {made.keras}, "
-            f"Python {made.python}",
-            f"{made.processor} ({made.instruction_set}), {count(made.cores, 'core')}, "
-            f"{made.platform}",
-            f"{made.engine}, {made.device}, {made.jobs} at once",
-        )
-
-    return Grid(
-        "What the runs were made with",
-        (
-            Column("environment"),
-            Column("runs"),
-            *(Column(heading, numeric=False) for heading in ("software", "machine", "made by")),
-        ),
-        tuple(row(number, environment) for number, environment in enumerate(runs, start=1)),
-    )
+    texts = [Column(heading, numeric=False) for heading in ("software", "machine", "made by")]
+    rows = []
+    for number, (made, many) in enumerate(runs.items(), start=1):
+        versions = f"bnbench {made.bnbench}, TensorFlow {made.tensorflow}, Keras {made.keras}"
+        software = f"{versions}, Python {made.python}"
+        cores = count(made.cores, "core")
+        machine = f"{made.processor} ({made.instruction_set}), {cores}, {made.platform}"
+        engine = f"{made.engine}, {made.device}, {made.jobs} at once"
+        rows.append((str(number), str(many), software, machine, engine))
+    columns = (Column("environment"), Column("runs"), *texts)
+    return Grid("What the runs were made with", columns, tuple(rows))
 
 
 def _commands(comparison: Comparison) -> Iterator[str]:
@@ -188,7 +147,7 @@ def _command(experiments: Sequence[Experiment]) -> str:
     if seeds == list(range(len(seeds))):
         wanted = str(len(seeds))
     else:
-        wanted = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
+        wanted = ",".join(map(str, seeds)) + "," * (len(seeds) == 1)  # a comma makes it a list
     return shlex.join(["bnbench", "run", "--seeds", wanted, *map(_file, experiments)])
 
 
@@ -212,24 +171,13 @@ def _experiment(experiment: Experiment, environments: Sequence[Environment]) -> 
 
 
 def _runs(experiment: Experiment, environments: Sequence[Environment]) -> Grid:
-    def row(record: RunRecord) -> tuple[str, ...]:
-        value = experiment.values.get(record.seed)
-        return (
-            str(record.seed),
-            record.status,
-            NOTHING if value is None else fixed(experiment.metric.scale * value),
-            str(environments.index(record.environment) + 1),
-            record.weights_sha256,
-        )
-
-    return Grid(
-        f"Runs of {experiment.label}",
-        (
-            Column("seed"),
-            Column("status", numeric=False),
-            Column(experiment.metric.heading, experiment.metric.unit),
-            Column("environment"),
-            Column("weights SHA-256", numeric=False),
-        ),
-        tuple(row(record) for record in experiment.records.values()),
-    )
+    metric, rows = experiment.metric, []
+    for seed, record in experiment.records.items():
+        value = experiment.values.get(seed)
+        shown = NOTHING if value is None else fixed(metric.scale * value)
+        environment = str(environments.index(record.environment) + 1)
+        rows.append((str(seed), record.status, shown, environment, record.weights_sha256))
+    status, weights = (Column(name, numeric=False) for name in ("status", "weights SHA-256"))
+    measured = Column(metric.heading, metric.unit)
+    columns = (Column("seed"), status, measured, Column("environment"), weights)
+    return Grid(f"Runs of {experiment.label}", columns, tuple(rows))

@@ -30,7 +30,7 @@ def test_the_data_set_decides_everywhere(dataset: str, called: str) -> None:
     shown = [
         formats.to_markdown(compared),
         report.to_html(compared),
-        plots.to_svg(plots.figure(found, ["differences"])),
+        plots.files.to_svg(plots.figure(found, ["differences"])),
     ]
     others = set(CALLED.values()) - {called}
     for page in shown:

@@ -5,7 +5,6 @@ Nothing is shown by colour alone, and text from outside is made harmless.
 
 import logging
 from collections.abc import Sequence
-from typing import Protocol
 
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.evidence.comparison import Comparison
@@ -19,33 +18,13 @@ try:
     from matplotlib.figure import Figure
 
     from bnbench.show.plots import curves, differences, looks, parameters, tuning
-    from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
+    from bnbench.show.plots import files as files
     from bnbench.show.plots.layout import Sheet
     from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
     raise EnvironmentFault("plots need matplotlib: pip install 'bnbench[plot]'") from error
 
-__all__ = [
-    "ENDINGS",
-    "HEADINGS",
-    "KINDS",
-    "alternative_text",
-    "check_ending",
-    "figure",
-    "kinds_of",
-    "to_svg",
-    "write",
-]
-
-
-class _Plot(Protocol):
-    HEADING: str
-
-    def draw(self, sheet: Sheet, comparison: Comparison) -> None: ...
-    def words(self, comparison: Comparison) -> str: ...
-
-
-_PLOTS: dict[str, _Plot] = {
+_PLOTS = {
     "curves": curves,
     "differences": differences,
     "looks": looks,
@@ -62,7 +41,6 @@ def kinds_of(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _missing(comparison: Comparison, kind: str) -> str:
-    """Return why there is nothing to draw of this kind, or an empty text."""
     contrasts = comparison.contrasts
     if kind == "curves" and not curves.longest(comparison):
         return "No run completed an epoch, so there are no curves."

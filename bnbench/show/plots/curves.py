@@ -1,7 +1,5 @@
 """Learning curves: validation accuracy and training loss by epoch and by time."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -35,7 +33,13 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
     mismatch = any(ratio.mismatch for ratio in comparison.ratios.values())
     by_time.set_xlabel("training time [s]" + " (measured under different conditions)" * mismatch)
     by_time.set_xlim(left=0)
-    _explain(sheet, comparison)
+    keys = []
+    for experiment in comparison.experiments:
+        label = layout.wrapped(_counted(experiment), layout.WIDTH - 1.2)
+        keys.append(Line2D([], [], **style_of(comparison, experiment) | {"label": label}))
+    if any(map(_broken_off, comparison.experiments)):
+        keys.append(Line2D([], [], label="diverged after this epoch", **_BROKEN_OFF))
+    sheet.explain(keys)
 
 
 def _panels(sheet: Sheet) -> dict[tuple[str, str], Axes]:
@@ -55,37 +59,28 @@ def _panels(sheet: Sheet) -> dict[tuple[str, str], Axes]:
     return panels
 
 
-def _explain(sheet: Sheet, comparison: Comparison) -> None:
-    """Explain the lines, and how many seeds each has."""
-    keys = []
-    for experiment in comparison.experiments:
-        label = layout.wrapped(_counted(experiment), layout.WIDTH - 1.2)
-        keys.append(Line2D([], [], **style_of(comparison, experiment) | {"label": label}))
-    if any(map(_broken_off, comparison.experiments)):
-        keys.append(Line2D([], [], label="diverged after this epoch", **_BROKEN_OFF))
-    sheet.explain(keys)
-
-
 def _draw_panel(axes: Axes, comparison: Comparison, time: str, name: str) -> None:
-    experiments = comparison.experiments
-    aside = np.zeros(len(experiments))
+    many = len(comparison.experiments)
+    shifts = np.zeros(many)
     if time == "epoch" and longest(comparison) == 1:  # all points would be at one place
-        aside = (np.arange(len(aside)) - (len(aside) - 1) / 2) / len(aside)
-    for place, experiment in enumerate(experiments):
-        if completed := _completed(experiment):
-            at, values = _table(completed, time) + aside[place], _table(completed, name)
+        shifts = (np.arange(many) - (many - 1) / 2) / many
+    for place, (experiment, shift) in enumerate(zip(comparison.experiments, shifts, strict=True)):
+        if experiment.completed:
+            at, values = _table(experiment, time) + shift, _table(experiment, name)
             style = style_of(comparison, experiment)
             if time == "epoch":
                 _draw_seeds(axes, at, values, style["color"])
             step = -(-len(at) // 5)  # markers at the same epochs would hide each other
             _draw_mean(axes, at.mean(axis=1), values, style | {"markevery": (place % step, step)})
-    if any(experiment.values for experiment in experiments):
+    if any(experiment.completed for experiment in comparison.experiments):
         axes.set_ylim(axes.get_ylim())  # runs that diverge shall not stretch it
-    for place, experiment in enumerate(experiments):
+    for experiment, shift in zip(comparison.experiments, shifts, strict=True):
+        style = style_of(comparison, experiment)
         for record in _broken_off(experiment):
-            at = _series(record, time) + aside[place]
-            style = style_of(comparison, experiment)
-            _draw_broken_off(axes, at, _series(record, name), style)
+            at, values = _series(record, time) + shift, _series(record, name)
+            axes.plot(at, values, **style | _SEED | {"alpha": 0.8})
+            end = values[-1] if axes.get_autoscaley_on() else np.clip(values[-1], *axes.get_ylim())
+            axes.plot(at[-1], end, **_BROKEN_OFF | {"color": style["color"]})
 
 
 def _draw_seeds(axes: Axes, at: Array, values: Array, color: str) -> None:
@@ -102,29 +97,22 @@ def _draw_mean(axes: Axes, at: Array, values: Array, style: Style) -> None:
     axes.plot(at, values.mean(axis=1), **style)
 
 
-def _draw_broken_off(axes: Axes, at: Array, values: Array, style: Style) -> None:
-    axes.plot(at, values, **style | _SEED | {"alpha": 0.8})
-    end = values[-1] if axes.get_autoscaley_on() else np.clip(values[-1], *axes.get_ylim())
-    axes.plot(at[-1], end, **_BROKEN_OFF | {"color": style["color"]})
-
-
 def words(comparison: Comparison) -> str:
     """Return where each experiment's means begin and end."""
-    return " ".join(["Learning curves, means over seeds.", *map(_course, comparison.experiments)])
-
-
-def _course(experiment: Experiment) -> str:
-    completed = _completed(experiment)
-    if not completed:
-        return f"{_counted(experiment)}: no run completed."
-    accuracy, loss, time = (
-        _table(completed, name).mean(axis=1) for name in ("val_accuracy", "loss", "seconds")
-    )
-    return (
-        f"{_counted(experiment)}: validation accuracy {accuracy[0]:.2f} % after epoch 1, "
-        f"{accuracy[-1]:.2f} % after epoch {len(accuracy)}; training loss {loss[0]:.3f} and "
-        f"{loss[-1]:.3f} nats; {seconds(time[-1])} s of training."
-    )
+    sentences = ["Learning curves, means over seeds."]
+    for experiment in comparison.experiments:
+        course = "no run completed"
+        if experiment.completed:
+            accuracy, loss, time = (
+                _table(experiment, name).mean(axis=1) for name in (*_MEASURED, "seconds")
+            )
+            course = (
+                f"validation accuracy {accuracy[0]:.2f} % after epoch 1, {accuracy[-1]:.2f} % "
+                f"after epoch {len(accuracy)}; training loss {loss[0]:.3f} and {loss[-1]:.3f} "
+                f"nats; {seconds(time[-1])} s of training"
+            )
+        sentences.append(f"{_counted(experiment)}: {course}.")
+    return " ".join(sentences)
 
 
 def _counted(experiment: Experiment) -> str:
@@ -132,14 +120,9 @@ def _counted(experiment: Experiment) -> str:
     return f"{experiment.label} (n = {len(experiment.values)}{total})"
 
 
-def _completed(experiment: Experiment) -> list[RunRecord]:
-    return [record for record in experiment.records.values() if record.completed]
-
-
 def _broken_off(experiment: Experiment) -> list[RunRecord]:
     """Return the runs that diverged after an epoch or more."""
-    records = experiment.records.values()
-    return [record for record in records if not record.completed and record.history.loss]
+    return [r for r in experiment.records.values() if r.history.loss and not r.completed]
 
 
 def longest(comparison: Comparison) -> int:
@@ -147,9 +130,10 @@ def longest(comparison: Comparison) -> int:
     return max(len(r.history.loss) for e in comparison.experiments for r in e.records.values())
 
 
-def _table(records: Sequence[RunRecord], name: str) -> Array:
-    """Return the `_series` of all records (epochs, records), up to the shortest."""
-    return np.array(list(zip(*(_series(record, name) for record in records), strict=False)))
+def _table(experiment: Experiment, name: str) -> Array:
+    """Return the `_series` of the completed runs (epochs, runs), up to the shortest."""
+    runs = (_series(record, name) for record in experiment.completed)
+    return np.array(list(zip(*runs, strict=False)))
 
 
 def _series(record: RunRecord, name: str) -> Array:

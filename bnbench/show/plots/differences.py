@@ -1,6 +1,5 @@
 """Paired differences: each contrast's mean and intervals, what was won, and the verdict."""
 
-from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -10,7 +9,7 @@ from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.show import grids
 from bnbench.show.plots import layout
 from bnbench.show.plots.layout import Sheet
-from bnbench.show.plots.style import MARGIN, THICK, ZERO, style_of
+from bnbench.show.plots.style import MARGIN, THICK, ZERO, Style, style_of
 from bnbench.show.remarks import confound, examples, named, network
 from bnbench.text import signed
 
@@ -23,31 +22,43 @@ _Row = tuple[str, ExperimentContrast | None]  # a contrast under its name, or a 
 
 def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row for each contrast, with its numbers and verdict at the right."""
-    rows = _rows(comparison)
-    names, table = layout.row_names(name for name, _ in rows), _table(rows)
-    ends, left = layout.row_ends(names, [cells[2] for cells in table]), layout.name_width(names)
-    axes = sheet.add_axes(left, layout.WIDTH - left - _BESIDE, ends[-1])
+    named_rows = _rows(comparison)
+    table = [_cells(contrast) for _, contrast in named_rows]
+    shown = examples(comparison.config.data)
+    new = f"new {shown}" * any(cells[-1] for cells in table)
+    table[0] = ("difference", "won-tied-lost", "verdict", new)  # beside the first heading
+    rows = layout.Rows(
+        [name for name, _ in named_rows],
+        [cells[2] for cells in table],
+        [place for place, (_, contrast) in enumerate(named_rows) if contrast is None],
+    )
+    axes = sheet.add_axes(rows.left, layout.WIDTH - rows.left - _BESIDE, rows.height)
     axes.axvspan(-comparison.margin, comparison.margin, **MARGIN)
     axes.axvline(0, **ZERO)
-    axes.set_xlabel(f"difference in {_measured(comparison)} [percentage points]")
-    middles = layout.lay_rows(axes, names, ends)
-    labels = axes.get_yticklabels()
-    for y, (_, contrast), cells, label in zip(middles, rows, table, labels, strict=True):
-        _write_cells(axes, y, cells)
+    axes.set_xlabel(f"difference in {comparison.question.measure.heading} [percentage points]")
+    rows.lay(axes)
+    for y, (_, contrast), cells in zip(rows.middles, named_rows, table, strict=True):
+        for cell, (align, inches) in zip(cells, _COLUMNS, strict=True):
+            offset, where = (72 * inches, 0), ("axes fraction", "data")
+            axes.annotate(cell, (1, y), offset, where, "offset points", ha=align, va="center")
         if contrast:
-            _draw_contrast(axes, y, comparison, contrast)
-        else:
-            label.set_fontweight("bold")
-    sheet.top += ends[-1] + 0.55
-    for note in _notes(comparison):
-        sheet.write_lines(note)
+            _draw_contrast(axes, y, contrast, style_of(comparison, contrast.experiment))
+    sheet.top += rows.height + 0.55
+    contrasts = comparison.contrasts
+    marks = [f"grey: margin of ±{comparison.margin:g}"]
+    if any(contrast.result.interval for contrast in contrasts):
+        marks.append(f"thick: for new seeds on these {shown}")
+    if any(contrast.new_images for contrast in contrasts):
+        marks.append(f"thin: for new {shown} too")
+    if any(not contrast.result.interval for contrast in contrasts):
+        marks.append("open: no interval yet")
+    sheet.write_lines("; ".join(marks))
+    if any(not contrast.clean for contrast in contrasts):
+        sheet.write_lines("* differs in settings other than the placement")
 
 
-def _draw_contrast(
-    axes: Axes, y: float, comparison: Comparison, contrast: ExperimentContrast
-) -> None:
+def _draw_contrast(axes: Axes, y: float, contrast: ExperimentContrast, style: Style) -> None:
     result, scale = contrast.result, contrast.experiment.metric.scale
-    style = style_of(comparison, contrast.experiment)
     color = style["color"]
     if result.interval:
         ends = scale * np.array(result.interval)
@@ -62,14 +73,6 @@ def _draw_contrast(
         axes.plot(scale * result.mean_difference, y, **style)
 
 
-def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
-    """Return the cells beside each row; beside the first heading are those of the columns."""
-    table = [_cells(contrast) for _, contrast in rows]
-    data = [contrast.experiment.config.data for _, contrast in rows if contrast]
-    new = f"new {examples(data[0])}" if any(cells[-1] for cells in table) else ""
-    return [("difference", "won-tied-lost", "verdict", new), *table[1:]]
-
-
 def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     if contrast is None:
         return ("",) * len(_COLUMNS)
@@ -82,30 +85,7 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     )
 
 
-def _write_cells(axes: Axes, y: float, cells: Sequence[str]) -> None:
-    """Write the cells of a row right of the axes."""
-    for cell, (align, inches) in zip(cells, _COLUMNS, strict=True):
-        if cell:
-            offset, where = (72 * inches, 0), ("axes fraction", "data")
-            axes.annotate(cell, (1, y), offset, where, "offset points", ha=align, va="center")
-
-
-def _notes(comparison: Comparison) -> list[str]:
-    """Return what the marks that are drawn mean."""
-    contrasts, shown = comparison.contrasts, examples(comparison.config.data)
-    marks = [f"grey: margin of ±{comparison.margin:g}"]
-    if any(contrast.result.interval for contrast in contrasts):
-        marks.append(f"thick: for new seeds on these {shown}")
-    if any(contrast.new_images for contrast in contrasts):
-        marks.append(f"thin: for new {shown} too")
-    if any(not contrast.result.interval for contrast in contrasts):
-        marks.append("open: no interval yet")
-    unclean = any(not contrast.clean for contrast in contrasts)
-    return ["; ".join(marks), *["* differs in settings other than the placement"] * unclean]
-
-
 def _rows(comparison: Comparison) -> list[_Row]:
-    """Return the contrasts in their order, under headings: placements, and the baseline."""
     rows: list[_Row] = []
     for heading, contrasts in groupby(comparison.contrasts, _heading):
         rows.append((heading, None))
@@ -117,42 +97,34 @@ def _rows(comparison: Comparison) -> list[_Row]:
 
 
 def _heading(contrast: ExperimentContrast) -> str:
-    if contrast.family == "placement":
-        after, before = (
-            experiment.config.model.batch_norm.placement.removesuffix("_activation")
-            for experiment in (contrast.experiment, contrast.baseline)
-        )
-        return f"placement alone: {after} minus {before} the activations"
-    return f"compared with {contrast.baseline.label}"
+    if contrast.family != "placement":
+        return f"compared with {contrast.baseline.label}"
+    sides = (contrast.experiment, contrast.baseline)
+    first, second = (
+        side.config.model.batch_norm.placement.removesuffix("_activation") for side in sides
+    )
+    return f"placement alone: {first} minus {second} the activations"
 
 
 def words(comparison: Comparison) -> str:
     """Return each contrast with its difference, its verdict and what else differs."""
     sentences = [
-        f"Differences in {_measured(comparison)} in percentage points ± half the interval for new "
-        f"seeds. The margin is ±{comparison.margin:g}."
+        f"Differences in {comparison.question.measure.heading} in percentage points ± half the "
+        f"interval for new seeds. The margin is ±{comparison.margin:g}."
     ]
     for contrast in comparison.contrasts:
-        remark = "" if contrast.clean else f"; {confound(contrast)}"
-        difference = f"{grids.difference(contrast)}, {grids.verdict(contrast)}"
-        sentences.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")
+        parts = [f"{grids.difference(contrast)}, {grids.verdict(contrast)}"]
+        if contrast.new_images:
+            scale, holds = contrast.experiment.metric.scale, _holds(contrast)
+            low, high = (signed(scale * end) for end in contrast.new_images.interval)
+            new = f"for new {examples(comparison.config.data)} from {low} to {high}"
+            parts.append(f"{new}, {holds}" if holds else new)
+        if not contrast.clean:
+            parts.append(confound(contrast))
+        sentences.append(f"{named(contrast)}: {'; '.join(parts)}.")
     return " ".join(sentences)
 
 
-def _images_in_words(contrast: ExperimentContrast) -> str:
-    if contrast.new_images is None:
-        return ""
-    scale, answer = contrast.experiment.metric.scale, _holds(contrast)
-    low, high = (signed(scale * end) for end in contrast.new_images.interval)
-    return f"; for new {examples(contrast.experiment.config.data)} from {low} to {high}" + (
-        answer and f", {answer}"
-    )
-
-
 def _holds(contrast: ExperimentContrast) -> str:
-    """Return whether the verdict holds for new images, or nothing where there is no verdict."""
+    """Return whether the verdict holds for new images; empty where there is no verdict."""
     return grids.on_new_images(contrast).strip(grids.NOTHING)
-
-
-def _measured(comparison: Comparison) -> str:
-    return comparison.question.measure.heading

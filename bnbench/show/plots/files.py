@@ -14,7 +14,6 @@ from bnbench.files import write_atomically, write_text
 from bnbench.show.plots.style import STYLE
 from bnbench.text import visible
 
-ENDINGS = (".png", ".svg", ".pdf")
 # Instead of a style for the whole page, and of the family at each text.
 _STYLE = "stroke-linejoin: round; font-family: 'DejaVu Sans', 'Verdana', sans-serif"
 _UNNEEDED = re.compile(  # in the tags of an SVG
@@ -26,9 +25,8 @@ _IDS = re.compile(r'( id="|href="#|url\(#)')
 
 def check_ending(path: Path) -> None:
     """Raise `InputError` unless a plot can be written under this name."""
-    if path.suffix.lower() not in ENDINGS:
-        expected = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
-        raise InputError(f"{visible(path)}: expected a name that ends in {expected}")
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"{visible(path)}: expected a name that ends in .png, .svg or .pdf")
 
 
 def write(figure: Figure, path: Path) -> None:

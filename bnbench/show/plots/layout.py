@@ -1,8 +1,9 @@
 """A figure that is filled from the top down, and text in lines that fit. Lengths are in inches."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,11 @@ class Sheet:
         self.inches = Affine2D().scale(1, -1) + self.figure.dpi_scale_trans + corner
         self._places: dict[Axes, tuple[float, float, float, float]] = {}
 
-    def write(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Write text ``x`` inches from the left and ``y`` inches from the top of the figure."""
-        self.figure.text(x, y, text, transform=self.inches, **style)
-
     def write_lines(self, text: str, **style: Any) -> None:
         """Write text at the left in lines that fit, and go below it."""
         lines = wrapped(text, 0.95 * WIDTH)
-        self.write(EDGE, self.top, lines, va="top", **style)
-        self.top += LINE * line_count(lines)
+        self.figure.text(EDGE, self.top, lines, transform=self.inches, va="top", **style)
+        self.top += LINE * (1 + lines.count("\n"))
 
     def add_axes(self, left: float, width: float, height: float) -> Axes:
         """Add axes at ``top``, which stays as it is, as others may be beside them."""
@@ -72,34 +69,31 @@ class Sheet:
         return self.figure
 
 
-def row_names(names: Iterable[str]) -> list[str]:
-    """Return the names of rows in lines that fit left of the axes."""
-    return [wrapped(name, 2.2) for name in names]
+class Rows:
+    """Rows with their names left of the axes, each as high as its name and the text beside it.
 
+    ``headings`` has the places of the rows whose names are bold.
+    """
 
-def name_width(names: Iterable[str]) -> float:
-    """Return how far from the left the axes begin whose rows have these names."""
-    return EDGE + 0.1 + max(text_width(name, "bold") for name in names)
+    def __init__(
+        self, names: Iterable[str], beside: Iterable[str] = (), headings: Collection[int] = ()
+    ) -> None:
+        self.names = [wrapped(name, 2.2) for name in names]
+        self.headings = headings
+        self.left = EDGE + 0.1 + max(text_width(name, "bold") for name in self.names)
+        texts = zip_longest(self.names, beside, fillvalue="")
+        lines = np.array([1 + max(text.count("\n") for text in row) for row in texts])
+        ends = np.cumsum(0.08 + LINE * lines)
+        self.middles: Array = (ends + np.array([0.0, *ends[:-1]])) / 2
+        self.height = float(ends[-1])
 
-
-def row_ends(*columns: Sequence[str]) -> Array:
-    """Return where each row of these columns of text ends, from the top of the first."""
-    lines = [max(map(line_count, row)) for row in zip(*columns, strict=True)]
-    return np.cumsum(0.08 + LINE * np.array(lines))
-
-
-def lay_rows(axes: Axes, names: Sequence[str], ends: Array) -> Array:
-    """Give each name a row of the axes, and return the middle of each row."""
-    middles: Array = (ends + np.array([0.0, *ends[:-1]])) / 2
-    axes.set_ylim(ends[-1], 0)
-    axes.set_yticks(middles, names)
-    axes.grid(visible=False, axis="y")
-    return middles
-
-
-def line_count(text: str) -> int:
-    """Return the number of lines."""
-    return text.count("\n") + 1
+    def lay(self, axes: Axes) -> None:
+        """Give each row its height of the axes, and its name."""
+        axes.set_ylim(self.height, 0)
+        axes.set_yticks(self.middles, self.names)
+        axes.grid(visible=False, axis="y")
+        for place in self.headings:
+            axes.get_yticklabels()[place].set_fontweight("bold")
 
 
 def wrapped(text: str, width: float) -> str:

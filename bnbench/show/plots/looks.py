@@ -1,16 +1,16 @@
 """Looks: the estimate of each contrast as seeds were added, and the look that decided."""
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
-from bnbench.evidence.verdicts import Look
-from bnbench.show.grids import NOTHING, verdict
+from bnbench.show import grids
 from bnbench.show.plots import layout
 from bnbench.show.plots.layout import Sheet
 from bnbench.show.plots.style import MARGIN, THICK, ZERO, Style, style_of
 from bnbench.show.remarks import named
-from bnbench.text import count, fixed, signed
+from bnbench.text import count, signed
 
 HEADING = "Looks: means as seeds were added, with intervals that are valid over all looks"
 _DECISION: Style = {"color": "black", "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 1}
@@ -26,17 +26,23 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
     for start in range(0, len(contrasts), columns):
         row = contrasts[start : start + columns]
         names = [layout.wrapped(named(contrast), 0.8 * across) for contrast in row]  # bold
-        sheet.top += layout.LINE * (1 + max(map(layout.line_count, names)))
+        sheet.top += layout.LINE * (2 + max(name.count("\n") for name in names))
         for place, (contrast, name) in enumerate(zip(row, names, strict=True)):
             axes = sheet.add_axes(_LEFT + place * (across + _BETWEEN), across, _HEIGHT)
+            axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
             _draw_panel(axes, comparison, contrast)
-            _write_above(axes, comparison, contrast, name)
             if not place:
                 axes.set_ylabel(f"difference [{contrast.experiment.metric.difference_unit}]")
             if contrast in contrasts[-columns:]:  # no panel is below it
                 axes.set_xlabel("seeds")
         sheet.top += _HEIGHT + _BELOW
-    sheet.write_lines(_note(comparison))
+    results = [contrast.result for contrast in contrasts]
+    marks = [f"grey: margin of ±{comparison.margin:g}"]
+    if any(result.decided for result in results):
+        marks.append("dashed: the look that decided")
+    if any(len(result.looks) < len(comparison.plan.looks) for result in results):
+        marks.append("ticks without a point: looks to come")
+    sheet.write_lines("; ".join(marks))
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast) -> None:
@@ -48,9 +54,9 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
         if look.interval:
             ends = [scale * end for end in look.interval]
             axes.plot([look.seeds] * 2, ends, color=style["color"], linewidth=THICK)
-    seen = [(look.seeds, scale * look.mean) for look in result.looks if look.mean is not None]
-    at, means = [seeds for seeds, _ in seen], [mean for _, mean in seen]
-    axes.plot(at, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 8})
+    seeds = [look.seeds for look in result.looks]
+    means = scale * np.array([look.mean for look in result.looks], dtype=float)  # None as NaN
+    axes.plot(seeds, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 8})
     if result.decided_at is not None:
         axes.axvline(result.decided_at, **_DECISION)
     axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -62,35 +68,11 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
     beyond = max(0.5, 0.04 * (plan.most - plan.first))
     axes.set_xlim(plan.first - beyond, plan.most + beyond)
     axes.grid(visible=False, axis="x")
-
-
-def _write_above(
-    axes: Axes, comparison: Comparison, contrast: ExperimentContrast, name: str
-) -> None:
-    """Write which contrast it is and, at the look that decided if one did, the verdict."""
-    axes.set_title(name, loc="left", pad=72 * layout.LINE + 4, size="medium", weight="bold")
-    decided_at, plan = contrast.result.decided_at, comparison.plan
-    place, where = (0.0, "axes fraction") if decided_at is None else (decided_at, "data")
-    late = place > (plan.first + plan.most) / 2
-    axes.annotate(
-        verdict(contrast),
-        (place, 1),
-        (0, 4),
-        (where, "axes fraction"),
-        "offset points",
-        ha="right" if late else "left",
-    )
-
-
-def _note(comparison: Comparison) -> str:
-    """Return what the marks that are drawn mean."""
-    results = [contrast.result for contrast in comparison.contrasts]
-    marks = [f"grey: margin of ±{comparison.margin:g}"]
-    if any(result.decided for result in results):
-        marks.append("dashed: the look that decided")
-    if any(len(result.looks) < len(comparison.plan.looks) for result in results):
-        marks.append("ticks without a point: looks to come")
-    return "; ".join(marks)
+    # above the look that decided, if one did
+    place = result.decided_at or plan.first - beyond
+    above, where = (0, 4), ("data", "axes fraction")
+    align = "right" if place > (plan.first + plan.most) / 2 else "left"
+    axes.annotate(grids.verdict(contrast), (place, 1), above, where, "offset points", ha=align)
 
 
 def words(comparison: Comparison) -> str:
@@ -101,13 +83,10 @@ def words(comparison: Comparison) -> str:
         f"The plan ends at {count(plan.most, 'seed')}; the margin is ±{comparison.margin:g}."
     ]
     for contrast in comparison.contrasts:
-        scale = contrast.experiment.metric.scale
-        course = "".join(f"; at {_seen(look, scale)}" for look in contrast.result.looks)
-        sentences.append(f"{named(contrast)}: {verdict(contrast)}{course}.")
+        parts = [grids.verdict(contrast)]
+        for look in contrast.result.looks:
+            scale = contrast.experiment.metric.scale
+            mean = grids.with_interval(signed, look.mean, look.interval, scale)
+            parts.append(f"at {count(look.seeds, 'seed')} {mean}")
+        sentences.append(f"{named(contrast)}: {'; '.join(parts)}.")
     return " ".join(sentences)
-
-
-def _seen(look: Look, scale: float) -> str:
-    mean = NOTHING if look.mean is None else signed(scale * look.mean)
-    half = f" ± {fixed(scale * (look.interval[1] - look.interval[0]) / 2)}" if look.interval else ""
-    return f"{count(look.seeds, 'seed')} {mean}{half}"

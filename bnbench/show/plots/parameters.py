@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from bnbench.evidence.comparison import Comparison
-from bnbench.evidence.stats import Array
 from bnbench.show import grids
 from bnbench.show.plots import layout
 from bnbench.show.plots.layout import Sheet
@@ -16,8 +14,7 @@ from bnbench.show.plots.style import Style
 
 HEADING = "Parameters: all of them, and on another scale those that are not kernels"
 _BETWEEN, _RIGHT = 0.4, 0.4  # inches beside the panels
-_Roles = Sequence[tuple[str, Style]]
-_ROLES: _Roles = tuple(  # those that are not trained are hatched
+_ROLES: Sequence[tuple[str, Style]] = tuple(  # those that are not trained are hatched
     (role, {"facecolor": fill, "hatch": hatch, "edgecolor": "black", "linewidth": 0.6})
     for role, fill, hatch in (
         ("kernel", "#e6e6e6", ""),
@@ -33,39 +30,33 @@ _PANELS = {"number of parameters": _ROLES, "without the kernels": _ROLES[1:]}
 
 def draw(sheet: Sheet, comparison: Comparison) -> None:
     """Draw a row of bars for each experiment, with its total, above the keys of the roles."""
-    names = layout.row_names(experiment.label for experiment in comparison.experiments)
-    ends, left = layout.row_ends(names), layout.name_width(names)
-    across = (layout.WIDTH - left - _BETWEEN - _RIGHT) / 2
+    rows = layout.Rows(experiment.label for experiment in comparison.experiments)
+    across = (layout.WIDTH - rows.left - _BETWEEN - _RIGHT) / 2
     for place, (label, roles) in enumerate(_PANELS.items()):
-        axes = sheet.add_axes(left + place * (across + _BETWEEN), across, ends[-1])
+        axes = sheet.add_axes(rows.left + place * (across + _BETWEEN), across, rows.height)
         axes.set_xlabel(label)
-        _draw_bars(axes, layout.lay_rows(axes, names, ends), comparison, roles)
+        rows.lay(axes)
+        ends = np.zeros(len(rows.names))
+        for role, style in roles:
+            widths = [getattr(e.newest.parameters, role) for e in comparison.experiments]
+            bars = axes.barh(rows.middles, widths, 0.19, left=ends, label=role, **style)
+            ends += widths
+        axes.bar_label(bars, [f"{end:,.0f}" for end in ends], padding=4)
+        axes.set_xlim(0, 1.25 * max(1, *ends))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.tick_params(labelleft=not place)
-    sheet.top += ends[-1] + 0.5
+    sheet.top += rows.height + 0.5
     sheet.explain([Patch(label=role.replace("_", " "), **style) for role, style in _ROLES])
     sheet.top += 0.1
     sheet.write_lines("hatched: not trained")
 
 
-def _draw_bars(axes: Axes, at: Array, comparison: Comparison, roles: _Roles) -> None:
-    sizes = [experiment.newest.parameters for experiment in comparison.experiments]
-    ends = np.zeros(len(at))
-    for role, style in roles:
-        widths = np.array([getattr(size, role) for size in sizes])
-        axes.barh(at, widths, 0.19, left=ends, label=role, **style)
-        ends += widths
-    for end, y in zip(ends, at, strict=True):
-        axes.annotate(f"{end:,.0f}", (end, y), (4, 0), textcoords="offset points", va="center")
-    axes.set_xlim(0, 1.25 * max(1, *ends))
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-
-
 def words(comparison: Comparison) -> str:
     """Return each experiment's number of parameters, role by role."""
-    grid = grids.parameters(comparison)
-    roles = [column.heading for column in grid.columns[1:]]
     sentences = ["Numbers of parameters."]
+    grid = grids.parameters(comparison)
     for label, *sizes in grid.rows:
-        sentences.append(f"{label}: {', '.join(map(' '.join, zip(roles, sizes, strict=True)))}.")
+        pairs = zip(grid.columns[1:], sizes, strict=True)
+        sentences.append(f"{label}: {', '.join(f'{role.heading} {n}' for role, n in pairs)}.")
     return " ".join(sentences)
