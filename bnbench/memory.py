@@ -24,8 +24,8 @@ def available(root: Path = Path("/")) -> int:
     That is the least of what the machine has free, what the cgroups (version 2) of this process
     leave, and what its own limits leave. ``root`` is the folder that holds ``proc`` and ``sys``.
     """
-    free = _free_on_machine(root)
-    return max(0, min(free, address_space(), _left_of("RLIMIT_DATA", 5), *_left_by_cgroups(root)))
+    limits = address_space(), _left_of("RLIMIT_DATA", 5)
+    return max(0, min(_free_on_machine(root), *limits, *_left_by_cgroups(root)))
 
 
 def address_space() -> int:
@@ -34,7 +34,7 @@ def address_space() -> int:
 
 
 def _left_of(limit: str, column: int) -> int:
-    """Return what is left of a limit; ``/proc/self/statm`` has the pages taken in ``column``."""
+    # /proc/self/statm has in this column the pages that are taken.
     if sys.platform != "linux":
         return _UNLIMITED
     import resource

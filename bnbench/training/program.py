@@ -59,13 +59,11 @@ class DeviceData:
         """Put the data set on the device; the CPU uses arrays without a copy if it can."""
         put = _borrowed if device.startswith("CPU") else tf.constant
         with tf.device(device):
-            return cls(
-                train=Part(put(dataset.x_train), put(dataset.y_train)),
-                validation=Part(put(dataset.x_val), put(dataset.y_val)),
-                test=Part(put(dataset.x_test), put(dataset.y_test)),
-                dataset=dataset,
-                device=device,
+            train, validation, test = (
+                Part(put(getattr(dataset, f"x_{part}")), put(getattr(dataset, f"y_{part}")))
+                for part in ("train", "val", "test")
             )
+        return cls(train, validation, test, dataset, device)
 
 
 def _borrowed(array: np.ndarray) -> Any:
@@ -147,13 +145,8 @@ class TrainingProgram:
         loss, hits = self._call(self._train, train.x, train.y, order, train.rows)
         return loss / train.rows, int(hits) / train.rows
 
-    def evaluate(self, part: Part) -> tuple[float, float]:
-        """Return mean loss and accuracy over a part, with BN's moving statistics."""
-        loss, correct = self.evaluate_rows(part)
-        return loss, np.count_nonzero(correct) / part.rows
-
-    def evaluate_rows(self, part: Part) -> tuple[float, np.ndarray]:
-        """Return mean loss over a part, and bool (rows,): which were classified correctly."""
+    def evaluate(self, part: Part) -> tuple[float, np.ndarray]:
+        """Return mean loss over a part with BN's moving statistics, and bool (rows,): the hits."""
         loss, correct = self._call(self._evaluate, part.x, part.y)
         return loss / part.rows, correct
 
@@ -172,40 +165,31 @@ class TrainingProgram:
             epoch_start = time.perf_counter()
             trained = self.train_epoch(seed, epoch)
             seconds = time.perf_counter() - epoch_start
-            row = (*trained, *self.evaluate(self.data.validation), seconds)
+            val_loss, hits = self.evaluate(self.data.validation)
+            row = (*trained, val_loss, np.count_nonzero(hits) / hits.size, seconds)
             if not all(map(math.isfinite, row)):
                 break
             for values, value in zip(history.values(), row, strict=True):
                 values.append(value)
             yield epoch + 1
         finished = len(history["loss"]) == self.config.training.epochs
-        test = self.evaluate_rows(self.data.test) if finished else (math.nan, None)
-        yield self._record(seed, history, test, started_at, time.perf_counter() - start)
-
-    def _record(
-        self,
-        seed: int,
-        history: dict[str, list[float]],
-        test: tuple[float, np.ndarray | None],
-        started_at: datetime,
-        seconds: float,
-    ) -> RunRecord:
-        test_loss, correct = test
+        test_loss, correct = self.evaluate(self.data.test) if finished else (math.nan, None)
         if not math.isfinite(test_loss):
             correct = None
-        compile_seconds, self._uncounted_compile_seconds = self._uncounted_compile_seconds, 0.0
-        return RunRecord(
+        duration = time.perf_counter() - start
+        uncounted, self._uncounted_compile_seconds = self._uncounted_compile_seconds, 0.0
+        yield RunRecord(
             seed=seed,
             training_version=TRAINING_VERSION,
             config=self.config,
             parameters=Parameters(**architecture.count_parameters(self._layers)),
             history=History(**{name: tuple(values) for name, values in history.items()}),
-            compile_seconds=compile_seconds,
+            compile_seconds=uncounted,
             test_loss=None if correct is None else test_loss,
             test_correct=None if correct is None else pack_bits(correct),
             weights_sha256=weights_sha256(self.model),
             started_at=started_at.isoformat(timespec="seconds"),
-            duration_seconds=seconds,
+            duration_seconds=duration,
             data=summarize(self.data.dataset, correct),
             environment=self._environment(),
         )

@@ -7,19 +7,20 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from bnbench.memory import CURE
+from bnbench.training.variables import replaced
 
 Method = Literal["fork", "spawn"]
-Value = TypeVar("Value")
 
 _PATIENCE_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def start(method: Method, target: Callable[..., None], *arguments: object) -> BaseProcess:
@@ -33,18 +34,21 @@ def start(method: Method, target: Callable[..., None], *arguments: object) -> Ba
     context: Any = get_context(method)
     process: BaseProcess = context.Process(target=target, args=arguments, daemon=True)
     unused = io.StringIO()
-    with _set(os.environ, "PYTHONSAFEPATH", "1"):
+    with (
+        replaced(os.environ, "PYTHONSAFEPATH", "1"),
+        replaced(sys.modules, "__main__", types.ModuleType("__main__")),
+        redirect_stdout(unused),
+        redirect_stderr(unused),
+    ):
         if method == "spawn" and sys.platform != "win32":
             from multiprocessing import resource_tracker
 
             resource_tracker.ensure_running()  # later it would let the signals through
-        with (
-            _signals_held_back(),
-            _set(sys.modules, "__main__", types.ModuleType("__main__")),
-            redirect_stdout(unused),
-            redirect_stderr(unused),
-        ):
+        before = _mask("SIG_BLOCK")
+        try:
             process.start()
+        finally:
+            _mask("SIG_SETMASK", before)
     return process
 
 
@@ -52,8 +56,7 @@ def begin() -> None:
     """Ignore Ctrl-C, which a terminal sends to every process; end with SIGTERM and the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    _mask("SIG_UNBLOCK")
     parent = parent_process()
     assert parent is not None
     if sys.platform == "linux":
@@ -95,25 +98,7 @@ def _end_after(sentinel: int) -> None:
     os._exit(1)
 
 
-@contextmanager
-def _set(mapping: MutableMapping[str, Value], key: str, value: Value) -> Iterator[None]:
-    before = mapping.get(key)
-    mapping[key] = value
-    try:
-        yield
-    finally:
-        del mapping[key]
-        if before is not None:
-            mapping[key] = before
-
-
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _mask(how: str, signals: Any = _SIGNALS) -> Any:
+    if hasattr(signal, "pthread_sigmask"):  # Windows has none
+        return signal.pthread_sigmask(getattr(signal, how), signals)
+    return None

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from multiprocessing import Pipe, current_process
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
@@ -19,10 +18,10 @@ from bnbench.training.engines.runner import reason
 
 Drive = Callable[[Any, Connection], Iterable[object]]
 
-_GLANCE_SECONDS = 0.2  # a signal that arrives just before a wait is handled only after it
+_POLL_SECONDS = 0.2  # a signal that arrives just before a wait is handled only after it
 
 
-class DriverLost(Exception):
+class DriverLost(EnvironmentFault):
     """The driver's process ended too early; the text says how."""
 
 
@@ -41,32 +40,27 @@ def messages(
             process = child.start(method, _serve, theirs, ours, drive)
     except OSError as error:
         raise EnvironmentFault(f"no process can be started: {error.strerror or error}") from error
+    deadline = monotonic() + patience
     try:
         with ours:
-            yield from _received(ours, process, request, patience)
+            ours.send(request)
+            while (message := _receive(ours, deadline)) is not None:
+                deadline = math.inf
+                if isinstance(message, BnbenchError):
+                    raise message
+                yield message
+    except (EOFError, ConnectionError) as error:
+        how = child.how_it_ended(process)
+        raise DriverLost(f"the process that manages the runs {how}") from error
     finally:
         child.end(process)
 
 
-def _received(
-    driver: Connection, process: BaseProcess, request: object, patience: float
-) -> Generator[Any, None, None]:
-    deadline = monotonic() + patience
-    try:
-        driver.send(request)
-        while True:
-            if not driver.poll(_GLANCE_SECONDS):
-                if monotonic() > deadline:
-                    raise TimeoutError
-                continue
-            message, deadline = driver.recv(), math.inf
-            if message is None:
-                return
-            if isinstance(message, BnbenchError):
-                raise message
-            yield message
-    except (EOFError, ConnectionError) as error:
-        raise DriverLost(child.how_it_ended(process)) from error
+def _receive(driver: Connection, deadline: float) -> Any:
+    while not driver.poll(_POLL_SECONDS):
+        if monotonic() > deadline:
+            raise TimeoutError
+    return driver.recv()
 
 
 def _serve(parent: Connection, other_end: Connection, drive: Drive) -> None:

@@ -21,9 +21,9 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run reached its end, completed or diverged; ``model`` is its ``.keras`` file if wanted.
+    """A run has ended, completed or diverged.
 
-    ``fault`` says why there is no model where one was wanted.
+    ``model`` is its ``.keras`` file if wanted, and ``fault`` why there is none.
     """
 
     trial: Trial

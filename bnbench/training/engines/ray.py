@@ -1,29 +1,45 @@
-"""Runs made on a Ray cluster, one to a CPU of any of its nodes."""
+"""Runs made on a Ray cluster, one to a CPU of any of its nodes.
 
+A driver process joins the cluster and submits one task for each run: Ray takes over the signals and
+the standard error of the process that joins. The caller's process does not even import Ray.
+"""
+
+import os
 import socket
-from collections.abc import Callable, Generator, Mapping, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import distributions
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
 from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
+from bnbench.training import device
 from bnbench.training.engines import driver
-from bnbench.training.engines.engine import Event
-from bnbench.training.engines.ray_driver import DriverRequest, Note, drive
+from bnbench.training.engines.engine import Event, RunEnded, RunFailed
+from bnbench.training.engines.runner import TrialRunner, reason
 from bnbench.training.trial import Trial
 
+_PACKAGES = ("ray", "tensorflow", "keras", "numpy")
+_ATTEMPTS = 4  # of a run, as several nodes may be lost
 _PROBE_SECONDS = 5.0
-_JOIN_SECONDS = 60.0
+_JOIN_SECONDS = 60.0  # Ray tries for minutes
+_INSPECTION_SECONDS = 300.0  # a node unpacks our code first
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Ray:
     """As many runs at once as the cluster at ``address``, HOST:PORT, has CPUs free.
 
-    A driver joins the cluster: Ray takes over the signals and the standard error of the process
-    that joins, and tries for minutes if nobody answers. ``report`` gets lines about the cluster.
+    ``report`` is called with lines about the cluster.
     """
 
     address: str
@@ -34,16 +50,14 @@ class Ray:
     ) -> Generator[Event, None, None]:
         """Yield what happens to the trials; see `Engine.make`."""
         self._check()
-        request = DriverRequest(self.address, tuple(trials), dict(data), models)
+        request = (self.address, trials, data, models)
         try:
-            with closing(driver.messages(drive, request, patience=_JOIN_SECONDS)) as messages:
+            with closing(driver.messages(_drive, request, patience=_JOIN_SECONDS)) as messages:
                 for message in messages:
-                    if isinstance(message, Note):
-                        self.report(message.line)
+                    if isinstance(message, str):
+                        self.report(message)
                     else:
                         yield message
-        except driver.DriverLost as lost:
-            raise self._fault(f"the process that joined it {lost}") from lost
         except TimeoutError:
             raise self._fault("what answers is not a Ray cluster, or a very busy one") from None
         except BnbenchError as fault:
@@ -61,3 +75,189 @@ class Ray:
 
     def _fault(self, reason: str) -> EnvironmentFault:
         return EnvironmentFault(f"Ray cluster at {self.address}: {reason}")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the cluster that makes runs."""
+
+    id: str
+    cpus: float
+    instruction_set: str
+
+
+Request = tuple[str, Sequence[Trial], Mapping[Config, Dataset], bool]
+
+
+def _drive(request: Request, parent: Connection) -> Iterator[Event | str]:
+    """Have the trials made on the cluster; yield lines about it, then every event."""
+    address, trials, data, models = request
+    os.chdir("/")  # Ray lets its workers import from the driver's working folder
+    _join(address)
+    nodes = _inspected_nodes()
+    cpus = int(sum(node.cpus for node in nodes))
+    yield f"{cpus} CPUs on {len(nodes)} nodes of the Ray cluster at {address}"
+    kinds = {node.instruction_set for node in nodes}
+    if len(kinds) > 1:
+        yield (
+            f"its processors differ ({', '.join(sorted(kinds))}), and with them the last bits of "
+            "the weights; runs of one seed are kept on one kind"
+        )
+    yield from _Tasks(data, cpus, models, places(trials, nodes)).events(trials)
+
+
+def _join(address: str) -> None:
+    """Connect this process to the cluster; raises `EnvironmentFault` if that fails."""
+    import ray
+
+    with tempfile.NamedTemporaryFile() as log:
+        _redirect_output(log.name)
+        try:
+            ray.init(
+                address,
+                log_to_driver=False,
+                logging_level="CRITICAL",
+                runtime_env={
+                    "py_modules": [str(Path(__file__).parents[2])],
+                    "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"},
+                },
+            )
+        except Exception as failure:
+            if b"InvalidAuthToken" in log.read():  # the exception does not say so
+                raise EnvironmentFault(
+                    "it refuses our token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to what its "
+                    "nodes were started with"
+                ) from failure
+            raise EnvironmentFault(f"it cannot be joined: {reason(failure)}") from failure
+        finally:
+            _redirect_output(os.devnull)
+
+
+def _redirect_output(path: str) -> None:
+    # Ray writes to both descriptors, whatever its log level.
+    with open(path, "wb", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
+def _inspected_nodes() -> list[Node]:
+    """Return the nodes that have a CPU; raises `EnvironmentFault` if one cannot make our runs."""
+    import ray
+
+    alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    if not alive:
+        raise EnvironmentFault("it has no CPU for runs")
+    inspect = ray.remote(num_cpus=0, max_retries=0)(_inspect)
+    answers = [inspect.options(scheduling_strategy=_on(node["NodeID"])).remote() for node in alive]
+    nodes, (our_versions, _) = [], _inspect()
+    for node, answer in zip(alive, answers, strict=True):
+        name = f"node {node['NodeManagerAddress']}"
+        try:
+            versions, instruction_set = ray.get(answer, timeout=_INSPECTION_SECONDS)
+        except ray.exceptions.RayError as failure:
+            cause = reason(getattr(failure, "cause", failure))
+            raise EnvironmentFault(f"{name} cannot make runs: {cause}") from failure
+        if versions != our_versions:
+            raise EnvironmentFault(f"{name} has {versions}; here it is {our_versions}")
+        nodes.append(Node(node["NodeID"], node["Resources"]["CPU"], instruction_set))
+    return nodes
+
+
+def _inspect() -> tuple[str, str]:
+    """Return the versions and the instruction set of the node that this runs on."""
+    found = {package.name: package.version for package in distributions()}
+    versions = (f"{name} {found.get(name, 'missing')}" for name in _PACKAGES)
+    return ", ".join(versions), device.instruction_set()
+
+
+def _on(node: str, soft: bool = False) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=soft)
+
+
+def places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
+    """Return each trial's node if the cluster has nodes of several kinds; else an empty mapping.
+
+    The runs of one seed are made on one kind of node. Each node gets runs in proportion to its
+    CPUs.
+    """
+    if len({node.instruction_set for node in nodes}) == 1:
+        return {}
+    kinds: dict[int, str] = {}
+    chosen: dict[Trial, str] = {}
+    load: Counter[Node] = Counter()
+    for trial in trials:
+        fitting = [n for n in nodes if kinds.get(trial.seed) in (None, n.instruction_set)]
+        node = min(fitting, key=lambda node: load[node] / node.cpus)
+        load[node] += 1
+        kinds[trial.seed], chosen[trial] = node.instruction_set, node.id
+    return chosen
+
+
+@dataclass
+class _Tasks:
+    """The tasks under way. Ray does not retry them: it would skip what was streamed before."""
+
+    data: Mapping[Config, Dataset]
+    cpus: int
+    models: bool
+    places: Mapping[Trial, str]
+    streams: dict[Any, Trial] = field(default_factory=dict)
+    lost: Counter[Trial] = field(default_factory=Counter)
+    shared: dict[int, Any] = field(default_factory=dict)
+
+    def events(self, trials: Sequence[Trial]) -> Iterator[Event]:
+        import ray
+
+        self.shared = {id(dataset): ray.put(dataset) for dataset in set(self.data.values())}
+        for trial in trials:
+            self._submit(trial)
+        while self.streams:
+            waiting = list(self.streams)
+            for stream in ray.wait(waiting, timeout=_POLL_SECONDS, fetch_local=False)[0]:
+                yield from self._next(stream)
+
+    def _submit(self, trial: Trial) -> None:
+        import ray
+
+        task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_train)
+        node = self.places.get(trial)
+        strategy = _on(node, soft=True) if node else "DEFAULT"
+        dataset = self.shared[id(self.data[trial.config])]
+        stream = task.options(name=str(trial), scheduling_strategy=strategy).remote(
+            trial, dataset, self.cpus, self.models
+        )
+        self.streams[stream] = trial
+
+    def _next(self, stream: Any) -> Iterator[Event]:
+        """Yield the next event of a stream that has one ready, or has ended."""
+        import ray
+
+        trial = self.streams.pop(stream)
+        try:
+            event: Event = ray.get(next(stream))
+        except ray.exceptions.RayTaskError as failure:
+            if isinstance(failure.cause, BnbenchError):
+                raise failure.cause from None
+            yield RunFailed(trial, reason(failure.cause), str(failure))
+        except (ray.exceptions.RayError, StopIteration) as failure:
+            # A stream may also end normally though its node is gone.
+            self.lost[trial] += 1
+            if self.lost[trial] < _ATTEMPTS:
+                self._submit(trial)
+            else:
+                yield RunFailed(trial, f"lost {_ATTEMPTS} times, last by {reason(failure)}")
+        else:
+            if not isinstance(event, RunEnded | RunFailed):
+                self.streams[stream] = trial
+            yield event
+
+
+@cache  # Ray keeps the worker process for the next run
+def _runner(jobs: int) -> TrialRunner:
+    return TrialRunner(device.start("cpu"), "ray", jobs)
+
+
+def _train(trial: Trial, dataset: Dataset, jobs: int, models: bool) -> Iterator[Event]:
+    yield from _runner(jobs).make(trial, dataset, models)

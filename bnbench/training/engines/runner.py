@@ -56,10 +56,12 @@ class TrialRunner:
     def _make(self, trial: Trial, dataset: Dataset, models: bool) -> Iterator[Event]:
         program = self._program(trial.config, dataset)
         for step in program.steps(trial.seed):
-            if isinstance(step, RunRecord):
-                yield _ended(trial, step, program) if models else RunEnded(trial, step)
-            else:
+            if not isinstance(step, RunRecord):
                 yield EpochEnded(trial, step)
+            elif models:
+                yield _with_model(trial, step, program)
+            else:
+                yield RunEnded(trial, step)
 
     def _program(self, config: Config, dataset: Dataset) -> "TrainingProgram":
         from bnbench.training.program import DeviceData, TrainingProgram
@@ -83,19 +85,14 @@ def reason(failure: Exception) -> str:
     return described
 
 
-def _ended(trial: Trial, record: RunRecord, program: "TrainingProgram") -> RunEnded:
+def _with_model(trial: Trial, record: RunRecord, program: "TrainingProgram") -> RunEnded:
     try:
-        return RunEnded(trial, record, _model_file(program))
+        with (  # Keras writes a model to a file alone
+            faults_named(Path("temporary folder"), "used"),
+            tempfile.TemporaryDirectory(prefix="bnbench-") as folder,
+        ):
+            path = Path(folder) / "model.keras"
+            write_atomically(path, program.model.save)
+            return RunEnded(trial, record, path.read_bytes())
     except EnvironmentFault as fault:
         return RunEnded(trial, record, fault=fault)
-
-
-def _model_file(program: "TrainingProgram") -> bytes:
-    """Return the model's ``.keras`` file; raises `EnvironmentFault` where no space is left."""
-    with (  # Keras writes files alone
-        faults_named(Path("temporary folder"), "used"),
-        tempfile.TemporaryDirectory(prefix="bnbench-") as folder,
-    ):
-        path = Path(folder) / "model.keras"
-        write_atomically(path, program.model.save)
-        return path.read_bytes()

@@ -20,8 +20,13 @@ from bnbench.experiments.config import Config
 from bnbench.training import device
 from bnbench.training.engines import child
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
-from bnbench.training.engines.pool import Setup, WorkerPool, next_trial
-from bnbench.training.engines.processes import Method, Processes
+from bnbench.training.engines.processes import (
+    Method,
+    Processes,
+    Setup,
+    WorkerPool,
+    next_trial,
+)
 from bnbench.training.trial import Trial
 from tests.conftest import ROOT, dataset_of, trials_of
 from tests.faults.conftest import assert_comparable, untimed_records
@@ -160,7 +165,7 @@ def test_a_system_that_allows_no_process(tiny: Make, monkeypatch: pytest.MonkeyP
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(child, "start", refuse)
-    setup = Setup("cpu", 2, 2, False, {}, "spawn", StubRunner)
+    setup = Setup(stub(2, method="spawn"), {}, models=False)
     with pytest.raises(EnvironmentFault, match=r"refused by the system \(Resource temporarily"):
         list(WorkerPool(setup, trials_of(tiny()), most=2).events(Pipe()[0]))
 
@@ -192,7 +197,7 @@ def test_a_driver_that_dies_is_replaced_once(tiny: Make) -> None:
     again = list(takewhile(lambda event: event != EpochEnded(second, 1), events))
     assert first not in {event.trial for event in again}
     drivers(known)[0].kill()
-    with pytest.raises(EnvironmentFault, match=r"starts the workers was killed by SIGKILL"):
+    with pytest.raises(EnvironmentFault, match=r"manages the runs was killed by SIGKILL"):
         list(events)
 
 
