@@ -9,8 +9,6 @@ from typing import Any
 from bnbench import interruption  # the rest is imported when signals are caught
 from bnbench.errors import BnbenchError, EnvironmentFault, InputError
 
-_STREAM_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
 
 def main() -> None:
     """Run the command line; a fault that the user can correct is shown without a traceback."""
@@ -38,7 +36,7 @@ def _run_command() -> None:
     except BnbenchError as error:
         _end(str(error), error.exit_code)
     except OSError as error:  # of what typer prints; our own output raises `BnbenchError`
-        if error.errno not in _STREAM_FAULTS:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise
         _end(f"standard output: cannot be written: {error.strerror}", EnvironmentFault.exit_code)
     except usage_error as error:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,20 +34,16 @@ def select(request: Request, present: Sequence[Any]) -> Sequence[Any]:
 
 
 def may_have_gpu() -> bool:
-    """Return whether there can be a GPU; TensorFlow would take seconds to answer.
-
-    False only on Linux without the device files of NVIDIA, AMD and Windows' subsystem.
-    """
-    drivers = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+    """Return whether there can be a GPU; TensorFlow would take seconds to answer."""
+    drivers = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, WSL
     return sys.platform != "linux" or any(Path(driver).exists() for driver in drivers)
 
 
 def load() -> tuple[Any, Any]:
     """Import Keras and TensorFlow without starting them, which a forked process still can.
 
-    Returns the two modules. Keras computes on TensorFlow, whatever the environment and
-    ``keras.json`` say; see `variables` for the rest of the environment. Raises `EnvironmentFault`
-    if they cannot be imported.
+    Returns the two modules. Keras computes on TensorFlow, whatever the environment (see
+    `variables`) and ``keras.json`` say. Raises `EnvironmentFault` if they cannot be imported.
     """
     variables.clear()
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -67,8 +64,7 @@ def load() -> tuple[Any, Any]:
     except Exception as error:  # of any kind, if memory or a library is missing
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise EnvironmentFault(
-            f"TensorFlow cannot be imported: {reason.removesuffix(': ')}; it needs all its parts "
-            "installed, and memory"
+            f"TensorFlow cannot be imported: {reason}; it needs all its parts installed, and memory"
         ) from error
     return keras, tensorflow
 
@@ -110,26 +106,22 @@ def instruction_set() -> str:
     Results depend on them, as sums are added in another order. Where the system does not name them
     this is the type of the machine, such as ``arm64``.
     """
-    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    flags = _cpuinfo("flags|Features").split()
     widest = next((flag for flag in _VECTORS if flag in flags), platform.machine())
     return _NAMES.get(widest, widest)
 
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @cache
 def _cpuinfo(key: str) -> str:
-    """Return what ``/proc/cpuinfo`` says about the first core, or an empty text."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == key:
-                return value.strip()
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        if of_first_core := re.search(rf"^(?:{key})\s*:(.*)", text, re.MULTILINE):
+            return of_first_core[1].strip()
     return ""
 
 

@@ -41,12 +41,8 @@ def seeded_kernel(layer: architecture.Dense, seed: int) -> keras.KerasTensor:
     Networks that share a layer of this name, shape and initializer so start from equal numbers.
     """
     digest = hashlib.sha256(f"{seed}/{layer.name}".encode()).digest()
-    initializer = keras.initializers.get(
-        {
-            "class_name": layer.kernel_initializer,
-            "config": {"seed": int.from_bytes(digest[:4], "big") >> 1},
-        }
-    )
+    config = {"seed": int.from_bytes(digest[:4], "big") >> 1}
+    initializer = keras.initializers.get({"class_name": layer.kernel_initializer, "config": config})
     return initializer(layer.variables[0].shape, dtype="float32")
 
 

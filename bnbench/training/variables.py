@@ -9,12 +9,10 @@ import os
 import re
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any
 
 from bnbench.errors import EnvironmentFault
 from bnbench.text import visible
-
-Value = TypeVar("Value")
 
 KEEP = "BNBENCH_KEEP"  # names of variables, separated by commas
 
@@ -67,7 +65,7 @@ def remaining(environment: MutableMapping[str, str] = os.environ) -> dict[str, s
 
 
 @contextmanager
-def replaced(mapping: MutableMapping[str, Value], key: str, value: Value) -> Iterator[None]:
+def replaced(mapping: MutableMapping[str, Any], key: str, value: Any) -> Iterator[None]:
     """Give a key of ``os.environ`` or a similar mapping another value for a while."""
     before = mapping.get(key)
     mapping[key] = value

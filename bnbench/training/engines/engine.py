@@ -21,10 +21,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run has ended, completed or diverged.
-
-    ``model`` is its ``.keras`` file if wanted, and ``fault`` why there is none.
-    """
+    """A run completed or diverged; ``model`` is its ``.keras`` file, or ``fault`` why not."""
 
     trial: Trial
     record: RunRecord

@@ -10,10 +10,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from multiprocessing import Pipe, connection
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +21,12 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training import device, variables
-from bnbench.training.engines import child, driver
+from bnbench.training.engines import child
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from bnbench.training.engines.runner import TrialRunner, reason
 from bnbench.training.trial import Trial
 
-# How a driver starts, and how its workers do.
-Method = Literal["forkserver", "spawn", "fork"]
-# The system libraries of macOS do not survive a fork, and Windows has none.
-default_method: Method = "forkserver" if sys.platform == "linux" else "spawn"
+driver_method: child.Method = "spawn"  # a fork must not have started TensorFlow
 
 
 @dataclass(frozen=True)
@@ -37,75 +34,58 @@ class Processes:
     """Up to ``jobs`` runs at once on the CPU, one after another on a GPU.
 
     A worker process that dies takes only its run with it, and the run is repeated once. By the
-    method ``forkserver`` the driver imports TensorFlow without starting it and forks the workers;
-    by ``fork`` it is also itself a fork of this process, which must not have started TensorFlow.
+    method ``fork`` the driver imports TensorFlow without starting it, then forks the workers; the
+    system libraries of macOS do not survive that.
 
-    The driver is not multiprocessing's own fork server, of which a process has one for all its
-    libraries. Measured: if another library had started it, TensorFlow was not preloaded; it stayed
-    after the last run, with 620 MB; and a process that was killed left its folder behind.
+    multiprocessing's own fork server would not do, as measured: where another library had started
+    it TensorFlow was not preloaded, it stayed after the last run, with 620 MB, and a process that
+    was killed left its folder behind.
     """
 
     request: device.Request
     jobs: int
-    method: Method | None = None
+    method: child.Method = "fork" if sys.platform == "linux" else "spawn"
     runner: type[TrialRunner] = TrialRunner
 
     def make(
         self, trials: Sequence[Trial], data: Mapping[Config, Dataset], *, models: bool = False
     ) -> Generator[Event, None, None]:
         """Yield what happens to the trials; see `Engine.make`."""
-        engine = replace(self, method=self.method or default_method)
-        setup = Setup(engine, data, models)
         may_have_gpu = self.request != "cpu" and device.may_have_gpu()
-        at_first = 1 if may_have_gpu else self.jobs  # until a worker has looked
-        start: child.Method = "fork" if engine.method == "fork" else "spawn"
+        most = 1 if may_have_gpu else self.jobs  # until a worker has looked
         left, drivers = list(trials), 0
         while left:
             drivers += 1
+            pool = WorkerPool(self, data, models, left, most)
             try:
-                with closing(driver.messages(_drive, (setup, left, at_first), start)) as events:
+                with closing(child.messages(_drive, pool, driver_method)) as events:
                     for event in events:
                         if isinstance(event, RunEnded | RunFailed):
                             left.remove(event.trial)
                         yield event
-            except driver.DriverLost:
+            except child.DriverLost:
                 if drivers > 1:
                     raise
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What every worker has to know before its first run."""
-
-    engine: Processes
-    data: Mapping[Config, Dataset]
-    models: bool
-
-
-def _drive(request: tuple[Setup, list[Trial], int], parent: Connection) -> Iterator[Event]:
-    """Have the trials made by workers, until all have ended or the parent no longer listens."""
-    setup, trials, at_first = request
-    del request  # it would keep data that are moved
-    if setup.engine.method != "spawn":
-        setup = _ready_to_fork(setup)
-    pool = WorkerPool(setup, trials, at_first)
+def _drive(pool: "WorkerPool", parent: Connection) -> Iterator[Event]:
+    if pool.engine.method == "fork":
+        with suppress(Exception):  # every worker meets it again, and reports it
+            pool.engine.runner.preload()
+        moved = cache(_moved)
+        pool.data = {config: moved(dataset) for config, dataset in pool.data.items()}
+        del moved  # and with it the data as they came
+        gc.freeze()  # else the first collection in each worker would write to all that is shared
     try:
         yield from pool.events(parent)
     finally:
-        pool.close()
-
-
-def _ready_to_fork(setup: Setup) -> Setup:
-    with suppress(Exception):  # every worker meets it again, and reports it
-        setup.engine.runner.preload()
-    moved = cache(_moved)
-    setup = replace(setup, data={key: moved(dataset) for key, dataset in setup.data.items()})
-    gc.freeze()  # else the first collection in each worker would write to all that is shared
-    return setup
+        for worker in pool.workers:
+            worker.process.kill()
+            worker.process.join()
 
 
 def _moved(dataset: Dataset) -> Dataset:
-    """Return the data with each array at the start of a page, which TensorFlow need not copy."""
+    # Each array is put at the start of a page, where TensorFlow need not copy it.
     arrays: dict[str, Any] = {}
     for name, array in vars(dataset).items():
         if isinstance(array, np.ndarray):
@@ -115,22 +95,22 @@ def _moved(dataset: Dataset) -> Dataset:
     return replace(dataset, **arrays)
 
 
-def _work(pool: Connection, setup: Setup) -> None:
-    """Make the runs whose trials come from the pool, one after another."""
+def _work(
+    parent: Connection, engine: Processes, data: Mapping[Config, Dataset], models: bool
+) -> None:
     child.begin()
-    engine = setup.engine
     with suppress(EOFError, ConnectionError):  # nobody listens any more
         try:
             runner = engine.runner.open(engine.request, engine.jobs)
         except Exception as failure:
             fault = EnvironmentFault(f"TensorFlow cannot be started: {reason(failure)}")
-            pool.send(failure if isinstance(failure, BnbenchError) else fault)
+            parent.send(failure if isinstance(failure, BnbenchError) else fault)
             return
-        pool.send(runner.device)
+        parent.send(runner.device)
         while True:
-            trial = pool.recv()
-            for event in runner.make(trial, setup.data[trial.config], setup.models):
-                pool.send(event)
+            trial = parent.recv()
+            for event in runner.make(trial, data[trial.config], models):
+                parent.send(event)
 
 
 @dataclass(eq=False)
@@ -146,7 +126,9 @@ class _Worker:
 class WorkerPool:
     """The workers, at ``most`` so many, and the trials that wait for one."""
 
-    setup: Setup
+    engine: Processes
+    data: Mapping[Config, Dataset]
+    models: bool
     waiting: list[Trial]
     most: int
     workers: list[_Worker] = field(default_factory=list)
@@ -163,34 +145,19 @@ class WorkerPool:
                     return
                 yield from self._receive(workers[ready])
 
-    def close(self) -> None:
-        """End all workers, whatever they do."""
-        for worker in self.workers:
-            worker.process.kill()
-        for worker in self.workers:
-            worker.process.join()
-
     def _occupy(self) -> None:
-        """Give every free worker a run, and start workers for the runs that still wait."""
         for worker in self.workers:
             if worker.ready and worker.trial is None and self.waiting:
                 self._give_run(worker)
         while len(self.workers) < self.most and len(self.waiting) > self._starting():
-            self._start_worker()
+            arguments = (self.engine, self.data, self.models)
+            try:
+                self.workers.append(_Worker(*child.start(self.engine.method, _work, *arguments)))
+            except OSError as error:
+                self._count_failed_start(f"is refused by the system ({error.strerror or error})")
 
     def _starting(self) -> int:
         return sum(not worker.ready for worker in self.workers)
-
-    def _start_worker(self) -> None:
-        ours, theirs = Pipe()
-        method: child.Method = "spawn" if self.setup.engine.method == "spawn" else "fork"
-        try:
-            with theirs:
-                process = child.start(method, _work, theirs, self.setup)
-        except OSError as error:
-            self._count_failed_start(f"is refused by the system ({error.strerror or error})")
-        else:
-            self.workers.append(_Worker(process, ours))
 
     def _give_run(self, worker: _Worker) -> None:
         others = (other.compiled for other in self.workers if other is not worker)
@@ -211,7 +178,7 @@ class WorkerPool:
             raise message
         if isinstance(message, str):  # the device, now that TensorFlow is started
             worker.ready = True
-            self.most = 1 if message.startswith("GPU") else self.setup.engine.jobs
+            self.most = 1 if message.startswith("GPU") else self.engine.jobs
             self._occupy()
             return
         if isinstance(message, RunEnded | RunFailed):
@@ -235,8 +202,7 @@ class WorkerPool:
         self._occupy()
 
     def _count_failed_start(self, cause: str) -> None:
-        """Continue with the workers that are there after more than one failed start."""
-        self.failed_starts += 1
+        self.failed_starts += 1  # after two, those that are there make all runs
         if self.failed_starts > 1:
             self.most = len(self.workers)
         if self.most == 0:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import distributions
 from importlib.util import find_spec
+from itertools import cycle
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.experiments.config import Config
 from bnbench.training import device
-from bnbench.training.engines import driver
+from bnbench.training.engines import child
 from bnbench.training.engines.engine import Event, RunEnded, RunFailed
 from bnbench.training.engines.runner import TrialRunner, reason
 from bnbench.training.trial import Trial
@@ -37,10 +38,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Ray:
-    """As many runs at once as the cluster at ``address``, HOST:PORT, has CPUs free.
-
-    ``report`` is called with lines about the cluster.
-    """
+    """One run at once to a CPU of the cluster at ``address``; ``report`` gets lines about it."""
 
     address: str
     report: Callable[[str], object] = lambda line: None
@@ -49,32 +47,28 @@ class Ray:
         self, trials: Sequence[Trial], data: Mapping[Config, Dataset], *, models: bool = False
     ) -> Generator[Event, None, None]:
         """Yield what happens to the trials; see `Engine.make`."""
-        self._check()
+        if find_spec("ray") is None:
+            raise EnvironmentFault("Ray is not installed; get it with: pip install 'bnbench[ray]'")
         request = (self.address, trials, data, models)
         try:
-            with closing(driver.messages(_drive, request, patience=_JOIN_SECONDS)) as messages:
+            _probe(self.address)
+            with closing(child.messages(_drive, request, patience=_JOIN_SECONDS)) as messages:
                 for message in messages:
                     if isinstance(message, str):
                         self.report(message)
                     else:
                         yield message
-        except TimeoutError:
-            raise self._fault("what answers is not a Ray cluster, or a very busy one") from None
-        except BnbenchError as fault:
-            raise self._fault(str(fault)) from None
+        except (BnbenchError, TimeoutError) as fault:
+            why = str(fault) or "what answers is not a Ray cluster, or a very busy one"
+            raise EnvironmentFault(f"Ray cluster at {self.address}: {why}") from fault
 
-    def _check(self) -> None:
-        """Raise `EnvironmentFault` if Ray is not installed or nobody answers."""
-        if find_spec("ray") is None:
-            raise EnvironmentFault("Ray is not installed; get it with: pip install 'bnbench[ray]'")
-        host, _, port = self.address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), _PROBE_SECONDS).close()
-        except (OSError, ValueError, OverflowError) as error:
-            raise self._fault(f"no cluster answers there ({error})") from error
 
-    def _fault(self, reason: str) -> EnvironmentFault:
-        return EnvironmentFault(f"Ray cluster at {self.address}: {reason}")
+def _probe(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _PROBE_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise EnvironmentFault(f"no cluster answers there ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -86,11 +80,9 @@ class Node:
     instruction_set: str
 
 
-Request = tuple[str, Sequence[Trial], Mapping[Config, Dataset], bool]
-
-
-def _drive(request: Request, parent: Connection) -> Iterator[Event | str]:
-    """Have the trials made on the cluster; yield lines about it, then every event."""
+def _drive(
+    request: tuple[str, Sequence[Trial], Mapping[Config, Dataset], bool], parent: Connection
+) -> Iterator[Event | str]:
     address, trials, data, models = request
     os.chdir("/")  # Ray lets its workers import from the driver's working folder
     _join(address)
@@ -107,41 +99,29 @@ def _drive(request: Request, parent: Connection) -> Iterator[Event | str]:
 
 
 def _join(address: str) -> None:
-    """Connect this process to the cluster; raises `EnvironmentFault` if that fails."""
     import ray
 
-    with tempfile.NamedTemporaryFile() as log:
-        _redirect_output(log.name)
+    environment = {
+        "py_modules": [str(Path(__file__).parents[2])],
+        "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"},
+    }
+    with tempfile.TemporaryFile() as log:  # Ray writes to both descriptors, whatever its log level
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
         try:
             ray.init(
-                address,
-                log_to_driver=False,
-                logging_level="CRITICAL",
-                runtime_env={
-                    "py_modules": [str(Path(__file__).parents[2])],
-                    "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"},
-                },
+                address, log_to_driver=False, logging_level="CRITICAL", runtime_env=environment
             )
         except Exception as failure:
+            log.seek(0)
+            cause = f"it cannot be joined: {reason(failure)}"
             if b"InvalidAuthToken" in log.read():  # the exception does not say so
-                raise EnvironmentFault(
-                    "it refuses our token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to what its "
-                    "nodes were started with"
-                ) from failure
-            raise EnvironmentFault(f"it cannot be joined: {reason(failure)}") from failure
-        finally:
-            _redirect_output(os.devnull)
-
-
-def _redirect_output(path: str) -> None:
-    # Ray writes to both descriptors, whatever its log level.
-    with open(path, "wb", buffering=0) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+                cause = "it refuses our token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to what "
+                cause += "its nodes were started with"
+            raise EnvironmentFault(cause) from failure
 
 
 def _inspected_nodes() -> list[Node]:
-    """Return the nodes that have a CPU; raises `EnvironmentFault` if one cannot make our runs."""
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
@@ -164,7 +144,6 @@ def _inspected_nodes() -> list[Node]:
 
 
 def _inspect() -> tuple[str, str]:
-    """Return the versions and the instruction set of the node that this runs on."""
     found = {package.name: package.version for package in distributions()}
     versions = (f"{name} {found.get(name, 'missing')}" for name in _PACKAGES)
     return ", ".join(versions), device.instruction_set()
@@ -179,20 +158,15 @@ def _on(node: str, soft: bool = False) -> Any:
 def places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
     """Return each trial's node if the cluster has nodes of several kinds; else an empty mapping.
 
-    The runs of one seed are made on one kind of node. Each node gets runs in proportion to its
-    CPUs.
+    The runs of one seed are made on one kind of node, and every CPU gets its share of them.
     """
-    if len({node.instruction_set for node in nodes}) == 1:
+    kinds = {node.instruction_set for node in nodes}
+    if len(kinds) == 1:
         return {}
-    kinds: dict[int, str] = {}
-    chosen: dict[Trial, str] = {}
-    load: Counter[Node] = Counter()
-    for trial in trials:
-        fitting = [n for n in nodes if kinds.get(trial.seed) in (None, n.instruction_set)]
-        node = min(fitting, key=lambda node: load[node] / node.cpus)
-        load[node] += 1
-        kinds[trial.seed], chosen[trial] = node.instruction_set, node.id
-    return chosen
+    cpus = [node for node in nodes for _ in range(int(node.cpus))]
+    of_kind = {kind: cycle(n.id for n in cpus if n.instruction_set == kind) for kind in kinds}
+    kind_of = [node.instruction_set for node in cpus]
+    return {trial: next(of_kind[kind_of[trial.seed % len(cpus)]]) for trial in trials}
 
 
 @dataclass
@@ -231,7 +205,6 @@ class _Tasks:
         self.streams[stream] = trial
 
     def _next(self, stream: Any) -> Iterator[Event]:
-        """Yield the next event of a stream that has one ready, or has ended."""
         import ray
 
         trial = self.streams.pop(stream)

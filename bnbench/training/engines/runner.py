@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrialRunner:
-    """Makes one run after another; keeps placed data and compiled programs for the next.
-
-    ``engine`` and ``jobs`` go into the records.
-    """
+    """Makes one run after another; keeps placed data and compiled programs for the next."""
 
     device: str
     engine: str
@@ -34,10 +31,7 @@ class TrialRunner:
     _placed: dict[tuple[DataConfig, str], "DeviceData"] = field(default_factory=dict)
     _programs: dict[Config, "TrainingProgram"] = field(default_factory=dict)
 
-    @staticmethod
-    def preload() -> None:
-        """Import what runs need, before the process that forks the workers forks them."""
-        load()
+    preload = staticmethod(load)  # called before the workers are forked
 
     @classmethod
     def open(cls, request: Request, jobs: int) -> "TrialRunner":
@@ -56,12 +50,10 @@ class TrialRunner:
     def _make(self, trial: Trial, dataset: Dataset, models: bool) -> Iterator[Event]:
         program = self._program(trial.config, dataset)
         for step in program.steps(trial.seed):
-            if not isinstance(step, RunRecord):
-                yield EpochEnded(trial, step)
-            elif models:
-                yield _with_model(trial, step, program)
+            if isinstance(step, RunRecord):
+                yield _with_model(trial, step, program) if models else RunEnded(trial, step)
             else:
-                yield RunEnded(trial, step)
+                yield EpochEnded(trial, step)
 
     def _program(self, config: Config, dataset: Dataset) -> "TrainingProgram":
         from bnbench.training.program import DeviceData, TrainingProgram
