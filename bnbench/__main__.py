@@ -38,7 +38,8 @@ def _run_command() -> None:
     except OSError as error:  # of what typer prints; our own output raises `BnbenchError`
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise
-        _end(f"standard output: cannot be written: {error.strerror}", EnvironmentFault.exit_code)
+        message = f"standard output: cannot be written: {error.strerror}; send it to another place"
+        _end(message, EnvironmentFault.exit_code)
     except usage_error as error:
         _end(visible(error.format_message()), InputError.exit_code)
 

@@ -164,7 +164,7 @@ def places(trials: Sequence[Trial], nodes: Sequence[Node]) -> dict[Trial, str]:
     if len(kinds) == 1:
         return {}
     cpus = [node for node in nodes for _ in range(int(node.cpus))]
-    of_kind = {kind: cycle(n.id for n in cpus if n.instruction_set == kind) for kind in kinds}
+    of_kind = {kind: cycle([n.id for n in cpus if n.instruction_set == kind]) for kind in kinds}
     kind_of = [node.instruction_set for node in cpus]
     return {trial: next(of_kind[kind_of[trial.seed % len(cpus)]]) for trial in trials}
 
