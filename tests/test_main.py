@@ -12,21 +12,16 @@ from pathlib import Path
 import pytest
 
 from bnbench.evidence.store import RecordStore
-from tests.conftest import CONFIGS, ROOT
-from tests.forge import FAST
+from tests.conftest import ROOT
 
-PROGRAM = [sys.executable, "-m", "bnbench"]
 INTERRUPTED = b"bnbench: interrupted; the same command goes on from what is recorded\n"
-# Prints a line when the interpreter is there and `main` is called next, as a console script does.
-SCRIPT = [
-    *(sys.executable, "-X", "faulthandler", "-c"),
-    "import os; from bnbench.__main__ import main; os.write(1, b'.'); main()",
-]
+# It calls `main` as a console script does, and before that says that Python itself has started.
+SCRIPT = "import os; from bnbench.__main__ import main; os.write(1, b'.'); main()"
 
 
 def interrupted(number: signal.Signals, seconds: float) -> tuple[int, bytes]:
     """Send a signal so long after the start; return the exit code and what is on standard error."""
-    command = [*SCRIPT, "compare", "--runs-dir", "nowhere", "--baseline", "x"]
+    command = [sys.executable, "-c", SCRIPT, "compare", "--runs-dir", "nowhere"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as started:
@@ -63,3 +58,42 @@ def test_many_signals_while_the_program_is_imported() -> None:
     for end in ends:
         assert_interrupted_or_ended(*end)
     assert sum(code == 130 for code, _ in ends) > 20
+
+
+@pytest.mark.slow
+def test_a_run_with_standard_error_closed(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None:
+    """Worker processes get an open one too, and train."""
+    command = f"{sys.executable} -m bnbench run {tiny_yaml()} --jobs 1 --runs-dir {tmp_path}/runs"
+    done = subprocess.run(f"{command} 2>&-", shell=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    assert done.returncode == 0
+    records, warnings = RecordStore(tmp_path / "runs").read_all()
+    assert (len(records), warnings) == (2, [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--help"], {}),
+        (["run", "--help"], {}),
+        (["--version"], {}),
+        ([], {}),
+        (["--show-completion", "bash"], {}),
+        ([], {"_BNBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "bnbench r", "COMP_CWORD": "1"}),
+        (["schema"], {}),
+    ],
+)
+def test_a_full_device(arguments: list[str], environment: dict[str, str]) -> None:
+    """Where the output cannot be written, it ends with 3 and one line."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bnbench", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+            cwd=ROOT,
+        )
+    assert done.returncode == 3
+    assert done.stderr.startswith("bnbench: standard output: cannot be written: No space left on ")
+    assert len(done.stderr.splitlines()) == 1
