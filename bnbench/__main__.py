@@ -1,48 +1,53 @@
 """The program: the command line from its start to the exit code of its end."""
 
+import errno
 import os
 import sys
-import traceback
 from contextlib import suppress
 from typing import Any
 
-import typer
-
-from bnbench import interruption
-from bnbench.cli import options
-from bnbench.cli.commands import app
-from bnbench.errors import BnbenchError, InputError, Interrupted
-from bnbench.text import visible
-
-# What typer raises for wrong options and arguments.
-UsageError: Any = typer.BadParameter.__bases__[0]
+from bnbench import interruption  # the rest is imported when signals are caught
+from bnbench.errors import BnbenchError, EnvironmentFault, InputError
 
 
 def main() -> None:
     """Run the command line; a fault that the user can correct is shown without a traceback."""
-    _prepare_streams()
     interruption.catch()
+    try:
+        _open_closed_streams()
+        _run_command()
+    except BaseException:  # an import that is interrupted may raise any
+        if not interruption.came():
+            raise
+        interruption.end()
+
+
+def _run_command() -> None:
+    import typer
+
+    from bnbench.cli.commands import app
+    from bnbench.text import visible
+
+    usage_error: Any = typer.BadParameter.__bases__[0]  # of wrong options and arguments
     try:
         _end("", app(prog_name="bnbench", standalone_mode=False) or 0)
     except SystemExit as end:  # completion ends so
         _end("", int(end.code or 0))
-    except UsageError as error:
-        _end(visible(error.format_message()), InputError.exit_code)
     except BnbenchError as error:
         _end(str(error), error.exit_code)
-    except (Exception, Interrupted):
-        if not interruption.came():
+    except OSError as error:  # of what typer prints; our own output raises `BnbenchError`
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise
-        # An import that is interrupted may raise any exception.
-        _end("interrupted; the same command goes on from what is recorded", Interrupted.exit_code)
-    finally:
-        interruption.ignore()
+        message = f"standard output: cannot be written: {error.strerror}; send it to another place"
+        _end(message, EnvironmentFault.exit_code)
+    except usage_error as error:
+        _end(visible(error.format_message()), InputError.exit_code)
 
 
-def _prepare_streams() -> None:
+def _open_closed_streams() -> None:
     """Open every standard stream that is closed, so that no other file gets its descriptor."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
+        os.set_inheritable(descriptor, True)  # worker processes need them too
     os.close(descriptor)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -53,9 +58,12 @@ def _prepare_streams() -> None:
 def _end(message: str, exit_code: int) -> None:
     interruption.ignore()
     if message:
+        from bnbench.cli import options
         from bnbench.show import terminal
 
         if options.debugging:
+            import traceback
+
             traceback.print_exc()
         terminal.notice(f"bnbench: {message}", "red")
     for stream in (sys.stdout, sys.stderr):

@@ -1,7 +1,8 @@
 """How much memory there is to take, and what to do if it runs out."""
 
 import os
-import sys
+import re
+import resource
 from pathlib import Path
 
 CURE = "take fewer runs at once, fewer hidden units or smaller batches"
@@ -11,10 +12,7 @@ _WORKER_BYTES = 200_000_000  # of a worker that trains a small network
 
 
 def affordable_jobs(jobs: int) -> int:
-    """Return how many of ``jobs`` runs at once find the memory that each needs at least; 1 or more.
-
-    A run of a large network needs more, and fails if there is no more.
-    """
+    """Return how many of ``jobs`` runs at once find the memory each needs at least; 1 or more."""
     return max(1, min(jobs, available() // _WORKER_BYTES))
 
 
@@ -24,42 +22,31 @@ def available(root: Path = Path("/")) -> int:
     That is the least of what the machine has free, what the cgroups (version 2) of this process
     leave, and what its own limits leave. ``root`` is the folder that holds ``proc`` and ``sys``.
     """
-    free = _free_on_machine(root)
-    return max(0, min(free, address_space(), _left_of("RLIMIT_DATA", 5), *_left_by_cgroups(root)))
+    limits = address_space(), _left_of(resource.RLIMIT_DATA, 5)
+    return max(0, min(_free_on_machine(root), *limits, *_left_by_cgroups(root)))
 
 
 def address_space() -> int:
     """Return the bytes of address space that this process may still map, libraries included."""
-    return _left_of("RLIMIT_AS", 0)
+    return _left_of(resource.RLIMIT_AS, 0)
 
 
-def _left_of(limit: str, column: int) -> int:
-    """Return what is left of a limit; ``/proc/self/statm`` has the pages taken in ``column``."""
-    if sys.platform != "linux":
+def _left_of(limit: int, column: int) -> int:
+    most = resource.getrlimit(limit)[0]
+    taken = _text(Path("/proc/self/statm")).split()  # pages, each column of another kind
+    if most == resource.RLIM_INFINITY or not taken:
         return _UNLIMITED
-    import resource
-
-    most = resource.getrlimit(getattr(resource, limit))[0]
-    if most == resource.RLIM_INFINITY:
-        return _UNLIMITED
-    pages = int(Path("/proc/self/statm").read_text().split()[column])
-    return max(0, most - pages * resource.getpagesize())
+    return max(0, most - int(taken[column]) * resource.getpagesize())
 
 
 def _free_on_machine(root: Path) -> int:
-    for line in _text(root / "proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    if hasattr(os, "sysconf"):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return _UNLIMITED
+    if found := re.search(r"MemAvailable: *(\d+)", _text(root / "proc/meminfo")):
+        return int(found[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _left_by_cgroups(root: Path) -> list[int]:
-    """Return what the cgroup of this process and those above it leave, caches that can go included.
-
-    In a container the path may be the host's: then only the top is there, and is the container's.
-    """
+    # In a container the path may be the host's: then only the top is there, and the container's.
     top = root / "sys/fs/cgroup"
     path = _text(root / "proc/self/cgroup").rpartition("0::/")[2].strip()
     groups = [top / path, *(top / path).parents]

@@ -118,7 +118,7 @@ def _serve() -> None:
     from bnbench.training.engines import processes
 
     assert all((keras, scipy.stats, tensorflow, terminal, campaign, program))
-    processes.default_method = "fork"
+    processes.driver_method = "fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _answer("ready")
     server = os.getpid()

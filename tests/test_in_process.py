@@ -64,7 +64,7 @@ def test_a_command_leaves_the_process_as_it_was(runs: Callable[..., Path], tmp_p
         bnbench(*arguments, cwd=tmp_path, env={"BNBENCH_DATA_DIR": "x"})
         assert state() == before
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("bnbench.__main__.app", lambda **options: 1 / 0)
+        patched.setattr("bnbench.cli.commands.app", lambda **options: 1 / 0)
         broken = bnbench("schema")
     assert (broken.returncode, broken.stderr.splitlines()[-1]) == (
         1,

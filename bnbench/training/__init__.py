@@ -1,8 +1,7 @@
-"""Experiments to records: what is missing, the compiled epoch, and the engines that run it.
+"""Experiments to records: the compiled epoch, and the engines that make many runs at once.
 
-``TRAINING_VERSION`` stands for the way of training. Whoever changes what numbers a run gives, from
-the order of the batches to the arithmetic of a step, raises it: a run recorded under another
-version is another run.
+Whoever changes what numbers a run gives, from the order of the batches to the arithmetic of a step,
+raises ``TRAINING_VERSION``: a run recorded under another version is another run.
 """
 
 TRAINING_VERSION = 1

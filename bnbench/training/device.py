@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,60 +14,63 @@ from bnbench import memory
 from bnbench.errors import EnvironmentFault
 from bnbench.training import variables
 
-# The kernel's flag for each set of vector instructions, the widest first, and its name.
-_VECTORS = {
-    "avx512f": "avx512",
-    "avx2": "avx2",
-    "avx": "avx",
-    "sse4_2": "sse4.2",
-    "sve": "sve",
-    "asimd": "neon",
-}
+# The kernel's flag for each set of vector instructions, the widest first.
+_VECTORS = ("avx512f", "avx2", "avx", "sse4_2", "sve", "asimd")
+_NAMES = {"avx512f": "avx512", "sse4_2": "sse4.2", "asimd": "neon"}  # of other names than the flag
 
 _ADDRESS_SPACE = 1_500_000_000  # bytes that importing and starting TensorFlow takes
 
 Request = Literal["auto", "cpu", "gpu"]
 
 
-def select(request: Request, gpus: Sequence[str]) -> str:
-    """Return the name of the TensorFlow device to train on, given the names of the GPUs present.
-
-    Raises `EnvironmentFault` where a GPU is asked for and absent.
-    """
-    if request == "gpu" and not gpus:
+def select(request: Request, present: Sequence[Any]) -> Sequence[Any]:
+    """Return those of the GPUs present to train on; raises `EnvironmentFault` if none is."""
+    if request == "gpu" and not present:
         raise EnvironmentFault(
             "device gpu: TensorFlow sees no GPU here, only the CPU; take the device cpu, "
             "or install the extra bnbench[cuda] on a machine with an NVIDIA GPU"
         )
-    return "CPU:0" if request == "cpu" or not gpus else "GPU:0"
+    return [] if request == "cpu" else present
 
 
 def may_have_gpu() -> bool:
-    """Return whether there can be a GPU; TensorFlow would take seconds to answer.
-
-    False only on Linux without the device files of NVIDIA, AMD and Windows' subsystem.
-    """
-    drivers = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+    """Return whether there can be a GPU; TensorFlow would take seconds to answer."""
+    drivers = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, WSL
     return sys.platform != "linux" or any(Path(driver).exists() for driver in drivers)
 
 
 def load() -> tuple[Any, Any]:
     """Import Keras and TensorFlow without starting them, which a forked process still can.
 
-    Returns the two modules. Keras computes on TensorFlow, whatever the environment and
-    ``keras.json`` say; see `variables` for the rest of the environment. Raises `EnvironmentFault`
-    if they cannot be imported.
+    Returns the two modules. Keras computes on TensorFlow, whatever the environment (see
+    `variables`) and ``keras.json`` say. Raises `EnvironmentFault` if they cannot be imported.
     """
     variables.clear()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_USE_LEGACY_KERAS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _standard_error_muted():
-        return _imported()
+    left = memory.address_space()
+    if left < _ADDRESS_SPACE:  # it would end the process without a message
+        raise EnvironmentFault(
+            f"TensorFlow needs about {_ADDRESS_SPACE / 1e9} GB of address space to start, "
+            f"{left / 1e9:.1f} GB are left; raise the limit of this process (ulimit -v)"
+        )
+    try:
+        with _standard_error_muted():
+            # Keras cannot be imported with a wrong keras.json, and writes one if there is none.
+            with variables.replaced(os.environ, "KERAS_HOME", os.devnull):
+                import keras
+            import tensorflow
+    except Exception as error:  # of any kind, if memory or a library is missing
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise EnvironmentFault(
+            f"TensorFlow cannot be imported: {reason}; it needs all its parts installed, and memory"
+        ) from error
+    return keras, tensorflow
 
 
 def start(request: Request) -> str:
-    """Set up TensorFlow and Keras in this process, for one run at a time; return the device.
+    """Set up TensorFlow and Keras in this process; return the device to train on.
 
     An operation has one thread, so that results do not depend on the load of the machine. Keras
     computes in float32, whatever ``keras.json`` says. Raises `EnvironmentFault` if they cannot be
@@ -78,39 +82,17 @@ def start(request: Request) -> str:
         keras.config.set_dtype_policy("float32")
         keras.config.set_epsilon(1e-7)
         tf.get_logger().setLevel("ERROR")  # it warns of retracing, as there are several programs
-        gpus = tf.config.list_physical_devices("GPU")
-        device = select(request, [gpu.name for gpu in gpus])
+        gpus = select(request, tf.config.list_physical_devices("GPU"))
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        if device.startswith("GPU"):
-            for gpu in gpus:
-                tf.config.experimental.set_memory_growth(gpu, True)
-        else:
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if not gpus:
             tf.config.set_visible_devices([], "GPU")
         tf.config.list_logical_devices()
         if variables.remaining():  # XLA ends a process whose flags it does not know: do it now
             tf.function(lambda: tf.constant(0), jit_compile=True)()
-    return device
-
-
-def _imported() -> tuple[Any, Any]:
-    left = memory.address_space()
-    if left < _ADDRESS_SPACE:  # it would end the process without a message
-        raise EnvironmentFault(
-            f"TensorFlow needs about {_ADDRESS_SPACE / 1e9} GB of address space to start, "
-            f"{left / 1e9:.1f} GB are left; raise the limit of this process (ulimit -v)"
-        )
-    try:
-        with _without_keras_json():
-            import keras
-        import tensorflow
-    except Exception as error:  # of any kind, if memory or a library is missing
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise EnvironmentFault(
-            f"TensorFlow cannot be imported: {reason.removesuffix(': ')}; it needs all its parts "
-            "installed, and memory"
-        ) from error
-    return keras, tensorflow
+    return "GPU:0" if gpus else "CPU:0"
 
 
 def processor() -> str:
@@ -121,50 +103,31 @@ def processor() -> str:
 def instruction_set() -> str:
     """Return the widest vector instructions of the processor, such as ``avx2``.
 
-    Results depend on them, as sums are added in another order. If the system does not name them,
+    Results depend on them, as sums are added in another order. Where the system does not name them
     this is the type of the machine, such as ``arm64``.
     """
-    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    present = (name for flag, name in _VECTORS.items() if flag in flags)
-    return next(present, platform.machine())
+    flags = _cpuinfo("flags|Features").split()
+    widest = next((flag for flag in _VECTORS if flag in flags), platform.machine())
+    return _NAMES.get(widest, widest)
 
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @cache
 def _cpuinfo(key: str) -> str:
-    """Return what ``/proc/cpuinfo`` says about the first core, or an empty text."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == key:
-                return value.strip()
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        if of_first_core := re.search(rf"^(?:{key})\s*:(.*)", text, re.MULTILINE):
+            return of_first_core[1].strip()
     return ""
-
-
-@contextmanager
-def _without_keras_json() -> Iterator[None]:
-    # Keras cannot be imported with a wrong keras.json, and writes one if there is none.
-    home = os.environ.get("KERAS_HOME")
-    os.environ["KERAS_HOME"] = os.devnull
-    try:
-        yield
-    finally:
-        del os.environ["KERAS_HOME"]
-        if home is not None:
-            os.environ["KERAS_HOME"] = home
 
 
 @contextmanager
 def _standard_error_muted() -> Iterator[None]:
     # TensorFlow's native code writes to the descriptor before it reads its log level.
-    with suppress(OSError):  # whoever read it may have gone
-        sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -1,22 +1,20 @@
 """Layer descriptions to a Keras model, one to one, and its weights from a seed."""
 
 import hashlib
-from pathlib import Path
 
 import keras
 
 from bnbench.experiments import architecture
-from bnbench.experiments.architecture import Layer
 
 
-def build(layers: tuple[Layer, ...], features: int) -> keras.Model:
+def build(layers: tuple[architecture.Layer, ...], features: int) -> keras.Model:
     """Return the Keras model on rows of ``features`` numbers; its layers have our layers' names."""
     return keras.Sequential(
         [keras.Input((features,)), *(_keras_layer(layer) for layer in layers)], name="bnbench"
     )
 
 
-def _keras_layer(layer: Layer) -> keras.Layer:
+def _keras_layer(layer: architecture.Layer) -> keras.Layer:
     match layer:
         case architecture.Dense():
             return keras.layers.Dense(
@@ -43,12 +41,8 @@ def seeded_kernel(layer: architecture.Dense, seed: int) -> keras.KerasTensor:
     Networks that share a layer of this name, shape and initializer so start from equal numbers.
     """
     digest = hashlib.sha256(f"{seed}/{layer.name}".encode()).digest()
-    initializer = keras.initializers.get(
-        {
-            "class_name": layer.kernel_initializer,
-            "config": {"seed": int.from_bytes(digest[:4], "big") >> 1},
-        }
-    )
+    config = {"seed": int.from_bytes(digest[:4], "big") >> 1}
+    initializer = keras.initializers.get({"class_name": layer.kernel_initializer, "config": config})
     return initializer(layer.variables[0].shape, dtype="float32")
 
 
@@ -61,8 +55,3 @@ def weights_sha256(model: keras.Model) -> str:
         path = f"{model.name}/{variable.path.removeprefix(f'{model.name}/')}"
         digest.update(f"{path} {array.shape}\n".encode() + array.tobytes())
     return digest.hexdigest()
-
-
-def saved_weights_sha256(path: Path) -> str:
-    """Return `weights_sha256` of the model in a ``.keras`` file, to compare with a record's."""
-    return weights_sha256(keras.models.load_model(path, compile=False))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -27,21 +27,14 @@ from bnbench.training.inspection import summarize
 from bnbench.training.model import build, seeded_kernel, weights_sha256
 from bnbench.version import __version__
 
-_ALIGNMENT = 64  # bytes: TensorFlow's kernels take memory that starts at a multiple as it is
 _EVALUATION_ROWS = 1000
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One part of a data set on the device: x (rows, features) as stored, y int32 (rows,)."""
 
     x: Any
     y: Any
-
-    @property
-    def rows(self) -> int:
-        """Number of examples."""
-        return int(self.x.shape[0])
 
 
 @dataclass(frozen=True)
@@ -59,21 +52,17 @@ class DeviceData:
         """Put the data set on the device; the CPU uses arrays without a copy if it can."""
         put = _borrowed if device.startswith("CPU") else tf.constant
         with tf.device(device):
-            return cls(
-                train=Part(put(dataset.x_train), put(dataset.y_train)),
-                validation=Part(put(dataset.x_val), put(dataset.y_val)),
-                test=Part(put(dataset.x_test), put(dataset.y_test)),
-                dataset=dataset,
-                device=device,
+            train, validation, test = (
+                Part(put(getattr(dataset, f"x_{part}")), put(getattr(dataset, f"y_{part}")))
+                for part in ("train", "val", "test")
             )
+        return cls(train, validation, test, dataset, device)
 
 
 def _borrowed(array: np.ndarray) -> Any:
-    """Return a tensor in the array's own memory, or a copy if its address does not allow that.
-
-    Nothing writes to the array any more; the tensor keeps it alive.
-    """
-    if array.ctypes.data % _ALIGNMENT or not array.flags.writeable:  # DLPack takes no read-only one
+    # In the array's own memory if its address is a multiple of 64 bytes, which TensorFlow's kernels
+    # need. The tensor keeps it alive, and nothing writes to it any more.
+    if array.ctypes.data % 64 or not array.flags.writeable:  # DLPack takes no read-only one
         return tf.constant(array)
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
@@ -103,8 +92,8 @@ class TrainingProgram:
         start = time.perf_counter()
         train, test = self.data.train, self.data.test
         self._train = _compiled_epoch(self._training_step, self.config.training.batch_size)
-        self._evaluate = _traced_evaluation(self._evaluation_step, test)
-        self._call(self._train, train.x, train.y, np.arange(train.rows, dtype=np.int32), 0)
+        self._evaluate = _traced_evaluation(self._loss_and_correct, test)
+        self._call(self._train, *train, np.arange(len(train.y), dtype=np.int32), 0)
         self._call(self._evaluate, test.x[:0], test.y[:0])
         return time.perf_counter() - start
 
@@ -120,10 +109,7 @@ class TrainingProgram:
         self._optimizer.apply(tape.gradient(loss, weights), weights)
         return loss, tf.math.count_nonzero(correct, dtype=tf.int32)
 
-    def _evaluation_step(self, x: Any, y: Any) -> tuple[Any, Any]:
-        return self._loss_and_correct(x, y, training=False)
-
-    def _loss_and_correct(self, x: Any, y: Any, *, training: bool) -> tuple[Any, Any]:
+    def _loss_and_correct(self, x: Any, y: Any, *, training: bool = False) -> tuple[Any, Any]:
         scaled = tf.cast(x, tf.float32) * self.data.dataset.scale
         probabilities = self.model(scaled, training=training)
         loss = keras.losses.SparseCategoricalCrossentropy()(y, probabilities)
@@ -142,20 +128,14 @@ class TrainingProgram:
 
         Ends early, with a loss that is not finite, at the batch whose loss is not finite.
         """
-        train = self.data.train
-        order = batch_order(seed, epoch, train.rows).astype(np.int32)
-        loss, hits = self._call(self._train, train.x, train.y, order, train.rows)
-        return loss / train.rows, int(hits) / train.rows
+        order = batch_order(seed, epoch, len(self.data.train.y)).astype(np.int32)
+        loss, hits = self._call(self._train, *self.data.train, order, len(order))
+        return loss / len(order), int(hits) / len(order)
 
-    def evaluate(self, part: Part) -> tuple[float, float]:
-        """Return mean loss and accuracy over a part, with BN's moving statistics."""
-        loss, correct = self.evaluate_rows(part)
-        return loss, np.count_nonzero(correct) / part.rows
-
-    def evaluate_rows(self, part: Part) -> tuple[float, np.ndarray]:
-        """Return mean loss over a part, and bool (rows,): which were classified correctly."""
-        loss, correct = self._call(self._evaluate, part.x, part.y)
-        return loss / part.rows, correct
+    def evaluate(self, part: Part) -> tuple[float, np.ndarray]:
+        """Return mean loss over a part with BN's moving statistics, and bool (rows,): the hits."""
+        loss, correct = self._call(self._evaluate, *part)
+        return loss / len(correct), correct
 
     def run(self, seed: int) -> RunRecord:
         """Train from the seed to the last epoch."""
@@ -172,40 +152,31 @@ class TrainingProgram:
             epoch_start = time.perf_counter()
             trained = self.train_epoch(seed, epoch)
             seconds = time.perf_counter() - epoch_start
-            row = (*trained, *self.evaluate(self.data.validation), seconds)
+            val_loss, hits = self.evaluate(self.data.validation)
+            row = (*trained, val_loss, np.count_nonzero(hits) / len(hits), seconds)
             if not all(map(math.isfinite, row)):
                 break
             for values, value in zip(history.values(), row, strict=True):
                 values.append(value)
             yield epoch + 1
         finished = len(history["loss"]) == self.config.training.epochs
-        test = self.evaluate_rows(self.data.test) if finished else (math.nan, None)
-        yield self._record(seed, history, test, started_at, time.perf_counter() - start)
-
-    def _record(
-        self,
-        seed: int,
-        history: dict[str, list[float]],
-        test: tuple[float, np.ndarray | None],
-        started_at: datetime,
-        seconds: float,
-    ) -> RunRecord:
-        test_loss, correct = test
+        test_loss, correct = self.evaluate(self.data.test) if finished else (math.nan, None)
         if not math.isfinite(test_loss):
             correct = None
-        compile_seconds, self._uncounted_compile_seconds = self._uncounted_compile_seconds, 0.0
-        return RunRecord(
+        duration = time.perf_counter() - start
+        uncounted, self._uncounted_compile_seconds = self._uncounted_compile_seconds, 0.0
+        yield RunRecord(
             seed=seed,
             training_version=TRAINING_VERSION,
             config=self.config,
             parameters=Parameters(**architecture.count_parameters(self._layers)),
             history=History(**{name: tuple(values) for name, values in history.items()}),
-            compile_seconds=compile_seconds,
+            compile_seconds=uncounted,
             test_loss=None if correct is None else test_loss,
             test_correct=None if correct is None else pack_bits(correct),
             weights_sha256=weights_sha256(self.model),
             started_at=started_at.isoformat(timespec="seconds"),
-            duration_seconds=seconds,
+            duration_seconds=duration,
             data=summarize(self.data.dataset, correct),
             environment=self._environment(),
         )
@@ -233,14 +204,12 @@ def batch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
-def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+def make_optimizer(training: TrainingConfig) -> Any:
     """Return the Keras optimizer that the config names, with its settings."""
     kind = OPTIMIZERS[training.optimizer]
     momentum = {"momentum": training.momentum} if kind.takes_momentum else {}
-    made: keras.optimizers.Optimizer = getattr(keras.optimizers, kind.keras_class)(
-        training.learning_rate, **momentum
-    )
-    return made
+    optimizer: Any = getattr(keras.optimizers, kind.keras_class)
+    return optimizer(training.learning_rate, **momentum)
 
 
 def _compiled_epoch(step: Callable[[Any, Any], tuple[Any, Any]], batch_size: int) -> Any:
@@ -284,7 +253,6 @@ def _traced_evaluation(step: Callable[[Any, Any], tuple[Any, Any]], part: Part) 
     The program returns the sum of loss over rows, and bool (n,): the hits. Without XLA evaluation
     takes the same time, and seconds less to compile.
     """
-
     signature = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (part.x, part.y)]
 
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]

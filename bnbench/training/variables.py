@@ -7,7 +7,9 @@ in ``BNBENCH_KEEP`` is kept, and every record says so, as it does of what nobody
 
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
 
 from bnbench.errors import EnvironmentFault
 from bnbench.text import visible
@@ -26,43 +28,50 @@ _HARMLESS = re.compile(
 _TOO_LATE = re.compile(r"NPY_(DISABLE|ENABLE)_CPU_FEATURES|GLIBC_TUNABLES")
 
 
-def changes_bits(name: str) -> bool:
-    """Whether a variable of this name may change what a run gives, and can be cleared in time."""
+def _changes_bits(name: str) -> bool:
     return _CLEARED.fullmatch(name) is not None and _HARMLESS.fullmatch(name) is None
 
 
-def kept(environment: MutableMapping[str, str] = os.environ) -> frozenset[str]:
-    """Return the names that ``BNBENCH_KEEP`` lists.
-
-    Raises `EnvironmentFault` for a name that would not be cleared anyway.
-    """
-    names = [name.strip() for name in environment.get(KEEP, "").split(",")]
-    for name in filter(None, names):
-        if not changes_bits(name):
+def _kept(environment: MutableMapping[str, str]) -> set[str]:
+    names = {name.strip() for name in environment.get(KEEP, "").split(",")} - {""}
+    for name in sorted(names):
+        if not _changes_bits(name):
             raise EnvironmentFault(
                 f"{KEEP}: expected names of variables that are cleared otherwise, such as "
                 f"XLA_FLAGS, got '{visible(name)[:60]}'; correct it, or unset it"
             )
-    return frozenset(filter(None, names))
-
-
-def cleared(environment: MutableMapping[str, str] = os.environ) -> list[str]:
-    """Return the names of the variables that are set and that `clear` removes, sorted."""
-    keep = kept(environment)
-    return sorted(name for name in environment if changes_bits(name) and name not in keep)
+    return names
 
 
 def clear(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Remove every variable that changes bits and is not kept; raises as `kept` does."""
-    for name in cleared(environment):
-        del environment[name]
+    """Remove every variable that may change what a run gives, unless ``BNBENCH_KEEP`` names it.
+
+    Raises `EnvironmentFault` if that names one that would not be removed anyway.
+    """
+    keep = _kept(environment)
+    for name in list(environment):
+        if _changes_bits(name) and name not in keep:
+            del environment[name]
 
 
 def remaining(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables that may have changed bits: those kept, and those read too early."""
-    keep = kept(environment)
+    keep = _kept(environment)
     return {
         name: value
         for name, value in sorted(environment.items())
         if name in keep or _TOO_LATE.fullmatch(name)
     }
+
+
+@contextmanager
+def replaced(mapping: MutableMapping[str, Any], key: str, value: Any) -> Iterator[None]:
+    """Give a key of ``os.environ`` or a similar mapping another value for a while."""
+    before = mapping.get(key)
+    mapping[key] = value
+    try:
+        yield
+    finally:
+        del mapping[key]
+        if before is not None:
+            mapping[key] = before

@@ -67,7 +67,7 @@ def steps(self, seed):
     return real(self, seed)
 
 TrainingProgram.steps = steps
-processes.default_method = "fork"
+processes.driver_method = "fork"
 main()
 """
 

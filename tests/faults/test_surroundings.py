@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bnbench.evidence.store import RecordStore
-from bnbench.training import device
+from bnbench.training.variables import replaced
 from tests.conftest import CONFIGS, ROOT, bnbench, bnbench_process, dataset_of, record
 from tests.faults.conftest import assert_comparable, assert_short, untimed_records
 from tests.forge import FAST, Forge
@@ -186,13 +186,13 @@ def test_a_clock_that_is_set_back(
     assert sum(made.history.epoch_seconds) < made.duration_seconds < 120
 
 
-def test_keras_home_is_given_back(keras: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras_home_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hiding `keras.json` during the import leaves the environment as it was."""
     for value in ("/somewhere", None):
         if value is None:
             monkeypatch.delenv("KERAS_HOME", raising=False)
         else:
             monkeypatch.setenv("KERAS_HOME", value)
-        with device._without_keras_json():
+        with replaced(os.environ, "KERAS_HOME", os.devnull):
             assert os.environ["KERAS_HOME"] == os.devnull
         assert os.environ.get("KERAS_HOME") == value

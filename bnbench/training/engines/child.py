@@ -1,65 +1,80 @@
-"""Child processes: how one is started, what it does first, and how it ended."""
+"""Child processes: how one is started, what it does first, and how it ended.
+
+A driver is one that makes an engine's runs and sends what happens to them. So the caller's process
+needs neither TensorFlow nor Ray, and does not fork.
+"""
 
 import ctypes
 import io
+import math
 import os
 import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing import connection, get_context, parent_process
+from collections.abc import Callable, Generator, Iterable
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from multiprocessing import Pipe, current_process, get_context, parent_process, resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal, TypeVar
+from time import monotonic
+from typing import Any, Literal
 
+from bnbench.errors import BnbenchError, EnvironmentFault
 from bnbench.memory import CURE
+from bnbench.training.engines.runner import reason
+from bnbench.training.variables import replaced
 
 Method = Literal["fork", "spawn"]
-Value = TypeVar("Value")
+Drive = Callable[[Any, Connection], Iterable[object]]
 
-_PATIENCE_SECONDS = 0.5
-_PR_SET_PDEATHSIG = 1
+_GRACE_SECONDS = 0.5
+_POLL_SECONDS = 0.2  # a signal that arrives just before a wait is handled only after it
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def start(method: Method, target: Callable[..., None], *arguments: object) -> BaseProcess:
+def start(
+    method: Method, target: Callable[..., None], *arguments: object
+) -> tuple[BaseProcess, Connection]:
     """Start a process that calls ``target``, which calls `begin` first.
 
-    Ctrl-C and SIGTERM wait until then. A new interpreter imports no files such as ``types.py`` of
-    the working folder, nor the main module: a script that trains at its top level would train
-    again. The output streams are not flushed, which fails on a full disk, and a forked process does
-    not write what is in their buffers again. Raises `OSError` if the system refuses.
+    Returns it, and a connection to the one that ``target`` gets before ``arguments``. Ctrl-C and
+    SIGTERM wait until `begin`. A new interpreter imports no files such as ``types.py`` of the
+    working folder, nor the main module: a script that trains at its top level would train again.
+    The output streams are not flushed, which fails on a full disk, and a forked process does not
+    write what is in their buffers again. Raises `OSError` if the system refuses.
     """
+    ours, theirs = Pipe()
     context: Any = get_context(method)
-    process: BaseProcess = context.Process(target=target, args=arguments, daemon=True)
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
     unused = io.StringIO()
-    with _set(os.environ, "PYTHONSAFEPATH", "1"):
-        if method == "spawn" and sys.platform != "win32":
-            from multiprocessing import resource_tracker
-
+    with (
+        theirs,
+        replaced(os.environ, "PYTHONSAFEPATH", "1"),
+        replaced(sys.modules, "__main__", types.ModuleType("__main__")),
+        redirect_stdout(unused),
+        redirect_stderr(unused),
+    ):
+        if method == "spawn":
             resource_tracker.ensure_running()  # later it would let the signals through
-        with (
-            _signals_held_back(),
-            _set(sys.modules, "__main__", types.ModuleType("__main__")),
-            redirect_stdout(unused),
-            redirect_stderr(unused),
-        ):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
             process.start()
-    return process
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return process, ours
 
 
 def begin() -> None:
     """Ignore Ctrl-C, which a terminal sends to every process; end with SIGTERM and the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
-    parent = parent_process()
-    assert parent is not None
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    parent: Any = parent_process()
     if sys.platform == "linux":
         end_with(parent.pid)
     else:
-        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+        threading.Thread(target=lambda: os._exit(parent.join() or 1), daemon=True).start()
 
 
 def end_with(parent: int | None) -> None:
@@ -67,21 +82,14 @@ def end_with(parent: int | None) -> None:
 
     That takes no thread, so this process may fork. The thread of the parent counts that started it.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:  # it ended before
         os._exit(1)
 
 
-def end(process: BaseProcess) -> None:
-    """End a process that has been asked to, after half a second by force."""
-    process.join(_PATIENCE_SECONDS)
-    process.kill()
-    process.join()
-
-
 def how_it_ended(process: BaseProcess) -> str:
     """Return how a process ended, as the rest of a sentence."""
-    process.join(_PATIENCE_SECONDS)
+    process.join(_GRACE_SECONDS)
     if process.exitcode is None:
         return "does not answer"
     if process.exitcode >= 0:
@@ -90,30 +98,58 @@ def how_it_ended(process: BaseProcess) -> str:
     return f"was killed by {name}" + (f" (out of memory? {CURE})" if name == "SIGKILL" else "")
 
 
-def _end_after(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
+class DriverLost(EnvironmentFault):
+    """The driver's process ended too early; the text says how."""
 
 
-@contextmanager
-def _set(mapping: MutableMapping[str, Value], key: str, value: Value) -> Iterator[None]:
-    before = mapping.get(key)
-    mapping[key] = value
+def messages(
+    drive: Drive, request: object, method: Method = "spawn", patience: float = math.inf
+) -> Generator[Any, None, None]:
+    """Call ``drive(request, connection)`` in a process of its own and yield what it yields.
+
+    ``connection`` becomes readable when nobody listens any more. An exception in ``drive`` is
+    raised here as a `BnbenchError`. Raises `DriverLost` if the process dies, and `TimeoutError` if
+    nothing arrives for the first ``patience`` seconds. The process ends with this generator.
+    """
     try:
-        yield
-    finally:
-        del mapping[key]
-        if before is not None:
-            mapping[key] = before
-
-
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        process, ours = start(method, _serve, drive)
+    except OSError as error:
+        raise EnvironmentFault(f"no process can be started: {error.strerror or error}") from error
+    deadline = monotonic() + patience
     try:
-        yield
+        with ours:
+            ours.send(request)
+            while (message := _receive(ours, deadline)) is not None:
+                deadline = math.inf
+                if isinstance(message, BnbenchError):
+                    raise message
+                yield message
+    except (EOFError, ConnectionError) as error:
+        ended = how_it_ended(process)
+        raise DriverLost(f"the process that manages the runs {ended}") from error
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        process.join(_GRACE_SECONDS)
+        process.kill()
+        process.join()
+
+
+def _receive(driver: Connection, deadline: float) -> Any:
+    while not driver.poll(_POLL_SECONDS):
+        if monotonic() > deadline:
+            raise TimeoutError
+    return driver.recv()
+
+
+def _serve(parent: Connection, drive: Drive) -> None:
+    begin()
+    current_process().daemon = False  # only such a process may have children
+    with suppress(EOFError, ConnectionError):  # nobody listens any more
+        try:
+            for message in drive(parent.recv(), parent):
+                parent.send(message)
+            parent.send(None)
+        except BnbenchError as fault:
+            parent.send(fault)
+        except Exception as failure:
+            parent.send(EnvironmentFault(reason(failure)))
+    os._exit(0)  # taking TensorFlow or Ray down takes longer

@@ -21,10 +21,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run reached its end, completed or diverged; ``model`` is its ``.keras`` file if wanted.
-
-    ``fault`` says why there is no model where one was wanted.
-    """
+    """A run completed or diverged; ``model`` is its ``.keras`` file, or ``fault`` why not."""
 
     trial: Trial
     record: RunRecord

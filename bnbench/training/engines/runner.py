@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrialRunner:
-    """Makes one run after another; keeps placed data and compiled programs for the next.
-
-    ``engine`` and ``jobs`` go into the records.
-    """
+    """Makes one run after another; keeps placed data and compiled programs for the next."""
 
     device: str
     engine: str
@@ -34,10 +31,7 @@ class TrialRunner:
     _placed: dict[tuple[DataConfig, str], "DeviceData"] = field(default_factory=dict)
     _programs: dict[Config, "TrainingProgram"] = field(default_factory=dict)
 
-    @staticmethod
-    def preload() -> None:
-        """Import what runs need, before the process that forks the workers forks them."""
-        load()
+    preload = staticmethod(load)  # called before the workers are forked
 
     @classmethod
     def open(cls, request: Request, jobs: int) -> "TrialRunner":
@@ -57,7 +51,7 @@ class TrialRunner:
         program = self._program(trial.config, dataset)
         for step in program.steps(trial.seed):
             if isinstance(step, RunRecord):
-                yield _ended(trial, step, program) if models else RunEnded(trial, step)
+                yield _with_model(trial, step, program) if models else RunEnded(trial, step)
             else:
                 yield EpochEnded(trial, step)
 
@@ -83,19 +77,14 @@ def reason(failure: Exception) -> str:
     return described
 
 
-def _ended(trial: Trial, record: RunRecord, program: "TrainingProgram") -> RunEnded:
+def _with_model(trial: Trial, record: RunRecord, program: "TrainingProgram") -> RunEnded:
     try:
-        return RunEnded(trial, record, _model_file(program))
+        with (  # Keras writes a model to a file alone
+            faults_named(Path("temporary folder"), "used"),
+            tempfile.TemporaryDirectory(prefix="bnbench-") as folder,
+        ):
+            path = Path(folder) / "model.keras"
+            write_atomically(path, program.model.save)
+            return RunEnded(trial, record, path.read_bytes())
     except EnvironmentFault as fault:
         return RunEnded(trial, record, fault=fault)
-
-
-def _model_file(program: "TrainingProgram") -> bytes:
-    """Return the model's ``.keras`` file; raises `EnvironmentFault` where no space is left."""
-    with (  # Keras writes files alone
-        faults_named(Path("temporary folder"), "used"),
-        tempfile.TemporaryDirectory(prefix="bnbench-") as folder,
-    ):
-        path = Path(folder) / "model.keras"
-        write_atomically(path, program.model.save)
-        return path.read_bytes()

@@ -13,15 +13,16 @@ from typing import Any
 
 from bnbench.datasets.dataset import load
 from bnbench.experiments.config import Config, dump_yaml
+from bnbench.training.engines.child import Method
 from bnbench.training.engines.engine import EpochEnded, RunEnded
-from bnbench.training.engines.processes import Method, Processes
+from bnbench.training.engines.processes import Processes
 from tests.benchmarks.figures import Figure, Section, times
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.settings import Settings
 from tests.conftest import trials_of
 from tests.training.engines.cluster import ADDRESS, Cluster, hindrance
 
-METHODS: tuple[Method, ...] = ("forkserver", "spawn")
+METHODS: tuple[Method, ...] = ("fork", "spawn")
 
 
 def measure(settings: Settings) -> Section:

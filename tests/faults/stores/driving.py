@@ -40,7 +40,7 @@ def drive(*arguments: object) -> Done:
         patched.setattr(sys, "stderr", streams[1])
         patched.setattr(sys, "unraisablehook", sys.unraisablehook)
         patched.setattr(os, "_exit", end)
-        patched.setattr(__main__, "app", COMMAND)
+        patched.setattr("bnbench.cli.commands.app", COMMAND)
         try:
             __main__.main()
         except Ended as ended:

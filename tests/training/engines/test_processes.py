@@ -20,8 +20,11 @@ from bnbench.experiments.config import Config
 from bnbench.training import device
 from bnbench.training.engines import child
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
-from bnbench.training.engines.pool import Setup, WorkerPool, next_trial
-from bnbench.training.engines.processes import Method, Processes
+from bnbench.training.engines.processes import (
+    Processes,
+    WorkerPool,
+    next_trial,
+)
 from bnbench.training.trial import Trial
 from tests.conftest import ROOT, dataset_of, trials_of
 from tests.faults.conftest import assert_comparable, untimed_records
@@ -74,9 +77,9 @@ def eventually(true: Callable[[], object], seconds: float = 20) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_weights_are_the_same_for_any_method_and_any_number_of_jobs(
-    tiny: Make, method: Method, keras: object
+    tiny: Make, method: child.Method, keras: object
 ) -> None:
     """Two workers at once give every run the bits that it has alone in this process."""
     from bnbench.training.program import DeviceData, TrainingProgram
@@ -160,9 +163,9 @@ def test_a_system_that_allows_no_process(tiny: Make, monkeypatch: pytest.MonkeyP
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(child, "start", refuse)
-    setup = Setup("cpu", 2, 2, False, {}, "spawn", StubRunner)
+    pool = WorkerPool(stub(2, method="spawn"), {}, False, trials_of(tiny()), most=2)
     with pytest.raises(EnvironmentFault, match=r"refused by the system \(Resource temporarily"):
-        list(WorkerPool(setup, trials_of(tiny()), most=2).events(Pipe()[0]))
+        list(pool.events(Pipe()[0]))
 
 
 def test_one_worker_makes_all_runs_if_no_other_starts(tiny: Make) -> None:
@@ -192,12 +195,12 @@ def test_a_driver_that_dies_is_replaced_once(tiny: Make) -> None:
     again = list(takewhile(lambda event: event != EpochEnded(second, 1), events))
     assert first not in {event.trial for event in again}
     drivers(known)[0].kill()
-    with pytest.raises(EnvironmentFault, match=r"starts the workers was killed by SIGKILL"):
+    with pytest.raises(EnvironmentFault, match=r"manages the runs was killed by SIGKILL"):
         list(events)
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-def test_nothing_is_left_when_the_caller_stops_listening(tiny: Make, method: Method) -> None:
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_nothing_is_left_when_the_caller_stops_listening(tiny: Make, method: child.Method) -> None:
     """Closed in the middle of two runs, the engine has ended all its processes when it returns."""
     known = psutil.Process().children(recursive=True)
     long = tiny("training.epochs=100000", "seeds=2")
@@ -240,7 +243,7 @@ data = {config: load(config.data)}
 for event in Processes("cpu", 2, METHOD, StubRunner).make(trials_of(config), data):
     print(type(event).__name__, event.trial.seed, "tensorflow" in sys.modules, flush=True)
 """
-METHODS: tuple[Method, ...] = ("forkserver", "spawn")
+METHODS: tuple[child.Method, ...] = ("fork", "spawn")
 
 
 @pytest.fixture(params=METHODS)
@@ -321,7 +324,7 @@ def test_a_parent_killed_while_tensorflow_is_imported(
 ) -> None:
     """The process that imports it for the workers ends too, and prints nothing."""
     study = tmp_path / "study.py"
-    study.write_text(SCRIPT.replace("METHOD, StubRunner", "None"))
+    study.write_text(SCRIPT.replace(", METHOD, StubRunner", ""))
     with script(study, tiny_yaml()) as started:
         assert started.stdout is not None
         assert started.stdout.readline() == "started\n"

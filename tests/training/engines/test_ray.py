@@ -11,8 +11,7 @@ import psutil
 import pytest
 
 from bnbench.errors import EnvironmentFault
-from bnbench.training.engines.ray import Ray
-from bnbench.training.engines.ray_driver import Node, places
+from bnbench.training.engines.ray import Node, Ray, places
 from tests.conftest import trials_of
 from tests.faults.conftest import untimed, untimed_records
 from tests.forge import Forge
