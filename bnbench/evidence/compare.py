@@ -277,7 +277,7 @@ def resolvable_difference(comparison: Comparison, seeds: int) -> float | None:
     """
     for family in FAMILIES:
         results = [c.result for c in comparison.contrasts if c.family == family]
-        deviations = [result.std_difference for result in results if result.std_difference]
+        deviations = [result.sample.std for result in results if result.sample.std]
         reached = [look for look in comparison.plan.looks if look <= seeds]
         if not deviations or not reached:
             continue

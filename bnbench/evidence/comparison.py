@@ -40,18 +40,13 @@ class ExperimentContrast:
     new_images: NewImages | None = None
 
     @property
-    def clean(self) -> bool:
-        """Whether the two differ in the placement alone (and the bias it removes by ``auto``)."""
-        return set(self.differs_in) <= {PLACEMENT}
-
-    @property
     def failing(self) -> tuple[Experiment, ...]:
         """The sides that do no better than guessing; of these no verdict is reported."""
         return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
 
     @property
     def confounds(self) -> tuple[str, ...]:
-        """The settings besides the placement in which the two differ."""
+        """The settings besides the placement in which the two differ; a clean contrast has none."""
         return tuple(key for key in self.differs_in if key != PLACEMENT)
 
 
@@ -116,11 +111,6 @@ class Comparison:
         return self.margin / self.question.measure.scale
 
     @property
-    def plans(self) -> set[PlanConfig]:
-        """The plans of the configs when the runs were made."""
-        return {r.config.plan for e in self.experiments for r in e.records.values()}
-
-    @property
     def smoke(self) -> bool:
         """Whether this is of smoke runs, which only test the program."""
         return self.config.data.dataset == "fashion_mnist_sample"
@@ -141,8 +131,8 @@ class Comparison:
 
     def against_baseline(self, experiment: Experiment) -> ExperimentContrast | None:
         """Return the contrast of this experiment with its baseline."""
-        own = (c for c in self.contrasts if c.experiment is experiment)
-        return next(filter(self.is_against_baseline, own), None)
+        pair = experiment, self.baselines[experiment]
+        return next((c for c in self.contrasts if (c.experiment, c.baseline) == pair), None)
 
     def is_against_baseline(self, contrast: ExperimentContrast) -> bool:
         """Whether a contrast is with its experiment's own baseline."""

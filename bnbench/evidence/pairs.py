@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnbench.evidence import stats
-from bnbench.evidence.stats import Interval
+from bnbench.evidence.stats import ROUNDING, Interval
 
 Outcomes = Mapping[int, float | None]  # by seed; None where the run diverged
 
@@ -71,9 +71,18 @@ class Sample:
         wins, losses = int(np.sum(gains > 0)), int(np.sum(gains < 0))
         return wins + self.only_ours, self.pairs - wins - losses, losses + self.only_theirs
 
+    @property
+    def improvement(self) -> tuple[float, Interval] | tuple[None, None]:
+        """Share of wins, a tie counting half, and its 95 % interval."""
+        return stats.probability_of_improvement(*self.outcomes)
+
     def interval(self, level: float) -> Interval | None:
-        """Return the t interval of the mean that misses it in a share ``level`` of all cases."""
-        if self.pairs < 2:
+        """Return the t interval of the mean that misses it in a share ``level`` of all cases.
+
+        None for fewer than two pairs and for equal differences that are not zero: their spread is
+        not known, and an interval without width would claim that it is.
+        """
+        if self.std is None or (self.mean and self.std <= ROUNDING * abs(self.mean)):
             return None
         low, high = stats.mean_interval(np.sort(self.differences), level)
         return float(low), float(high)

@@ -20,7 +20,7 @@ Interval = tuple[float, float]
 EXACT_UP_TO = 16  # pairs; beyond, the patterns are drawn
 _DRAWN_PATTERNS = 16_383
 _RESAMPLES = 2_000
-_ROUNDING = 1e-9  # two sums closer than this share of their terms' sizes are a tie
+ROUNDING = 1e-9  # two sums closer than this share of their terms' sizes are a tie
 
 
 def mean_interval(values: ArrayLike, level: float = 0.05) -> tuple[Array, Array]:
@@ -49,7 +49,7 @@ def sign_flip_p_value(differences: ArrayLike) -> Array:
     pairs = differences.shape[-1]
     rows = differences.reshape(-1, pairs)
     sizes = np.sort(np.abs(rows), axis=-1)
-    observed = np.abs(rows.sum(axis=-1)) - _ROUNDING * sizes.sum(axis=-1)
+    observed = np.abs(rows.sum(axis=-1)) - ROUNDING * sizes.sum(axis=-1)
     hits = np.zeros(len(rows), dtype=np.int64)
     patterns = len(_signs(pairs))
     for first in range(0, patterns, 1024):  # parts that stay in the processor's cache
@@ -106,7 +106,7 @@ def equivalence_p_value(differences: ArrayLike, margin: float) -> Array:
     pairs = differences.shape[-1]
     if not 0 <= margin < math.inf:
         raise ValueError(f"expected a margin of zero or more, got {margin}")
-    inside = margin * (1 - _ROUNDING) - np.abs(differences.mean(axis=-1))
+    inside = margin * (1 - ROUNDING) - np.abs(differences.mean(axis=-1))
     error = differences.std(axis=-1, ddof=1) / math.sqrt(pairs)
     with np.errstate(divide="ignore", invalid="ignore"):  # without any deviation it is certain
         p_values = special.stdtr(pairs - 1, -inside / error)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import assert_never
 
-from bnbench.evidence import power, stats
+from bnbench.evidence import power
 from bnbench.evidence.decisions import SequentialDecision, Verdict, replay
 from bnbench.evidence.levels import ALPHA, nominal_levels
 from bnbench.evidence.pairs import Pairs, Sample
@@ -32,14 +32,9 @@ class Look:
     level: float
     sample: Sample
 
-    @property
-    def mean(self) -> float | None:
-        """Mean difference."""
-        return self.sample.mean
-
     @cached_property
     def interval(self) -> Interval | None:
-        """The t interval of the mean; None for fewer than two pairs."""
+        """The t interval of the mean, where `Sample.interval` has one."""
         return self.sample.interval(self.level)
 
 
@@ -73,26 +68,6 @@ class Contrast:
     unused: int
 
     @property
-    def pairs(self) -> int:
-        """How many seeds both sides completed."""
-        return self.sample.pairs
-
-    @property
-    def mean_difference(self) -> float | None:
-        """Mean difference over the pairs."""
-        return self.sample.mean
-
-    @property
-    def std_difference(self) -> float | None:
-        """Standard deviation of the differences (n - 1 in the divisor)."""
-        return self.sample.std
-
-    @property
-    def diverged(self) -> tuple[int, int]:
-        """How many runs of either side diverged."""
-        return self.sample.diverged
-
-    @property
     def interval(self) -> Interval | None:
         """The interval of the last look, which is right over all looks."""
         return self.looks[-1].interval if self.looks else None
@@ -101,31 +76,6 @@ class Contrast:
     def p_value(self) -> float | None:
         """The contrast's own p at the look that decided, else at the last."""
         return self.tested.sample.p_value if self.tested else None
-
-    @property
-    def wins(self) -> int:
-        """Seeds at which the first experiment is better, or alone completed."""
-        return self.sample.outcomes[0]
-
-    @property
-    def ties(self) -> int:
-        """Seeds at which both are alike."""
-        return self.sample.outcomes[1]
-
-    @property
-    def losses(self) -> int:
-        """Seeds at which the first experiment is worse, or alone diverged."""
-        return self.sample.outcomes[2]
-
-    @property
-    def probability_of_improvement(self) -> float | None:
-        """Share of wins, a tie counting half."""
-        return stats.probability_of_improvement(*self.sample.outcomes)[0]
-
-    @property
-    def probability_ci95(self) -> Interval | None:
-        """Its 95 % interval."""
-        return stats.probability_of_improvement(*self.sample.outcomes)[1]
 
     @property
     def decided(self) -> bool:
@@ -147,7 +97,7 @@ class Contrast:
     @property
     def contradicted_by_last_look(self) -> bool:
         """Whether a look after the one that decided would not give the same verdict."""
-        if self.interval is None or self.mean_difference is None or self.tested is self.looks[-1]:
+        if self.interval is None or self.sample.mean is None or self.tested is self.looks[-1]:
             return False
         low, high = sorted(self.sample.direction * end for end in self.interval)
         match self.verdict:
@@ -156,7 +106,7 @@ class Contrast:
             case "worse":
                 return high >= 0
             case "equivalent":
-                return abs(self.mean_difference) > self.margin
+                return abs(self.sample.mean) > self.margin
             case "undecided" | None:
                 return False
             case _:
@@ -185,7 +135,7 @@ class Contrast:
         return self._seeds_needed(math.copysign(self.margin, self.sample.mean or 0.0))
 
     def _seeds_needed(self, truth: float) -> int | None:
-        mean, std, (ours, theirs) = self.sample.mean, self.sample.std, self.diverged
+        mean, std, (ours, theirs) = self.sample.mean, self.sample.std, self.sample.diverged
         if self.verdict != "undecided" or mean is None or std is None or ours != theirs:
             return None
         plan = (*(look.seeds for look in self.looks), *self.coming)
@@ -194,7 +144,7 @@ class Contrast:
         return power.seeds_needed(
             mean=mean,
             std=std,
-            seen=self.pairs,
+            seen=self.sample.pairs,
             truth=truth,
             margin=self.margin,
             looks=list(zip(plan, two_sided, one_sided, strict=True))[len(self.looks) :],

@@ -35,7 +35,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     yield from _unequal_seeds(comparison)
     yield from _tuning(comparison)
     for contrast in comparison.contrasts:
-        if not contrast.clean and comparison.is_against_baseline(contrast):
+        if contrast.confounds and comparison.is_against_baseline(contrast):
             yield f"{named(contrast)}: {confound(contrast)}"
     yield from _epoch_times(comparison)
 
@@ -91,8 +91,8 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     if result.decided:
         return None
     if not result.looks:
-        first = comparison.plan.first
-        return f"{count(result.pairs, 'pair')}; verdicts begin at {first} seeds{_lacking(contrast)}"
+        pairs, first = count(result.sample.pairs, "pair"), comparison.plan.first
+        return f"{pairs}; verdicts begin at {first} seeds{_lacking(contrast)}"
     reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
 
@@ -115,7 +115,7 @@ def lacks_significance(result: Contrast) -> bool:
 
 
 def _diverged_more(contrast: ExperimentContrast) -> str:
-    ours, theirs = contrast.result.diverged
+    ours, theirs = contrast.result.sample.diverged
     if ours == theirs:
         return ""
     more = contrast.experiment if ours > theirs else contrast.baseline
@@ -188,8 +188,8 @@ def _plan(comparison: Comparison) -> Iterator[str]:
             f"the margin of ±{question.margin:g} was given for this comparison; the plan that was "
             f"stated before the runs has ±{plan.margin:g}"
         )
-    if comparison.plans - {plan}:
-        each = [{r.config.plan for r in e.records.values()} for e in comparison.experiments]
+    each = [{r.config.plan for r in e.records.values()} for e in comparison.experiments]
+    if set().union(*each) - {plan}:
         changed = any(len(plans) > 1 for plans in each) or question.plan
         what = "the plan was changed after the first run" if changed else "the plans differ"
         yield (

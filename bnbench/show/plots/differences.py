@@ -55,11 +55,11 @@ def _draw_contrast(
     if contrast.new_images:
         ends = scale * np.array(contrast.new_images.interval)
         axes.plot(ends, [y, y], color=color, linewidth=1, alpha=0.6, marker="|", markersize=9)
-    if result.mean_difference is not None:
+    if result.sample.mean is not None:
         style |= {"linestyle": "", "markersize": 8}
         if result.interval is None:
             style |= {"markerfacecolor": "white", "markeredgecolor": color, "markeredgewidth": 1.2}
-        axes.plot(scale * result.mean_difference, y, **style)
+        axes.plot(scale * result.sample.mean, y, **style)
 
 
 def _table(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
@@ -76,8 +76,8 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     result = contrast.result
     return (
         grids.difference(contrast),
-        f"{result.wins}-{result.ties}-{result.losses}",
-        grids.verdict(contrast).replace(", ", ",\n") + " *" * (not contrast.clean),
+        "{}-{}-{}".format(*result.sample.outcomes),
+        grids.verdict(contrast).replace(", ", ",\n") + " *" * bool(contrast.confounds),
         _holds(contrast),
     )
 
@@ -100,7 +100,7 @@ def _notes(comparison: Comparison) -> list[str]:
         marks.append(f"thin: for new {shown} too")
     if any(not contrast.result.interval for contrast in contrasts):
         marks.append("open: no interval yet")
-    unclean = any(not contrast.clean for contrast in contrasts)
+    unclean = any(contrast.confounds for contrast in contrasts)
     return ["; ".join(marks), *["* differs in settings other than the placement"] * unclean]
 
 
@@ -133,7 +133,7 @@ def words(comparison: Comparison) -> str:
         f"seeds. The margin is ±{comparison.margin:g}."
     ]
     for contrast in comparison.contrasts:
-        remark = "" if contrast.clean else f"; {confound(contrast)}"
+        remark = f"; {confound(contrast)}" if contrast.confounds else ""
         difference = f"{grids.difference(contrast)}, {grids.verdict(contrast)}"
         sentences.append(f"{named(contrast)}: {difference}{_images_in_words(contrast)}{remark}.")
     return " ".join(sentences)

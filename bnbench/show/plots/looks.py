@@ -48,7 +48,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
         if look.interval:
             ends = [scale * end for end in look.interval]
             axes.plot([look.seeds] * 2, ends, color=style["color"], linewidth=THICK)
-    seen = [(look.seeds, scale * look.mean) for look in result.looks if look.mean is not None]
+    seen = [(k.seeds, scale * k.sample.mean) for k in result.looks if k.sample.mean is not None]
     at, means = [seeds for seeds, _ in seen], [mean for _, mean in seen]
     axes.plot(at, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 8})
     if result.decided_at is not None:
@@ -108,6 +108,6 @@ def words(comparison: Comparison) -> str:
 
 
 def _seen(look: Look, scale: float) -> str:
-    mean = NOTHING if look.mean is None else signed(scale * look.mean)
+    mean = NOTHING if look.sample.mean is None else signed(scale * look.sample.mean)
     half = f" ± {fixed(scale * (look.interval[1] - look.interval[0]) / 2)}" if look.interval else ""
     return f"{count(look.seeds, 'seed')} {mean}{half}"
