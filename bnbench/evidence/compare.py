@@ -77,7 +77,7 @@ def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
 
 def without_subsumed(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return all comparisons but those of protocols whose runs are all values of a tuned one."""
-    tried = {key for c in comparisons if c.tuning for key in c.tuning.tried}
+    tried = {key for c in comparisons if c.tuning for key in c.tuning.run_keys}
     return [c for c in comparisons if c.tuning or not _keys(c) <= tried]
 
 
@@ -87,7 +87,7 @@ def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
     if latest is None:
         return list(comparisons)
     keys = _keys(latest)
-    tuned = [c for c in comparisons if c.tuning and not keys.isdisjoint(c.tuning.tried)]
+    tuned = [c for c in comparisons if c.tuning and not keys.isdisjoint(c.tuning.run_keys)]
     return without_subsumed([*tuned, latest])
 
 

@@ -18,7 +18,7 @@ from bnbench.experiments.sweep import swept_values, typed_name
 from bnbench.show import terminal
 from bnbench.show.grids import Grid
 from bnbench.show.page import Page, pages
-from bnbench.show.remarks import incomparable, reason
+from bnbench.show.remarks import reason
 from bnbench.text import visible
 
 SCHEMA_VERSION = 3
@@ -97,7 +97,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
             "quartiles": [quartiles[0], quartiles[2]] if quartiles else None,
             "ratio_to_baseline": ratio.ratio,
             "ratio_ci95": ratio.ci95,
-            "not_comparable": incomparable(ratio),
+            "not_comparable": ratio.mismatch,
         },
         "parameters": experiment.newest.parameters.counts(),
     }

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContrast
-from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.config import DataConfig, PlanConfig
@@ -162,13 +161,6 @@ def _lacking(contrast: ExperimentContrast) -> str:
     return f" ({seeds} {listed([str(seed) for seed in holes])} {are} missing)"
 
 
-def incomparable(ratio: EpochRatio) -> str | None:
-    """Return why two epoch times are not compared, or None."""
-    if ratio.mismatch is None:
-        return None
-    return f"different {ratio.mismatch.aspect}: {', '.join(ratio.mismatch.values)}"
-
-
 def _baseline(comparison: Comparison) -> Iterator[str]:
     wanted, base = comparison.question.baseline, comparison.baseline.label
     if comparison.baseline_may_be:
@@ -290,8 +282,8 @@ def _epoch_times(comparison: Comparison) -> Iterator[str]:
     later: dict[str, list[str]] = {}
     for experiment in comparison.experiments:
         ratio, base = comparison.ratios[experiment], comparison.baselines[experiment].label
-        if why := incomparable(ratio):
-            yield f"{experiment.label}: epoch time not comparable with {base}: {why}"
+        if ratio.mismatch:
+            yield f"{experiment.label}: epoch time not comparable with {base}: {ratio.mismatch}"
         if not ratio.interleaved:
             later.setdefault(base, []).append(experiment.label)
     for base, labels in later.items():
