@@ -125,7 +125,7 @@ class Comparison:
         """
         ours, theirs = experiment.recalls, self.baselines[experiment].recalls
         both = sorted(ours.keys() & theirs.keys())
-        differences = [float(ours[seed][place] - theirs[seed][place]) for seed in both]
+        differences = (float(ours[seed][place] - theirs[seed][place]) for seed in both)
         sample = Sample(tuple(d for d in differences if not math.isnan(d)))
         return sample.mean, sample.interval(0.05)
 

@@ -51,19 +51,13 @@ def replay(
         seen = {i: evidence(i, look) for i in present}
         verdicts = [decision.verdict for decision in decisions]
         absent = len(undecided) - len(present)
-        difference = HolmStepDown(
-            *(looks, look, 2),
-            p_values={i: e.p_difference for i, e in seen.items()},
-            left=family - verdicts.count("better") - verdicts.count("worse"),
-            absent=absent,
-        )
-        equivalence = HolmStepDown(
-            *(looks, look, 1),
-            p_values={i: e.p_equivalence for i, e in seen.items()},
-            left=family - verdicts.count("equivalent"),
-            absent=absent,
-        )
-        left = (
+        left = family - verdicts.count("better") - verdicts.count("worse")
+        p_values = {i: e.p_difference for i, e in seen.items()}
+        difference = HolmStepDown(looks, look, 2, p_values, left, absent)
+        p_values = {i: e.p_equivalence for i, e in seen.items()}
+        left = family - verdicts.count("equivalent")
+        equivalence = HolmStepDown(looks, look, 1, p_values, left, absent)
+        still_left = (
             difference.left - len(difference.certain),
             equivalence.left - len(equivalence.certain - difference.possible),
         )
@@ -75,7 +69,7 @@ def replay(
                 verdict = "equivalent"
             ends = i in difference.possible or i in equivalence.possible  # decides, or waits
             decisions[i] = SequentialDecision(
-                verdict, look if ends else None, *difference.adjusted(i), left
+                verdict, look if ends else None, *difference.adjusted(i), still_left
             )
     return decisions
 

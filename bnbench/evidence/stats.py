@@ -82,12 +82,16 @@ def t_test_p_value(differences: ArrayLike) -> Array:
     Without any deviation it is 0, or 1 where the mean is zero. Raises ValueError for n < 2.
     """
     differences = _checked(differences, at_least=2)
+    return np.minimum(2 * _one_sided(differences, np.abs(differences.mean(axis=-1))), 1.0)
+
+
+def _one_sided(differences: Array, distance: Array) -> Array:
+    """Return the p of a mean that lies so far from a bound; without any deviation, 0 or 1."""
     pairs = differences.shape[-1]
-    mean = np.abs(differences.mean(axis=-1))
     error = differences.std(axis=-1, ddof=1) / math.sqrt(pairs)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p_values = 2 * special.stdtr(pairs - 1, -mean / error)
-    return np.where(error > 0, p_values, np.where(mean > 0, 0.0, 1.0))
+        p_values = special.stdtr(pairs - 1, -distance / error)
+    return np.where(error > 0, p_values, np.where(distance > 0, 0.0, 1.0))
 
 
 def smallest_p_value(pairs: int) -> float:
@@ -103,25 +107,17 @@ def equivalence_p_value(differences: ArrayLike, margin: float) -> Array:
     negative margin.
     """
     differences = _checked(differences, at_least=2)
-    pairs = differences.shape[-1]
     if not 0 <= margin < math.inf:
         raise ValueError(f"expected a margin of zero or more, got {margin}")
     inside = margin * (1 - ROUNDING) - np.abs(differences.mean(axis=-1))
-    error = differences.std(axis=-1, ddof=1) / math.sqrt(pairs)
-    with np.errstate(divide="ignore", invalid="ignore"):  # without any deviation it is certain
-        p_values = special.stdtr(pairs - 1, -inside / error)
-    certain = np.where(inside > 0, 0.0, 1.0)
-    p_values = np.where(error > 0, p_values, certain)
+    p_values = _one_sided(differences, inside)
     return np.where(np.all(differences == 0, axis=-1), 0.0, p_values)
 
 
 def probability_of_improvement(
     wins: int, ties: int, losses: int
 ) -> tuple[float, Interval] | tuple[None, None]:
-    """Share of pairs that are won, a tie counting half, and its 95 % interval (Wilson 1927).
-
-    Both are None where there are no pairs.
-    """
+    """Share of pairs won, a tie counting half, with its 95 % interval (Wilson 1927), if any."""
     pairs = wins + ties + losses
     if pairs == 0:
         return None, None

@@ -175,20 +175,20 @@ def judge(family: Sequence[Pairs], looks: tuple[int, ...], margin: float) -> tup
         [len(course) for course in courses],
         lambda place, look: courses[place][look].sample.evidence(margin),
     )
-    contrasts = []
-    for pairs, course, decision in zip(family, courses, decisions, strict=True):
-        coming = () if decision.verdict else looks[len(course) :]
-        contrasts.append(_contrast(pairs, tuple(course), coming, decision, margin))
-    return tuple(contrasts)
+    return tuple(
+        _contrast(pairs, tuple(course), decision, looks, margin)
+        for pairs, course, decision in zip(family, courses, decisions, strict=True)
+    )
 
 
 def _contrast(
     pairs: Pairs,
     course: tuple[Look, ...],
-    coming: tuple[int, ...],
     decision: SequentialDecision,
+    looks: tuple[int, ...],
     margin: float,
 ) -> Contrast:
+    coming = () if decision.verdict else looks[len(course) :]
     next_look = coming[0] if coming else 0
     return Contrast(
         sample=course[-1].sample if course else pairs.sample(),
