@@ -59,18 +59,10 @@ def of_data(
 
     The margin is ``scale`` times a share of the test rows; with None it is no such share.
     """
-    found = [] if standardized else [_feature_scales(data) or _feature_values(data)]
+    found = [] if standardized else [_off_scale(data)]
     if scale is not None:
         found += _coarse_test_rows(data.rows[2], margin, scale), _one_class_prevails(data)
     return [finding for finding in found if finding]
-
-
-def _rates(advice: Advice) -> str:
-    return advice.rates
-
-
-def _standardize(advice: Advice) -> str:
-    return advice.standardize
 
 
 def _fails_to_train(one: Experiment) -> Finding | None:
@@ -82,18 +74,16 @@ def _fails_to_train(one: Experiment) -> Finding | None:
         why = f"{'its one run' if runs == 1 else f'each of its {runs} runs'} diverged"
     elif all(map(says_one_class, one.completed)):
         rows = one.newest.data.test_rows_by_class
-        kind = "most_frequent_class"
+        kind, share = "most_frequent_class", percent(max(rows) / sum(rows))
         why = (
             "every run assigns all test rows to one class; the most frequent one is "
-            f"{percent(max(rows) / sum(rows))} % of them"
+            f"{share} % of them"
         )
     else:
         kind = "not_learned"
-        why = (
-            "no run does clearly better than guessing, or there is nothing to learn in these "
-            "features"
-        )
-    return Finding(kind, one.label, f"{one.label} fails to train at these settings: {why}", _rates)
+        why = "no run does clearly better than guessing, or these features have nothing to learn"
+    message = f"{one.label} fails to train at these settings: {why}"
+    return Finding(kind, one.label, message, lambda advice: advice.rates)
 
 
 def _some_learned(one: Experiment) -> Finding | None:
@@ -104,7 +94,7 @@ def _some_learned(one: Experiment) -> Finding | None:
         f"{one.label}: {count(learned, 'run')} learned and {completed - learned} did not do "
         "clearly better than guessing, so its mean describes neither"
     )
-    return Finding("some_learned", one.label, message, _rates)
+    return Finding("some_learned", one.label, message, lambda advice: advice.rates)
 
 
 def _class_never_right(one: Experiment) -> Finding | None:
@@ -125,31 +115,27 @@ def _class_never_right(one: Experiment) -> Finding | None:
     return Finding("class_never_right", one.label, message, lambda advice: advice.recalls)
 
 
-def _feature_scales(data: DataSummary) -> Finding | None:
+def _off_scale(data: DataSummary) -> Finding | None:
+    """Look for ranges far apart, or far smaller or larger than 1, or far from 0 for their size."""
     low, high = data.feature_scales
-    if not 0 < 100 * low <= high:
+    reach = data.feature_reach or 0.0
+    far = reach > 10 and reach > 5 * high
+    if 0 < 100 * low <= high:
+        kind = "feature_scales"
+        message = (
+            f"the features' ranges lie {high / low:,.0f}-fold apart ({low:.3g} to {high:.3g}), or "
+            "single values lie far out: the network hardly sees the small ones"
+        )
+    elif high > 0 and (far or not 0.1 <= high <= 100):  # what the usual learning rates suit
+        kind = "feature_values"
+        message = (
+            f"the features {f'reach {reach:,.4g} with' if far else 'have'} ranges of {high:,.4g} "
+            "at most, not about 1 around 0: the usual learning rates do not suit that"
+        )
+    else:
         return None
-    message = (
-        f"the features' ranges lie {high / low:,.0f}-fold apart ({low:.3g} to {high:.3g}), or "
-        "single values lie far out: the network hardly sees the small ones, and Batch "
-        "Normalization on the input repairs just that"
-    )
-    return Finding("feature_scales", "data", message, _standardize)
-
-
-def _feature_values(data: DataSummary) -> Finding | None:
-    """Look for features far smaller or larger than 1, or far from 0 for how much they vary."""
-    largest, reach = data.feature_scales[1], data.feature_reach or 0.0
-    far = reach > 10 and reach > 5 * largest
-    usual = 0.1 <= largest <= 100  # what the usual learning rates suit
-    if largest <= 0 or (usual and not far):
-        return None
-    message = (
-        f"the features {f'reach {reach:,.4g} with' if far else 'have'} ranges of {largest:,.4g} at "
-        "most, not about 1 around 0: the usual learning rates do not suit that, and Batch "
-        "Normalization on the input repairs just that"
-    )
-    return Finding("feature_values", "data", message, _standardize)
+    message += ", and Batch Normalization on the input repairs just that"
+    return Finding(kind, "data", message, lambda advice: advice.standardize)
 
 
 def _coarse_test_rows(rows: int, margin: float, scale: float) -> Finding | None:

@@ -87,11 +87,6 @@ class Tuning:
         experiments = (e for one in self.candidates for e in one.experiments)
         return {record.key for e in experiments for record in e.records.values()}
 
-    @property
-    def even(self) -> bool:
-        """Whether all configs were tuned over the same values."""
-        return len({one.grid for one in self.candidates}) == 1
-
     def is_fair(self, *chosen: Experiment) -> bool:
         """Whether all of these had the same values and seeds to choose from."""
         identities = {experiment.identity for experiment in chosen}

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import assert_never
 
 from bnbench.evidence import power
-from bnbench.evidence.decisions import SequentialDecision, Verdict, replay
+from bnbench.evidence.decisions import Verdict, replay
 from bnbench.evidence.levels import ALPHA, nominal_levels
 from bnbench.evidence.pairs import Pairs, Sample
 from bnbench.evidence.stats import Interval
@@ -175,32 +175,23 @@ def judge(family: Sequence[Pairs], looks: tuple[int, ...], margin: float) -> tup
         [len(course) for course in courses],
         lambda place, look: courses[place][look].sample.evidence(margin),
     )
-    return tuple(
-        _contrast(pairs, tuple(course), decision, looks, margin)
-        for pairs, course, decision in zip(family, courses, decisions, strict=True)
-    )
-
-
-def _contrast(
-    pairs: Pairs,
-    course: tuple[Look, ...],
-    decision: SequentialDecision,
-    looks: tuple[int, ...],
-    margin: float,
-) -> Contrast:
-    coming = () if decision.verdict else looks[len(course) :]
-    next_look = coming[0] if coming else 0
-    return Contrast(
-        sample=course[-1].sample if course else pairs.sample(),
-        looks=course,
-        coming=coming,
-        margin=margin,
-        verdict=decision.verdict or ("undecided" if course else None),
-        tested=course[-1 if decision.look is None else decision.look] if course else None,
-        p_holm=decision.p_holm,
-        p_required=decision.p_required,
-        left=decision.left,
-        missing=tuple(s for s in pairs.order[:next_look] if s not in pairs.both),
-        waits_for_others=decision.look is not None and decision.verdict is None,
-        unused=len(pairs.both - set(pairs.order[: course[-1].seeds])) if course else 0,
-    )
+    contrasts = []
+    for pairs, course, decision in zip(family, courses, decisions, strict=True):
+        coming = () if decision.verdict else looks[len(course) :]
+        needed = pairs.order[: coming[0]] if coming else ()
+        contrast = Contrast(
+            sample=course[-1].sample if course else pairs.sample(),
+            looks=tuple(course),
+            coming=coming,
+            margin=margin,
+            verdict=decision.verdict or ("undecided" if course else None),
+            tested=course[-1 if decision.look is None else decision.look] if course else None,
+            p_holm=decision.p_holm,
+            p_required=decision.p_required,
+            left=decision.left,
+            missing=tuple(seed for seed in needed if seed not in pairs.both),
+            waits_for_others=decision.look is not None and decision.verdict is None,
+            unused=len(pairs.both - set(pairs.order[: course[-1].seeds])) if course else 0,
+        )
+        contrasts.append(contrast)
+    return tuple(contrasts)

@@ -265,7 +265,7 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     tuning = comparison.tuning
     if tuning is None:
         return
-    if not tuning.even:
+    if len({one.grid for one in tuning.candidates}) > 1:
         yield (
             "not all experiments were tuned over the same values: more values to choose from are "
             "an advantage, so there is no verdict between those that differ in them"
