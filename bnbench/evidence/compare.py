@@ -83,12 +83,10 @@ def without_subsumed(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparison of the newest protocol or, where it was tuned, the tuned ones."""
-    latest = next((c for c in comparisons if not c.tuning), None)
-    if latest is None:
-        return list(comparisons)
-    keys = _keys(latest)
+    latest = [c for c in comparisons if not c.tuning][:1]
+    keys = {key for comparison in latest for key in _keys(comparison)}
     tuned = [c for c in comparisons if c.tuning and not keys.isdisjoint(c.tuning.run_keys)]
-    return without_subsumed([*tuned, latest])
+    return without_subsumed([*tuned, *latest])
 
 
 def _keys(comparison: Comparison) -> set[RunKey]:
@@ -123,10 +121,10 @@ def _referenced(comparisons: Sequence[Comparison]) -> Iterator[Comparison]:
 
 
 def _check_baseline(comparisons: Sequence[Comparison]) -> None:
-    doubtful = [c for c in comparisons if c.baseline_may_be]
-    if doubtful and not any(c.baseline_was_named for c in comparisons):
-        name, candidates = doubtful[0].question.baseline, ", ".join(doubtful[0].baseline_may_be)
-        raise InputError(f"baseline {name} may be any of {candidates}: name one of them")
+    candidates = [", ".join(c.baseline_may_be) for c in comparisons if c.baseline_may_be]
+    if candidates and not any(c.baseline_was_named for c in comparisons):
+        name = comparisons[0].question.baseline
+        raise InputError(f"baseline {name} may be any of {candidates[0]}: name one of them")
 
 
 def _comparison(
@@ -173,7 +171,6 @@ def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment
 
 
 def _layers(config: Config) -> tuple[Any, ...]:
-    """Return the settings that networks share which differ in BN and bias alone."""
     return tuple(config.model.model_dump(exclude={"batch_norm", "use_bias"}).values())
 
 
@@ -183,6 +180,7 @@ def _plan(records: Iterable[RunRecord], question: Question) -> PlanConfig:
 
 
 _Pair = tuple[Experiment, Experiment]
+_AFTER_AND_BEFORE: tuple[Placement, ...] = ("after_activation", "before_activation")
 
 
 def _contrasts(comparison: Comparison) -> Iterator[ExperimentContrast]:
@@ -211,8 +209,8 @@ def _families(comparison: Comparison) -> dict[Family, list[_Pair]]:
     pairs = [(e, baselines[e]) for e in comparison.experiments if baselines[e] is not e]
     for first, second in combinations(comparison.experiments, 2):
         if first is not baselines[second] and second is not baselines[first]:
-            after_first = _placements((first, second)) == ("after_activation", "before_activation")
-            pairs.append((first, second) if after_first else (second, first))
+            in_order = _placements((first, second)) == _AFTER_AND_BEFORE
+            pairs.append((first, second) if in_order else (second, first))
     families: dict[Family, list[_Pair]] = {family: [] for family in FAMILIES}
     for pair in pairs:
         families[_family(comparison, pair)].append(pair)
@@ -227,8 +225,9 @@ def _placements(pair: _Pair) -> tuple[Placement, ...]:
 
 def _family(comparison: Comparison, pair: _Pair) -> Family:
     """Return "placement" for BN after and before the activations where nothing else differs."""
-    answers = set(_placements(pair)) == {"before_activation", "after_activation"}
-    if answers and _differs_in(comparison, pair) == (PLACEMENT,):
+    if set(_placements(pair)) == set(_AFTER_AND_BEFORE) and _differs_in(comparison, pair) == (
+        PLACEMENT,
+    ):
         return "placement"
     return "baseline" if pair[1] is comparison.baselines[pair[0]] else "other"
 
@@ -258,17 +257,16 @@ def _new_images(
 def resolvable_difference(comparison: Comparison, seeds: int) -> float | None:
     """Return the smallest true difference (in the metric's unit) that so many seeds likely find.
 
-    It is worked out from the paired deviations seen so far, for the first family that has any. None
-    without a deviation, and where the plan has no look up to so many seeds, or none at which a
-    difference could be found.
+    It follows from the paired deviations so far, of the first family that has any. None without
+    one, and where no look of the plan up to so many seeds could find a difference.
     """
+    looks = comparison.plan.looks
+    reached = [look for look in looks if look <= seeds]
     for family in FAMILIES:
         results = [c.result for c in comparison.contrasts if c.family == family]
         deviations = [result.sample.std for result in results if result.sample.std]
-        reached = [look for look in comparison.plan.looks if look <= seeds]
-        if not deviations or not reached:
-            continue
-        level = nominal_levels(comparison.plan.looks, ALPHA / len(results))[len(reached) - 1]
-        if stats.smallest_p_value(reached[-1]) <= level:
-            return power.resolvable_difference(float(np.median(deviations)), reached[-1], level)
+        if deviations and reached:
+            level = nominal_levels(looks, ALPHA / len(results))[len(reached) - 1]
+            if stats.smallest_p_value(reached[-1]) <= level:
+                return power.resolvable_difference(float(np.median(deviations)), reached[-1], level)
     return None

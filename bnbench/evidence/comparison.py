@@ -92,12 +92,8 @@ class Comparison:
         """The resolved data and training settings that are the same in all experiments."""
         resolved = self.config.resolved()
         return {
-            section: {
-                key: value
-                for key, value in resolved[section].items()
-                if f"{section}.{key}" not in self.tuned
-            }
-            for section in ("data", "training")
+            part: {k: v for k, v in resolved[part].items() if f"{part}.{k}" not in self.tuned}
+            for part in ("data", "training")
         }
 
     @property
@@ -118,10 +114,9 @@ class Comparison:
     def recall_difference(
         self, experiment: Experiment, place: int
     ) -> tuple[float | None, Interval | None]:
-        """Return the difference in the recall of a class between an experiment and its baseline.
+        """Return the difference in a class's recall to the baseline, and its interval.
 
-        It is the mean over the paired seeds with its 95 % t interval, as shares of 1; None where
-        too few seeds are paired or the class has no test row.
+        Both are shares of 1 over the paired seeds, None where these are too few.
         """
         ours, theirs = experiment.recalls, self.baselines[experiment].recalls
         both = sorted(ours.keys() & theirs.keys())
@@ -131,8 +126,8 @@ class Comparison:
 
     def against_baseline(self, experiment: Experiment) -> ExperimentContrast | None:
         """Return the contrast of this experiment with its baseline."""
-        pair = experiment, self.baselines[experiment]
-        return next((c for c in self.contrasts if (c.experiment, c.baseline) == pair), None)
+        own = (c for c in self.contrasts if c.experiment is experiment)
+        return next(filter(self.is_against_baseline, own), None)
 
     def is_against_baseline(self, contrast: ExperimentContrast) -> bool:
         """Whether a contrast is with its experiment's own baseline."""

@@ -39,9 +39,8 @@ def replay(
 
     ``taken`` has for each contrast the number of ``looks`` that took place; ``evidence`` is called
     with the places of contrast and look. At each look Holm's step-down procedure runs with the
-    levels of that look; contrasts that were rejected before count as rejected. A contrast that has
-    not reached a look may still turn out either way: a result that depends on it waits for it, so
-    that further records never change a verdict.
+    levels of that look; contrasts that were rejected before stay so. A result that depends on a
+    contrast that has not reached the look waits for it: no further record changes a verdict.
     """
     family = len(taken)
     decisions = [SequentialDecision(left=(family, family))] * family

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from bnbench.evidence import stats
 from bnbench.evidence.experiment import Experiment
 
-_TIMED = {  # what affects epoch times, of a run's environment, with its name
-    "processor": "processor",
-    "device": "device",
-    "jobs": "jobs",
-    "tensorflow": "TensorFlow",
-}
+_TIMED = "processor", "device", "jobs", "tensorflow"  # of a run's environment
 
 
 @dataclass(frozen=True)
@@ -34,10 +29,10 @@ def epoch_ratio(experiment: Experiment, baseline: Experiment) -> EpochRatio:
     if experiment is baseline or not seeds:
         return EpochRatio()
     both = [list(one.records.values()) for one in (experiment, baseline)]
-    for field, aspect in _TIMED.items():
+    for field in _TIMED:
         seen = {str(getattr(r.environment, field)) for records in both for r in records}
         if len(seen) > 1:
-            return EpochRatio(mismatch=f"different {aspect}: {', '.join(sorted(seen))}")
+            return EpochRatio(mismatch=f"different {field}: {', '.join(sorted(seen))}")
     ours, theirs = experiment.epoch_seconds(seeds), baseline.epoch_seconds(seeds)
     if len(seeds) < 2:
         return EpochRatio(ours[0] / theirs[0])

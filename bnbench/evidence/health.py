@@ -5,15 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
+from bnbench.errors import InputError
 from bnbench.evidence.advice import Advice
 from bnbench.evidence.comparison import Comparison
 from bnbench.evidence.experiment import Experiment, says_one_class
 from bnbench.evidence.records import DataSummary
 from bnbench.evidence.tuning import Candidates
 from bnbench.experiments.config import Config
-from bnbench.experiments.sweep import is_number, short_key
+from bnbench.experiments.sweep import is_number, load_experiments, short_key
 from bnbench.text import count, listed, percent
 
 
@@ -101,13 +100,10 @@ def _class_never_right(one: Experiment) -> Finding | None:
     """Look for classes of which no run of an experiment that learned had a test row right."""
     data = one.newest.data
     rows = data.test_rows_by_class
-    right = [r.data.test_correct_by_class or rows for r in one.completed]
+    right = [record.data.test_correct_by_class or rows for record in one.completed]
     names = data.class_names or tuple(map(str, range(len(rows))))
-    never = [
-        name
-        for place, name in enumerate(names)
-        if rows[place] and not any(by_class[place] for by_class in right)
-    ]
+    by_class = zip(names, rows, *right, strict=True)
+    never = [name for name, tested, *correct in by_class if tested and not any(correct)]
     if one.fails_to_train or not never:
         return None
     classes = "class" if len(never) == 1 else "classes"
@@ -204,13 +200,8 @@ def _beyond(config: Config, key: str, value: Any, smallest: bool) -> list[Any]:
 
 
 def _allowed(config: Config, key: str, value: Any) -> bool:
-    settings = place = config.resolved()
-    *parents, leaf = key.split(".")
-    for parent in parents:
-        place = place[parent]
-    place[leaf] = value
     try:
-        Config.model_validate(settings)
-    except ValidationError:
+        load_experiments(config, {key: value})
+    except InputError:
         return False
     return True

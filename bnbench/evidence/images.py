@@ -33,11 +33,11 @@ class CrossedRandomEffects:
 
     @classmethod
     def of(cls, differences: NDArray[np.int8]) -> Self | None:
-        """Return the mean of differences of correctness (-1, 0 or 1), for new seeds and new rows.
+        """Return the mean of the differences of correctness (n seeds, m rows), each -1, 0 or 1.
 
-        With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows
-        (b) and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm. The degrees of freedom
-        are Satterthwaite's, n - 1 at least. None for fewer than two seeds or two rows.
+        Their mean squares between seeds (a), between rows (b) and of the rest (e) give its variance
+        V = max(MSa + MSb - MSe, MSa, MSb) / nm. The degrees of freedom are Satterthwaite's, n - 1
+        at least. None for fewer than two seeds or two rows.
         """
         seeds, rows = differences.shape
         if seeds < 2 or rows < 2:
@@ -99,8 +99,8 @@ def for_new_images(
     """Return whether a verdict holds for new images, from differences of correctness.
 
     ``levels`` are the last look's, two- and one-sided; ``margin`` is a share of 1. None for fewer
-    than two seeds or two rows. Equivalence needs so many rows that a share of the margin would be
-    seen in one of them with 95 %: a few rows without a difference prove nothing.
+    than two seeds or two rows. A few rows without a difference prove no equivalence: it takes so
+    many that a share of the margin would be seen in one of them with 95 %.
     """
     effects = CrossedRandomEffects.of(differences)
     if effects is None:

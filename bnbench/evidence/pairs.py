@@ -1,5 +1,6 @@
 """The paired differences of two experiments, up to a look, and what they say."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,19 +91,15 @@ class Sample:
     def evidence(self, margin: float) -> Evidence:
         """Return the p-values of both tests, 1 where there is nothing to test.
 
-        The mean is over the seeds that survived: the side that diverged more often is never better,
-        and never equivalent.
+        A side that diverged more often is never better or equivalent: its mean is of survivors.
         """
         if self.mean is None or self.p_value is None:
             return Evidence(0, 1.0, 1.0)
         sign = self.direction * int(np.sign(self.mean))
         ours, theirs = self.diverged
+        difference = 1.0 if sign * (ours - theirs) > 0 else self.p_value
         equivalence = float(stats.equivalence_p_value(self.differences, margin))
-        return Evidence(
-            sign,
-            p_difference=1.0 if sign * (ours - theirs) > 0 else self.p_value,
-            p_equivalence=equivalence if ours == theirs else 1.0,
-        )
+        return Evidence(sign, difference, equivalence if ours == theirs else 1.0)
 
 
 @dataclass(frozen=True)
@@ -132,10 +129,9 @@ class Pairs:
         """Return the sample of the first ``seeds`` that both sides have; by default, of all."""
         chosen = sorted(self.both) if seeds is None else self.order[:seeds]
         outcomes = [(self.ours[seed], self.theirs[seed]) for seed in chosen if seed in self.both]
-        return Sample(
-            tuple(a - b for a, b in outcomes if a is not None and b is not None),
-            diverged=(sum(a is None for a, _ in outcomes), sum(b is None for _, b in outcomes)),
-            only_ours=sum(b is None and a is not None for a, b in outcomes),
-            only_theirs=sum(a is None and b is not None for a, b in outcomes),
-            direction=self.direction,
-        )
+        differences = tuple(a - b for a, b in outcomes if a is not None and b is not None)
+        failed = Counter((a is None, b is None) for a, b in outcomes)
+        only_ours, only_theirs = failed[False, True], failed[True, False]
+        both = failed[True, True]
+        diverged = only_theirs + both, only_ours + both
+        return Sample(differences, diverged, only_ours, only_theirs, self.direction)

@@ -126,16 +126,14 @@ def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
 @lru_cache(maxsize=4096)  # thousands of records share a few configs
 def _shared(config: Config, keys: Keys) -> str:
     """Return, as text, the settings that all experiments of one sweep share."""
-    settings = config.settings().items()
-    rest = {k: v for k, v in settings if k not in keys and not k.startswith("model.")}
-    return json.dumps(rest)
+    rest = [s for s in config.settings().items() if s[0] not in keys]
+    return json.dumps([s for s in rest if not s[0].startswith("model.")])
 
 
 @lru_cache(maxsize=4096)
 def _origin(config: Config, keys: Keys) -> str:
     """Return, as text, what the values of one network share: its name and the unswept settings."""
-    rest = {key: value for key, value in config.settings().items() if key not in keys}
-    return config.name + json.dumps(rest)
+    return config.name + json.dumps([s for s in config.settings().items() if s[0] not in keys])
 
 
 def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning | None:

@@ -3,8 +3,7 @@
 A plan names the numbers of seeds at which one may look, such as 10, 15, … 40. At each look the
 difference is tested against zero and against the margin, at levels so small that all looks together
 err in 5 % of cases (`levels`); several contrasts share these 5 % by Holm's procedure (`decisions`).
-The first look that decides gives the verdict, and no later seed changes it. Nothing is remembered
-between calls: the looks are replayed from the records, whenever those were made.
+The first look that decides gives the verdict; no later seed changes it. Looks are always replayed.
 """
 
 import math
