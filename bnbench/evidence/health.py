@@ -1,7 +1,7 @@
 """What makes an answer unreliable: each finding with its test, its words and its cure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ def of_data(
     """
     found = [] if standardized else [_off_scale(data)]
     if scale is not None:
-        found += _coarse_test_rows(data.rows[2], margin, scale), _one_class_prevails(data)
+        found += _test_rows(data, margin, scale)
     return [finding for finding in found if finding]
 
 
@@ -134,25 +134,19 @@ def _off_scale(data: DataSummary) -> Finding | None:
     return Finding(kind, "data", message, lambda advice: advice.standardize)
 
 
-def _coarse_test_rows(rows: int, margin: float, scale: float) -> Finding | None:
-    if not scale / rows > margin > 0:
-        return None
-    message = (
-        f"one of the {rows:,} test rows is worth {100 / rows:.2g} points, more than the margin of "
-        f"{margin:g}: that takes {math.ceil(scale / margin):,} rows at least"
-    )
-    return Finding("coarse_test_rows", "data", message, lambda advice: advice.margin)
-
-
-def _one_class_prevails(data: DataSummary) -> Finding | None:
-    share = max(data.test_rows_by_class) / data.rows[2]
-    if share <= 0.8:
-        return None
-    message = (
-        f"{percent(share)} % of the test rows are of one class: accuracy says little about the "
-        "others"
-    )
-    return Finding("one_class_prevails", "data", message, lambda advice: advice.balanced)
+def _test_rows(data: DataSummary, margin: float, scale: float) -> Iterator[Finding]:
+    """Yield whether one row is worth more than the margin, and whether most are of one class."""
+    rows = data.rows[2]
+    if scale / rows > margin > 0:
+        message = (
+            f"one of the {rows:,} test rows is worth {100 / rows:.2g} points, more than the margin "
+            f"of {margin:g}: that takes {math.ceil(scale / margin):,} rows at least"
+        )
+        yield Finding("coarse_test_rows", "data", message, lambda advice: advice.margin)
+    if (share := max(data.test_rows_by_class) / rows) > 0.8:
+        of = f"{percent(share)} % of the test rows are of one class"
+        message = f"{of}: accuracy says little about the others"
+        yield Finding("one_class_prevails", "data", message, lambda advice: advice.balanced)
 
 
 def _few_steps(one: Experiment) -> Finding | None:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import assert_never
 
 from bnbench.evidence import power
 from bnbench.evidence.decisions import Verdict, replay
@@ -99,17 +98,12 @@ class Contrast:
         if self.interval is None or self.sample.mean is None or self.tested is self.looks[-1]:
             return False
         low, high = sorted(self.sample.direction * end for end in self.interval)
-        match self.verdict:
-            case "better":
-                return low <= 0
-            case "worse":
-                return high >= 0
-            case "equivalent":
-                return abs(self.sample.mean) > self.margin
-            case "undecided" | None:
-                return False
-            case _:
-                assert_never(self.verdict)
+        contradicts = {
+            "better": low <= 0,
+            "worse": high >= 0,
+            "equivalent": abs(self.sample.mean) > self.margin,
+        }
+        return self.decided and contradicts[str(self.verdict)]
 
     @property
     def deciding_look(self) -> Look | None:
@@ -134,20 +128,14 @@ class Contrast:
         return self._seeds_needed(math.copysign(self.margin, self.sample.mean or 0.0))
 
     def _seeds_needed(self, truth: float) -> int | None:
-        mean, std, (ours, theirs) = self.sample.mean, self.sample.std, self.sample.diverged
-        if self.verdict != "undecided" or mean is None or std is None or ours != theirs:
+        ours, theirs = self.sample.diverged
+        if self.verdict != "undecided" or ours != theirs:
             return None
         plan = (*(look.seeds for look in self.looks), *self.coming)
         two_sided = nominal_levels(plan, ALPHA / self.left[0], sides=2)
         one_sided = nominal_levels(plan, ALPHA / self.left[1], sides=1)
-        return power.seeds_needed(
-            mean=mean,
-            std=std,
-            seen=self.sample.pairs,
-            truth=truth,
-            margin=self.margin,
-            looks=list(zip(plan, two_sided, one_sided, strict=True))[len(self.looks) :],
-        )
+        looks = list(zip(plan, two_sided, one_sided, strict=True))[len(self.looks) :]
+        return power.seeds_needed(self.sample, truth, self.margin, looks)
 
     def withheld(self) -> "Contrast":
         """Return it without a verdict, where the sides were not chosen on equal terms."""

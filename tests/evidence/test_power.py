@@ -8,6 +8,7 @@ import scipy.stats
 
 from bnbench.evidence import power, stats
 from bnbench.evidence.levels import nominal_levels
+from bnbench.evidence.pairs import Sample
 from bnbench.experiments.config import PlanConfig
 
 LOOKS = PlanConfig().looks
@@ -29,9 +30,8 @@ def named(
     """Return the look of the default plan that is named once so many pairs were seen."""
     levels = zip(LOOKS, nominal_levels(LOOKS), nominal_levels(LOOKS, sides=1), strict=True)
     coming = [look for look in levels if look[0] > seen]
-    return power.seeds_needed(
-        mean=mean, std=std, seen=seen, truth=truth, margin=margin, looks=coming
-    )
+    pairs = Sample(tuple(mean + std * np.resize(TEN, seen)))
+    return power.seeds_needed(pairs, truth, margin, coming)
 
 
 def decided(mean: float, std: float, truth: float, seeds: int) -> float:

@@ -198,12 +198,9 @@ def test_a_small_certain_difference_is_below_the_margin():
 def test_an_undecided_contrast_names_the_look_that_likely_decides(truth):
     """Seeds needed follow from mean and deviation so far and the levels of the coming looks."""
     contrast = judged(0.5 * OPEN[:10] - 0.3)
-    mean, std = contrast.sample.mean, contrast.sample.std
     expected = seeds_needed(
-        mean=mean,
-        std=std,
-        seen=10,
-        truth=mean if truth == "seen" else -MARGIN,
+        contrast.sample,
+        truth=contrast.sample.mean if truth == "seen" else -MARGIN,
         margin=MARGIN,
         looks=[*zip(LOOKS, LEVELS, nominal_levels(LOOKS, sides=1), strict=True)][1:],
     )
@@ -388,9 +385,7 @@ def test_better_contrasts_leave_no_level_to_equivalence():
     )
     sixth = nominal_levels(LOOKS, 0.05 / 6, 1)
     expected = seeds_needed(
-        mean=beside.sample.mean,
-        std=beside.sample.std,
-        seen=10,
+        beside.sample,
         truth=beside.sample.mean,
         margin=MARGIN,
         looks=[*zip(LOOKS, LEVELS, sixth, strict=True)][1:],
