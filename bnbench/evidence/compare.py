@@ -45,8 +45,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     The newest come first. Runs on other data, and of another training version, make comparisons of
     their own. The comparison of a sweep has each network with the values that `tune` chooses; where
     the metric is the one that chose, they are compared by test accuracy. Raises `InputError` for a
-    name that has no record, for a baseline whose name means several experiments everywhere, and for
-    two settings of one id.
+    name that has no record or, as the baseline, several meanings, and for two settings of one id.
     """
     records = list(records)
     check_same_settings(dict.fromkeys(record.config for record in records))
@@ -63,7 +62,10 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     ]
     protocols = _newest_first(wanted, lambda r: (*_made_on(r), r.protocol_id))
     comparisons = [*tuned, *(_comparison(alike, question) for alike in protocols)]
-    _check_baseline(comparisons)
+    candidates = [", ".join(c.baseline_may_be) for c in comparisons if c.baseline_may_be]
+    if candidates and not any(c.baseline_was_named for c in comparisons):
+        several = f"baseline {question.baseline} may be any of {candidates[0]}"
+        raise InputError(f"{several}: name one of them")
     return list(_referenced(comparisons))
 
 
@@ -118,13 +120,6 @@ def _referenced(comparisons: Sequence[Comparison]) -> Iterator[Comparison]:
         taken[reference] += 1
         suffix = f"-{taken[reference]}" if taken[reference] > 1 else ""
         yield replace(comparison, reference=reference + suffix)
-
-
-def _check_baseline(comparisons: Sequence[Comparison]) -> None:
-    candidates = [", ".join(c.baseline_may_be) for c in comparisons if c.baseline_may_be]
-    if candidates and not any(c.baseline_was_named for c in comparisons):
-        name = comparisons[0].question.baseline
-        raise InputError(f"baseline {name} may be any of {candidates[0]}: name one of them")
 
 
 def _comparison(

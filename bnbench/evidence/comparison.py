@@ -26,10 +26,10 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 class ExperimentContrast:
     """One experiment compared with another, seed by seed; differences are the first's minus.
 
-    Of BN after and before the activations the first is the one with BN after, unless one is the
-    other's baseline, which comes second. ``differs_in`` names the settings in which they differ,
-    except those that were tuned. Each ``family`` has its own 5 %: "placement" answers before or
-    after, "baseline" compares all with their baselines, "other" has the rest of all pairs.
+    The first is the one with BN after the activations, unless it is the other's baseline.
+    ``differs_in`` names the settings in which the two differ, except those that were tuned. Each
+    ``family`` has its own 5 %: "placement" answers before or after, "baseline" compares all with
+    their baselines, "other" has the rest of all pairs.
     """
 
     experiment: Experiment
@@ -56,9 +56,8 @@ class Comparison:
 
     With ``tuning`` they are of protocols that differ in what was tuned. ``reference`` is the name
     of the comparison: its protocol's id or ``tuned``, with a suffix where that is not unique.
-    ``baselines`` has the baseline of each experiment, a baseline's own being itself; the
-    ``baseline`` is the first of them. ``baseline_may_be`` has the labels of all experiments that
-    the baseline's name means, if several.
+    ``baselines`` has the baseline of each experiment; a baseline is its own. ``baseline_may_be``
+    has the labels of all experiments that the baseline's name means, if several.
     """
 
     question: Question

@@ -18,11 +18,10 @@ Verdict = Literal["better", "worse", "equivalent", "undecided"]
 class SequentialDecision(NamedTuple):
     """The state of one contrast after the looks that took place.
 
-    ``look`` is the place of the look that gave the verdict or, without a verdict, of the first one
-    whose result depends on seeds that other contrasts of the family lack, or None. ``p_holm`` (the
-    p adjusted for the family) and ``p_required`` (what the contrast's own p must not exceed) are of
-    the look that decided, else of the last. ``left`` counts the contrasts of the family that are
-    not better or worse so far, and those that are not equivalent.
+    ``look`` is the place of the look that gave the verdict; without one, of the first whose result
+    depends on seeds that other contrasts of the family lack, or None. ``p_holm`` (p adjusted for
+    the family) and ``p_required`` (what the contrast's own p must not exceed) are of that look,
+    else of the last. ``left`` counts those of the family not better or worse, and not equivalent.
     """
 
     verdict: Verdict | None = None

@@ -12,9 +12,8 @@ _TIMED = "processor", "device", "jobs", "tensorflow"  # of a run's environment
 class EpochRatio:
     """An experiment's epoch time over the baseline's: the median of the paired seeds' ratios.
 
-    There is none where a ``mismatch`` says what differs between the runs. ``interleaved`` is False
-    where all runs of one came before those of the other, so that the ratio contains the machine's
-    drift.
+    There is none where ``mismatch`` says what differs. ``interleaved`` is False where all runs of
+    one came before those of the other: the ratio then contains the machine's drift.
     """
 
     ratio: float | None = None

@@ -131,7 +131,6 @@ class Pairs:
         outcomes = [(self.ours[seed], self.theirs[seed]) for seed in chosen if seed in self.both]
         differences = tuple(a - b for a, b in outcomes if a is not None and b is not None)
         failed = Counter((a is None, b is None) for a, b in outcomes)
-        only_ours, only_theirs = failed[False, True], failed[True, False]
-        both = failed[True, True]
-        diverged = only_theirs + both, only_ours + both
-        return Sample(differences, diverged, only_ours, only_theirs, self.direction)
+        ours, theirs, both = failed[True, False], failed[False, True], failed[True, True]
+        diverged = ours + both, theirs + both
+        return Sample(differences, diverged, theirs, ours, self.direction)

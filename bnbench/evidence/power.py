@@ -1,7 +1,7 @@
 """Power: how many seeds have an 80 % chance of deciding, and which difference so many find.
 
-Normal and noncentral t approximations for one look; that an earlier look may already decide makes
-the true chance a little larger. Source: Julious 2004.
+Normal and noncentral t approximations for one look; the true chance is a little larger, as an
+earlier look may already decide. Source: Julious 2004.
 """
 
 import math

@@ -26,8 +26,7 @@ ROUNDING = 1e-9  # two sums closer than this share of their terms' sizes are a t
 def mean_interval(values: ArrayLike, level: float = 0.05) -> tuple[Array, Array]:
     """Student's t interval of the mean, ``mean ± t(n - 1) · s / √n``, missed in ``level`` of cases.
 
-    ``values`` (..., n) gives low and high (...), in the unit of the values. Without any deviation
-    both are the mean. Raises ValueError for n < 2.
+    ``values`` (..., n) gives low and high (...), in their unit; ValueError for n < 2.
     """
     values = _checked(values, at_least=2)
     pairs = values.shape[-1]
@@ -102,9 +101,8 @@ def smallest_p_value(pairs: int) -> float:
 def equivalence_p_value(differences: ArrayLike, margin: float) -> Array:
     """P of the two one-sided t tests that the mean lies inside ± ``margin`` (Schuirmann 1987).
 
-    It is the larger of both. ``differences`` (..., n) gives (...), ``margin`` is in their unit.
-    Differences that are all zero lie inside any margin. Raises ValueError for n < 2 and for a
-    negative margin.
+    It is the larger of both. ``differences`` (..., n) gives (...), ``margin`` is in their unit. All
+    zero lie inside any margin. Raises ValueError for n < 2 and for a negative margin.
     """
     differences = _checked(differences, at_least=2)
     if not 0 <= margin < math.inf:

@@ -22,9 +22,8 @@ Keys = tuple[str, ...]  # of the settings that were swept, dotted
 class Candidates:
     """The experiments that one config was swept to, in the order of the values, and the ``best``.
 
-    It was chosen by the plan's selection ``seeds``, as far as they are recorded; seeds that are
-    added later change nothing. ``paired`` says whether there are seeds that all eligible values
-    completed.
+    The plan's selection ``seeds`` chose it; seeds that are added later change nothing. ``paired``
+    says whether all eligible values completed a seed in common.
     """
 
     name: str

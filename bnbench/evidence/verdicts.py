@@ -20,10 +20,9 @@ from bnbench.evidence.stats import Interval
 
 @dataclass(frozen=True)
 class Look:
-    """The sample of the first ``seeds``.
+    """The sample of the first ``seeds``; its interval misses the truth in ``level`` of cases.
 
-    Its ``interval`` misses the true difference in a share ``level`` of cases; all intervals of a
-    contrast together contain it with 95 %.
+    All intervals of a contrast together contain the true difference with 95 %.
     """
 
     seeds: int
@@ -32,7 +31,7 @@ class Look:
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The t interval of the mean, where `Sample.interval` has one."""
+        """The t interval of the mean, where the sample has one."""
         return self.sample.interval(self.level)
 
 
@@ -43,13 +42,11 @@ class Contrast:
     ``sample`` is of the last of the ``looks`` that took place; before the first, of all there is.
     Its numbers are in the metric's own unit, as is the ``margin``. ``verdict`` is None before the
     first look. ``tested`` is the look that decided (or will, once others of the family have their
-    seeds), else the last; ``p_holm`` is its p, adjusted for the family, and ``p_required`` what its
-    p must not exceed.
+    seeds), else the last. ``p_holm``, ``p_required`` and ``left`` are those of the decision.
 
     ``coming`` are the looks to come of a contrast that is not decided, ``missing`` the seeds that
     the next of them lacks. With ``waits_for_others`` the verdict depends on seeds of other
-    contrasts of the family, of which ``left`` are not better or worse, and not equivalent.
-    ``unused`` counts the pairs after the last look.
+    contrasts of the family. ``unused`` counts the pairs after the last look.
     """
 
     sample: Sample
