@@ -70,7 +70,7 @@ def layers(config: Config) -> str:
 
 
 def test_the_tables_of_the_study_are_what_compare_says() -> None:
-    """In README and study: numbers, the verdict of each network by itself, then among all."""
+    """In README and study: numbers, the verdict within each network, then among all."""
     readme, study = (folder.joinpath("README.md").read_text() for folder in (ROOT, STUDY))
     records = bnbench.load_records(STUDY)
     together = tuned(records)
@@ -89,8 +89,8 @@ def test_the_tables_of_the_study_are_what_compare_says() -> None:
         assert f"| {' | '.join(long)} |" in study
 
 
-def test_every_interval_told_of_the_study_is_one_of_compare() -> None:
-    """Of the networks by themselves or together, in one of its folders."""
+def test_every_interval_of_the_study_is_one_of_compare() -> None:
+    """Within one network or among all, in one of its folders."""
     printed = {
         cell.lstrip("+-")
         for folder in (STUDY, STUDY / "adam", STUDY / "epochs_30", STUDY / "fixed_rate")
@@ -100,9 +100,9 @@ def test_every_interval_told_of_the_study_is_one_of_compare() -> None:
         for cell in row
     }
     for text in (ROOT / "README.md", STUDY / "README.md"):
-        told = set(re.findall(r"\d+\.\d+ ± \d+\.\d+", text.read_text()))
-        assert len(told) > 10
-        assert told <= printed
+        reported = set(re.findall(r"\d+\.\d+ ± \d+\.\d+", text.read_text()))
+        assert len(reported) > 10
+        assert reported <= printed
 
 
 def each_way(records: Sequence[RunRecord]) -> list[Comparison]:

@@ -192,7 +192,7 @@ def test_seeds_that_tune_may_have_no_part_in_the_verdict(settle, capsys) -> None
     assert sorted(counts.values()) == [2, 2, 12, 12]
     tuned = study.comparisons[0]
     (contrast,) = tuned.contrasts
-    assert (contrast.result.decided_at, contrast.result.pairs) == (10, 10)
+    assert (contrast.result.decided_at, contrast.result.sample.pairs) == (10, 10)
     assert [list(e.records) for e in tuned.experiments] == [list(range(2, 12))] * 2
     assert tuned.tuning is not None
     assert [one.seeds for one in tuned.tuning.candidates] == [(0, 1)] * 2

@@ -45,7 +45,7 @@ def check_comparisons(
         if fail_under is not None:
             failed += filter(None, (_shortfall(e, fail_under) for e in comparison.experiments))
         if strict:
-            failed += (f"{named(c)}: {confound(c)}" for c in comparison.contrasts if not c.clean)
+            failed += (f"{named(c)}: {confound(c)}" for c in comparison.contrasts if c.confounds)
             failed += (finding.message for finding in health(comparison))
     for comparison in [c for c in shown if c.tuning] or shown:
         for kind in fail_on:

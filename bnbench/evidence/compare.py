@@ -1,9 +1,10 @@
 """How records become comparisons: one for each sweep and each protocol."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,6 @@ from bnbench.evidence.verdicts import Contrast, judge
 from bnbench.experiments.config import Config, PlanConfig, check_same_settings
 from bnbench.experiments.fields import Placement
 
-_Thing = TypeVar("_Thing")
-
 
 def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[Comparison]:
     """Return one comparison for each sweep among the records, then one for each protocol.
@@ -46,8 +45,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     The newest come first. Runs on other data, and of another training version, make comparisons of
     their own. The comparison of a sweep has each network with the values that `tune` chooses; where
     the metric is the one that chose, they are compared by test accuracy. Raises `InputError` for a
-    name that has no record, for a baseline whose name means several experiments everywhere, and for
-    two settings of one id.
+    name that has no record or, as the baseline, several meanings, and for two settings of one id.
     """
     records = list(records)
     check_same_settings(dict.fromkeys(record.config for record in records))
@@ -56,22 +54,24 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
     by_test = question
     if question.metric == CHOSEN_BY.name:
         by_test = replace(question, metric=Question.metric)
-    alike = _newest_first(_split(wanted, lambda r: (*_made_on(r), r.protocol_id)))
-    protocols = [_comparison(chosen, question) for chosen in alike]
     tuned = [
         _comparison(tuning.records, by_test, tuning)
-        for chosen in _newest_first(_split(wanted, _made_on))
-        for keys, members in sweeps(chosen)
+        for alike in _newest_first(wanted, _made_on)
+        for keys, members in sweeps(alike)
         if (tuning := tune(keys, members, _plan(members, question)))
     ]
-    _check_baseline([*tuned, *protocols])
-    return _referenced([*tuned, *protocols])
+    protocols = _newest_first(wanted, lambda r: (*_made_on(r), r.protocol_id))
+    comparisons = [*tuned, *(_comparison(alike, question) for alike in protocols)]
+    candidates = [", ".join(c.baseline_may_be) for c in comparisons if c.baseline_may_be]
+    if candidates and not any(c.baseline_was_named for c in comparisons):
+        several = f"baseline {question.baseline} may be any of {candidates[0]}"
+        raise InputError(f"{several}: name one of them")
+    return list(_referenced(comparisons))
 
 
 def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
-    named = (*question.names, *([question.baseline] if question.baseline else ()))
-    configs = {record.config for record in records} if named else set()
-    for name in named:
+    configs = {record.config for record in records}
+    for name in (*question.names, *filter(None, [question.baseline])):
         if not any(is_named(config, [name]) for config in configs):
             listed = ", ".join(known_names(configs)) or "none, as no run has been recorded"
             raise InputError(f"no experiment named {name}; there are: {listed}")
@@ -79,17 +79,16 @@ def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
 
 def without_subsumed(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return all comparisons but those of protocols whose runs are all values of a tuned one."""
-    tried = {key for c in comparisons if c.tuning for key in c.tuning.tried}
+    tried = {key for c in comparisons if c.tuning for key in c.tuning.run_keys}
     return [c for c in comparisons if c.tuning or not _keys(c) <= tried]
 
 
 def newest(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparison of the newest protocol or, where it was tuned, the tuned ones."""
-    latest = next((c for c in comparisons if not c.tuning), None)
-    if latest is None:
-        return list(comparisons)
-    tuned = [c for c in comparisons if c.tuning and _keys(latest) & set(c.tuning.tried)]
-    return [c for c in without_subsumed(comparisons) if c in tuned or c is latest]
+    latest = [c for c in comparisons if not c.tuning][:1]
+    keys = {key for comparison in latest for key in _keys(comparison)}
+    tuned = [c for c in comparisons if c.tuning and not keys.isdisjoint(c.tuning.run_keys)]
+    return without_subsumed([*tuned, *latest])
 
 
 def _keys(comparison: Comparison) -> set[RunKey]:
@@ -101,38 +100,26 @@ def _made_on(record: RunRecord) -> tuple[Any, ...]:
     return record.data.sha256, record.data.rows, record.training_version
 
 
-def _split(things: Iterable[_Thing], key: Callable[[_Thing], Any]) -> Iterable[list[_Thing]]:
-    groups: dict[Any, list[_Thing]] = {}
-    for thing in things:
-        groups.setdefault(key(thing), []).append(thing)
-    return groups.values()
+def _newest_first(
+    records: Iterable[RunRecord], key: Callable[[RunRecord], Any]
+) -> list[list[RunRecord]]:
+    """Return the records in groups of the same key, those with the newest record first."""
+    groups: dict[Any, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return sorted(groups.values(), key=lambda rs: max(r.started_at for r in rs))[::-1]
 
 
-def _newest_first(groups: Iterable[list[RunRecord]]) -> list[list[RunRecord]]:
-    return sorted(groups, key=lambda rs: max(r.started_at for r in rs))[::-1]
-
-
-def _referenced(comparisons: Sequence[Comparison]) -> list[Comparison]:
+def _referenced(comparisons: Sequence[Comparison]) -> Iterator[Comparison]:
     """Give every comparison a reference of its own."""
     plain = ["tuned" if c.tuning else c.config.protocol_id for c in comparisons]
-    referenced: list[Comparison] = []
+    taken: Counter[str] = Counter()
     for comparison, reference in zip(comparisons, plain, strict=True):
-        newest = comparison.baseline.newest
         if plain.count(reference) > 1 and not comparison.tuning:
-            reference += f"@{newest.data.sha256[:8]}"
-        taken = [c.reference for c in referenced]
-        times = sum(t == reference or t.startswith(f"{reference}-") for t in taken)
-        referenced.append(
-            replace(comparison, reference=reference + (f"-{times + 1}" if times else ""))
-        )
-    return referenced
-
-
-def _check_baseline(comparisons: Sequence[Comparison]) -> None:
-    doubtful = [c for c in comparisons if c.baseline_may_be]
-    if doubtful and not any(c.baseline_was_named for c in comparisons):
-        name, candidates = doubtful[0].question.baseline, ", ".join(doubtful[0].baseline_may_be)
-        raise InputError(f"baseline {name} may be any of {candidates}: name one of them")
+            reference += f"@{comparison.baseline.newest.data.sha256[:8]}"
+        taken[reference] += 1
+        suffix = f"-{taken[reference]}" if taken[reference] > 1 else ""
+        yield replace(comparison, reference=reference + suffix)
 
 
 def _comparison(
@@ -167,18 +154,19 @@ def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment
 
     For all others it is the first of those or, where there is none, of all.
     """
-    own: dict[Experiment, Experiment] = {}
-    for alike in _split(experiments, lambda e: _layers(e.config)):
-        plain = [e for e in alike if e.config.model.batch_norm.placement == "none"]
-        if plain and len(alike) > 1:
-            own.update(dict.fromkeys(alike, first_experiment(plain)))
-    return dict.fromkeys(experiments, first_experiment(own.values() or experiments)) | own
+    layers = {experiment: _layers(experiment.config) for experiment in experiments}
+    shared = Counter(layers.values())
+    plain: dict[tuple[Any, ...], Experiment] = {}
+    for experiment in sorted(experiments, key=lambda e: position(e.config, ())):
+        without = experiment.config.model.batch_norm.placement == "none"
+        if without and shared[layers[experiment]] > 1:
+            plain.setdefault(layers[experiment], experiment)
+    first = first_experiment(plain.values() or experiments)
+    return {experiment: plain.get(own, first) for experiment, own in layers.items()}
 
 
 def _layers(config: Config) -> tuple[Any, ...]:
-    """Return the settings that networks share which differ in BN and bias alone."""
-    settings = config.model.model_dump(exclude={"batch_norm", "use_bias"})
-    return tuple(settings.values())
+    return tuple(config.model.model_dump(exclude={"batch_norm", "use_bias"}).values())
 
 
 def _plan(records: Iterable[RunRecord], question: Question) -> PlanConfig:
@@ -187,25 +175,26 @@ def _plan(records: Iterable[RunRecord], question: Question) -> PlanConfig:
 
 
 _Pair = tuple[Experiment, Experiment]
+_AFTER_AND_BEFORE: tuple[Placement, ...] = ("after_activation", "before_activation")
 
 
 def _contrasts(comparison: Comparison) -> Iterator[ExperimentContrast]:
     """Judge the pairs of each family together."""
-    skipped, plan = comparison.tuning_seeds, comparison.plan
+    skipped, plan, tuning = comparison.tuning_seeds, comparison.plan, comparison.tuning
     order = order_of_seeds(comparison.experiments, skipped + plan.most)[skipped:]
     direction = comparison.question.measure.direction
     for family, members in _families(comparison).items():
         pairs = [Pairs(order, a.outcomes, b.outcomes, direction) for a, b in members]
         results = judge(pairs, plan.looks, comparison.margin_in_metric)
         for pair, result in zip(members, results, strict=True):
-            fair = comparison.tuning is None or comparison.tuning.is_fair(*pair)
-            judged = result if fair else result.withheld()
+            if tuning and not tuning.is_fair(*pair):
+                result = result.withheld()
             yield ExperimentContrast(
                 *pair,
                 differs_in=_differs_in(comparison, pair),
                 family=family,
-                result=judged,
-                new_images=_new_images(comparison, pair, judged, order),
+                result=result,
+                new_images=_new_images(comparison, pair, result, order),
             )
 
 
@@ -213,11 +202,10 @@ def _families(comparison: Comparison) -> dict[Family, list[_Pair]]:
     """Return which experiments are compared with which, each pair once, by family."""
     baselines = comparison.baselines
     pairs = [(e, baselines[e]) for e in comparison.experiments if baselines[e] is not e]
-    pairs += (
-        _after_minus_before(second, first)
-        for first, second in combinations(comparison.experiments, 2)
-        if first is not baselines[second] and second is not baselines[first]
-    )
+    for first, second in combinations(comparison.experiments, 2):
+        if first is not baselines[second] and second is not baselines[first]:
+            in_order = _placements((first, second)) == _AFTER_AND_BEFORE
+            pairs.append((first, second) if in_order else (second, first))
     families: dict[Family, list[_Pair]] = {family: [] for family in FAMILIES}
     for pair in pairs:
         families[_family(comparison, pair)].append(pair)
@@ -230,17 +218,11 @@ def _placements(pair: _Pair) -> tuple[Placement, ...]:
     return tuple(experiment.config.model.batch_norm.placement for experiment in pair)
 
 
-def _after_minus_before(*pair: Experiment) -> _Pair:
-    """Return the pair, exchanged where it is BN before minus BN after."""
-    first, second = pair
-    backwards = _placements((first, second)) == ("before_activation", "after_activation")
-    return (second, first) if backwards else (first, second)
-
-
 def _family(comparison: Comparison, pair: _Pair) -> Family:
     """Return "placement" for BN after and before the activations where nothing else differs."""
-    answers = set(_placements(pair)) == {"before_activation", "after_activation"}
-    if answers and _differs_in(comparison, pair) == (PLACEMENT,):
+    if set(_placements(pair)) == set(_AFTER_AND_BEFORE) and _differs_in(comparison, pair) == (
+        PLACEMENT,
+    ):
         return "placement"
     return "baseline" if pair[1] is comparison.baselines[pair[0]] else "other"
 
@@ -257,31 +239,29 @@ def _new_images(
     """Return what the last look says of new images, where the metric is a share of test rows."""
     if not comparison.question.measure.by_row or not result.looks:
         return None
-    place = len(result.looks) - 1
-    seeds = order[: result.looks[-1].seeds]
-    correct = [tuple(one.records[seed].correct() for one in pair) for seed in seeds]
+    last = result.looks[-1]
+    correct = [[one.records[seed].correct() for one in pair] for seed in order[: last.seeds]]
     rows = [a.astype(np.int8) - b for a, b in correct if a is not None and b is not None]
     if not rows:
         return None
-    looks = comparison.plan.looks
-    levels = nominal_levels(looks)[place], nominal_levels(looks, sides=1)[place]
+    one_sided = nominal_levels(comparison.plan.looks, sides=1)[len(result.looks) - 1]
+    levels = last.level, one_sided
     return for_new_images(np.stack(rows), result.verdict, levels, comparison.margin_in_metric)
 
 
 def resolvable_difference(comparison: Comparison, seeds: int) -> float | None:
     """Return the smallest true difference (in the metric's unit) that so many seeds likely find.
 
-    It is worked out from the paired deviations seen so far, for the first family that has any. None
-    without a deviation, and where the plan has no look up to so many seeds, or none at which a
-    difference could be found.
+    It follows from the paired deviations so far, of the first family that has any. None without
+    one, and where no look of the plan up to so many seeds could find a difference.
     """
+    looks = comparison.plan.looks
+    reached = [look for look in looks if look <= seeds]
     for family in FAMILIES:
         results = [c.result for c in comparison.contrasts if c.family == family]
-        deviations = [result.std_difference for result in results if result.std_difference]
-        reached = [look for look in comparison.plan.looks if look <= seeds]
-        if not deviations or not reached:
-            continue
-        level = nominal_levels(comparison.plan.looks, ALPHA / len(results))[len(reached) - 1]
-        if stats.smallest_p_value(reached[-1]) <= level:
-            return power.resolvable_difference(float(np.median(deviations)), reached[-1], level)
+        deviations = [result.sample.std for result in results if result.sample.std]
+        if deviations and reached:
+            level = nominal_levels(looks, ALPHA / len(results))[len(reached) - 1]
+            if stats.smallest_p_value(reached[-1]) <= level:
+                return power.resolvable_difference(float(np.median(deviations)), reached[-1], level)
     return None

@@ -26,10 +26,10 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 class ExperimentContrast:
     """One experiment compared with another, seed by seed; differences are the first's minus.
 
-    Of BN after and before the activations the first is the one with BN after, unless one is the
-    other's baseline, which comes second. ``differs_in`` names the settings in which they differ,
-    except those that were tuned. Each ``family`` has its own 5 %: "placement" answers before or
-    after, "baseline" compares all with their baselines, "other" has the rest of all pairs.
+    The first is the one with BN after the activations, unless it is the other's baseline.
+    ``differs_in`` names the settings in which the two differ, except those that were tuned. Each
+    ``family`` has its own 5 %: "placement" answers before or after, "baseline" compares all with
+    their baselines, "other" has the rest of all pairs.
     """
 
     experiment: Experiment
@@ -40,18 +40,13 @@ class ExperimentContrast:
     new_images: NewImages | None = None
 
     @property
-    def clean(self) -> bool:
-        """Whether the two differ in the placement alone (and the bias it removes by ``auto``)."""
-        return set(self.differs_in) <= {PLACEMENT}
-
-    @property
     def failing(self) -> tuple[Experiment, ...]:
         """The sides that do no better than guessing; of these no verdict is reported."""
         return tuple(e for e in (self.experiment, self.baseline) if e.fails_to_train)
 
     @property
     def confounds(self) -> tuple[str, ...]:
-        """The settings besides the placement in which the two differ."""
+        """The settings besides the placement in which the two differ; a clean contrast has none."""
         return tuple(key for key in self.differs_in if key != PLACEMENT)
 
 
@@ -61,9 +56,8 @@ class Comparison:
 
     With ``tuning`` they are of protocols that differ in what was tuned. ``reference`` is the name
     of the comparison: its protocol's id or ``tuned``, with a suffix where that is not unique.
-    ``baselines`` has the baseline of each experiment, a baseline's own being itself; the
-    ``baseline`` is the first of them. ``baseline_may_be`` has the labels of all experiments that
-    the baseline's name means, if several.
+    ``baselines`` has the baseline of each experiment; a baseline is its own. ``baseline_may_be``
+    has the labels of all experiments that the baseline's name means, if several.
     """
 
     question: Question
@@ -97,12 +91,8 @@ class Comparison:
         """The resolved data and training settings that are the same in all experiments."""
         resolved = self.config.resolved()
         return {
-            section: {
-                key: value
-                for key, value in resolved[section].items()
-                if f"{section}.{key}" not in self.tuned
-            }
-            for section in ("data", "training")
+            part: {k: v for k, v in resolved[part].items() if f"{part}.{k}" not in self.tuned}
+            for part in ("data", "training")
         }
 
     @property
@@ -116,11 +106,6 @@ class Comparison:
         return self.margin / self.question.measure.scale
 
     @property
-    def plans(self) -> set[PlanConfig]:
-        """The plans of the configs when the runs were made."""
-        return {r.config.plan for e in self.experiments for r in e.records.values()}
-
-    @property
     def smoke(self) -> bool:
         """Whether this is of smoke runs, which only test the program."""
         return self.config.data.dataset == "fashion_mnist_sample"
@@ -128,14 +113,13 @@ class Comparison:
     def recall_difference(
         self, experiment: Experiment, place: int
     ) -> tuple[float | None, Interval | None]:
-        """Return the difference in the recall of a class between an experiment and its baseline.
+        """Return the difference in a class's recall to the baseline, and its interval.
 
-        It is the mean over the paired seeds with its 95 % t interval, as shares of 1; None where
-        too few seeds are paired or the class has no test row.
+        Both are shares of 1 over the paired seeds, None where these are too few.
         """
         ours, theirs = experiment.recalls, self.baselines[experiment].recalls
         both = sorted(ours.keys() & theirs.keys())
-        differences = [float(ours[seed][place] - theirs[seed][place]) for seed in both]
+        differences = (float(ours[seed][place] - theirs[seed][place]) for seed in both)
         sample = Sample(tuple(d for d in differences if not math.isnan(d)))
         return sample.mean, sample.interval(0.05)
 

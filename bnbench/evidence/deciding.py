@@ -14,7 +14,7 @@ def contrasts_to_decide(comparisons: Sequence[Comparison]) -> list[ExperimentCon
 def next_seeds(comparisons: Sequence[Comparison]) -> dict[Identity, int]:
     """Return which experiments get further seeds, and up to how many.
 
-    They are those with an open contrast whose baseline is also that of an open primary contrast.
+    They have an undecided contrast, and their baseline is also that of an undecided primary one.
     """
     wanted: dict[Identity, int] = {}
     for comparison in _deciding(comparisons):

@@ -18,11 +18,10 @@ Verdict = Literal["better", "worse", "equivalent", "undecided"]
 class SequentialDecision(NamedTuple):
     """The state of one contrast after the looks that took place.
 
-    ``look`` is the place of the look that gave the verdict or, without a verdict, of the first one
-    whose result depends on seeds that other contrasts of the family lack, or None. ``p_holm`` (the
-    p adjusted for the family) and ``p_required`` (what the contrast's own p must not exceed) are of
-    the look that decided, else of the last. ``left`` counts the contrasts of the family that are
-    not better or worse so far, and those that are not equivalent.
+    ``look`` is the place of the look that gave the verdict; without one, of the first whose result
+    depends on seeds that other contrasts of the family lack, or None. ``p_holm`` (p adjusted for
+    the family) and ``p_required`` (what the contrast's own p must not exceed) are of that look,
+    else of the last. ``left`` counts those of the family not better or worse, and not equivalent.
     """
 
     verdict: Verdict | None = None
@@ -39,9 +38,8 @@ def replay(
 
     ``taken`` has for each contrast the number of ``looks`` that took place; ``evidence`` is called
     with the places of contrast and look. At each look Holm's step-down procedure runs with the
-    levels of that look; contrasts that were rejected before count as rejected. A contrast that has
-    not reached a look may still turn out either way: a result that depends on it waits for it, so
-    that further records never change a verdict.
+    levels of that look; contrasts that were rejected before stay so. A result that depends on a
+    contrast that has not reached the look waits for it: no further record changes a verdict.
     """
     family = len(taken)
     decisions = [SequentialDecision(left=(family, family))] * family
@@ -51,19 +49,13 @@ def replay(
         seen = {i: evidence(i, look) for i in present}
         verdicts = [decision.verdict for decision in decisions]
         absent = len(undecided) - len(present)
-        difference = HolmStepDown(
-            *(looks, look, 2),
-            p_values={i: e.p_difference for i, e in seen.items()},
-            left=family - verdicts.count("better") - verdicts.count("worse"),
-            absent=absent,
-        )
-        equivalence = HolmStepDown(
-            *(looks, look, 1),
-            p_values={i: e.p_equivalence for i, e in seen.items()},
-            left=family - verdicts.count("equivalent"),
-            absent=absent,
-        )
-        left = (
+        left = family - verdicts.count("better") - verdicts.count("worse")
+        p_values = {i: e.p_difference for i, e in seen.items()}
+        difference = HolmStepDown(looks, look, 2, p_values, left, absent)
+        p_values = {i: e.p_equivalence for i, e in seen.items()}
+        left = family - verdicts.count("equivalent")
+        equivalence = HolmStepDown(looks, look, 1, p_values, left, absent)
+        still_left = (
             difference.left - len(difference.certain),
             equivalence.left - len(equivalence.certain - difference.possible),
         )
@@ -75,7 +67,7 @@ def replay(
                 verdict = "equivalent"
             ends = i in difference.possible or i in equivalence.possible  # decides, or waits
             decisions[i] = SequentialDecision(
-                verdict, look if ends else None, *difference.adjusted(i), left
+                verdict, look if ends else None, *difference.adjusted(i), still_left
             )
     return decisions
 

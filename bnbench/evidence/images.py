@@ -16,8 +16,6 @@ from bnbench.evidence.decisions import Verdict
 from bnbench.evidence.levels import ALPHA
 from bnbench.evidence.stats import Interval
 
-_NORMAL = 1.96  # of a 95 % interval, for the floor that no number of seeds gets below
-
 
 @dataclass(frozen=True)
 class CrossedRandomEffects:
@@ -35,11 +33,11 @@ class CrossedRandomEffects:
 
     @classmethod
     def of(cls, differences: NDArray[np.int8]) -> Self | None:
-        """Return the mean of differences of correctness (-1, 0 or 1), for new seeds and new rows.
+        """Return the mean of the differences of correctness (n seeds, m rows), each -1, 0 or 1.
 
-        With Y these differences (n seeds, m rows) the mean squares between seeds (a), between rows
-        (b) and of the rest (e) give V = max(MSa + MSb - MSe, MSa, MSb) / nm. The degrees of freedom
-        are Satterthwaite's, n - 1 at least. None for fewer than two seeds or two rows.
+        Their mean squares between seeds (a), between rows (b) and of the rest (e) give its variance
+        V = max(MSa + MSb - MSe, MSa, MSb) / nm. The degrees of freedom are Satterthwaite's, n - 1
+        at least. None for fewer than two seeds or two rows.
         """
         seeds, rows = differences.shape
         if seeds < 2 or rows < 2:
@@ -60,7 +58,7 @@ class CrossedRandomEffects:
             mean=mean,
             variance=total / (seeds * rows),
             df=max(seeds - 1.0, total**2 / terms if terms else 0.0),
-            floor=_NORMAL * math.sqrt(max(b - e, 0.0) / seeds) / math.sqrt(rows),
+            floor=1.96 * math.sqrt(max(b - e, 0.0) / seeds) / math.sqrt(rows),
             rows=rows,
         )
 
@@ -78,12 +76,10 @@ class CrossedRandomEffects:
 
 @dataclass(frozen=True)
 class NewImages:
-    """Whether the verdict of a contrast holds for new images too.
+    """The interval for new seeds on new test rows, in shares of 1, at the level of the last look.
 
-    ``interval`` is for new seeds on new test rows, in shares of 1, with ``df`` degrees of freedom,
-    at the level of the last look; ``holds`` says whether it confirms the verdict, and is None
-    where nothing is decided. ``rows_needed`` test rows would bring the ``floor`` down to the
-    margin; it is None where the present ``rows`` do.
+    ``holds`` says whether it confirms the verdict; None where nothing is decided. The others are
+    those of `CrossedRandomEffects`, ``rows_needed`` for the margin.
     """
 
     interval: Interval
@@ -103,26 +99,19 @@ def for_new_images(
     """Return whether a verdict holds for new images, from differences of correctness.
 
     ``levels`` are the last look's, two- and one-sided; ``margin`` is a share of 1. None for fewer
-    than two seeds or two rows. Equivalence needs so many rows that a share of the margin would be
-    seen in one of them with 95 %: a few rows without a difference prove nothing.
+    than two seeds or two rows. A few rows without a difference prove no equivalence: it takes so
+    many that a share of the margin would be seen in one of them with 95 %.
     """
-    layout = CrossedRandomEffects.of(differences)
-    if layout is None:
+    effects = CrossedRandomEffects.of(differences)
+    if effects is None:
         return None
-    two_sided, one_sided = levels
-    low, high = layout.interval(two_sided)
-    inner_low, inner_high = layout.interval(2 * one_sided)
+    low, high = effects.interval(levels[0])
+    inner_low, inner_high = effects.interval(2 * levels[1])
+    enough_rows = 1 - ALPHA ** (1 / effects.rows) < margin
     confirmed = {
         "better": low > 0,
         "worse": high < 0,
-        "equivalent": 1 - ALPHA ** (1 / layout.rows) < margin
-        and (-margin < inner_low and inner_high < margin),
+        "equivalent": enough_rows and -margin < inner_low and inner_high < margin,
     }
-    return NewImages(
-        interval=(low, high),
-        df=layout.df,
-        floor=layout.floor,
-        rows=layout.rows,
-        rows_needed=layout.rows_needed(margin),
-        holds=confirmed.get(verdict or ""),
-    )
+    needed, holds = effects.rows_needed(margin), confirmed.get(verdict or "")
+    return NewImages((low, high), effects.df, effects.floor, effects.rows, needed, holds)

@@ -44,7 +44,9 @@ def nominal_levels(
         boundary = _boundary(at, mass, step, spent=alpha / sides * step / looks[-1])
         boundaries.append(boundary)
         onwards, weights = _points(boundary, pairs, sides, spacing)
-        mass = weights * (_density(onwards[:, None] - at, step) @ mass)
+        distance = onwards[:, None] - at
+        density = np.exp(-(distance**2) / (2 * step)) / math.sqrt(2 * math.pi * step)
+        mass = weights * (density @ mass)
         at, before = onwards, pairs
     levels = sides * special.ndtr(-np.array(boundaries) / np.sqrt(looks))
     return tuple(levels.tolist())
@@ -72,7 +74,3 @@ def _points(boundary: float, pairs: int, sides: Sides, spacing: float) -> tuple[
     weights[1::2] *= 2
     weights[[0, -1]] /= 2
     return at, weights
-
-
-def _density(values: Array, variance: float) -> Array:
-    return np.exp(-(values**2) / (2 * variance)) / math.sqrt(2 * math.pi * variance)

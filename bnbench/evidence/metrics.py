@@ -14,7 +14,8 @@ class Metric:
     """A number that a completed run has; ``read`` returns it in its own unit, such as a share of 1.
 
     Tables show ``scale`` times that number in ``unit``; differences, and the margin, are shown in
-    ``difference_unit``. A metric is ``by_row`` if it is the share of test rows that are right.
+    ``difference_unit``. More is better where ``direction`` is 1, less where it is -1. A metric is
+    ``by_row`` if it is the share of test rows that are right.
     """
 
     name: str
@@ -23,13 +24,8 @@ class Metric:
     unit: str = "%"
     difference_unit: str = "pp"
     scale: float = 100.0
-    higher_is_better: bool = True
+    direction: int = 1
     by_row: bool = False
-
-    @property
-    def direction(self) -> int:
-        """1 where more is better, else -1."""
-        return 1 if self.higher_is_better else -1
 
 
 def _balanced(record: "RunRecord") -> float | None:

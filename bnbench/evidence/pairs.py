@@ -1,5 +1,6 @@
 """The paired differences of two experiments, up to a look, and what they say."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnbench.evidence import stats
-from bnbench.evidence.stats import Interval
+from bnbench.evidence.stats import ROUNDING, Interval
 
 Outcomes = Mapping[int, float | None]  # by seed; None where the run diverged
 
@@ -71,9 +72,18 @@ class Sample:
         wins, losses = int(np.sum(gains > 0)), int(np.sum(gains < 0))
         return wins + self.only_ours, self.pairs - wins - losses, losses + self.only_theirs
 
+    @property
+    def improvement(self) -> tuple[float, Interval] | tuple[None, None]:
+        """Share of wins, a tie counting half, and its 95 % interval."""
+        return stats.probability_of_improvement(*self.outcomes)
+
     def interval(self, level: float) -> Interval | None:
-        """Return the t interval of the mean that misses it in a share ``level`` of all cases."""
-        if self.pairs < 2:
+        """Return the t interval of the mean that misses it in a share ``level`` of all cases.
+
+        None for fewer than two pairs and for equal differences that are not zero: their spread is
+        not known, and an interval without width would claim that it is.
+        """
+        if self.std is None or (self.mean and self.std <= ROUNDING * abs(self.mean)):
             return None
         low, high = stats.mean_interval(np.sort(self.differences), level)
         return float(low), float(high)
@@ -81,19 +91,15 @@ class Sample:
     def evidence(self, margin: float) -> Evidence:
         """Return the p-values of both tests, 1 where there is nothing to test.
 
-        The mean is over the seeds that survived: the side that diverged more often is never better,
-        and never equivalent.
+        A side that diverged more often is never better or equivalent: its mean is of survivors.
         """
         if self.mean is None or self.p_value is None:
             return Evidence(0, 1.0, 1.0)
         sign = self.direction * int(np.sign(self.mean))
         ours, theirs = self.diverged
+        difference = 1.0 if sign * (ours - theirs) > 0 else self.p_value
         equivalence = float(stats.equivalence_p_value(self.differences, margin))
-        return Evidence(
-            sign,
-            p_difference=1.0 if sign * (ours - theirs) > 0 else self.p_value,
-            p_equivalence=equivalence if ours == theirs else 1.0,
-        )
+        return Evidence(sign, difference, equivalence if ours == theirs else 1.0)
 
 
 @dataclass(frozen=True)
@@ -123,10 +129,8 @@ class Pairs:
         """Return the sample of the first ``seeds`` that both sides have; by default, of all."""
         chosen = sorted(self.both) if seeds is None else self.order[:seeds]
         outcomes = [(self.ours[seed], self.theirs[seed]) for seed in chosen if seed in self.both]
-        return Sample(
-            tuple(a - b for a, b in outcomes if a is not None and b is not None),
-            diverged=(sum(a is None for a, _ in outcomes), sum(b is None for _, b in outcomes)),
-            only_ours=sum(b is None and a is not None for a, b in outcomes),
-            only_theirs=sum(a is None and b is not None for a, b in outcomes),
-            direction=self.direction,
-        )
+        differences = tuple(a - b for a, b in outcomes if a is not None and b is not None)
+        failed = Counter((a is None, b is None) for a, b in outcomes)
+        ours, theirs, both = failed[True, False], failed[False, True], failed[True, True]
+        diverged = ours + both, theirs + both
+        return Sample(differences, diverged, theirs, ours, self.direction)

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 class Question:
     """Which experiments to compare, by which metric, and what difference would not matter.
 
-    ``names`` restricts the experiments and orders them. ``margin`` is in the unit in which the
-    metric's differences are shown: percentage points for accuracies. Margin and ``plan`` are those
-    of the configs where they are None. Raises `InputError` for an unknown metric and for a margin
-    that is negative or not a finite number.
+    ``names`` restricts the experiments and orders them. ``margin`` is in the unit of differences:
+    percentage points for accuracies; without it, and without ``plan``, those of the configs count.
+    Raises `InputError` for an unknown metric and for a margin that is negative or not finite.
     """
 
     names: tuple[str, ...] = ()

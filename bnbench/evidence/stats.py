@@ -20,14 +20,13 @@ Interval = tuple[float, float]
 EXACT_UP_TO = 16  # pairs; beyond, the patterns are drawn
 _DRAWN_PATTERNS = 16_383
 _RESAMPLES = 2_000
-_ROUNDING = 1e-9  # two sums closer than this share of their terms' sizes are a tie
+ROUNDING = 1e-9  # two sums closer than this share of their terms' sizes are a tie
 
 
 def mean_interval(values: ArrayLike, level: float = 0.05) -> tuple[Array, Array]:
     """Student's t interval of the mean, ``mean ± t(n - 1) · s / √n``, missed in ``level`` of cases.
 
-    ``values`` (..., n) gives low and high (...), in the unit of the values. Without any deviation
-    both are the mean. Raises ValueError for n < 2.
+    ``values`` (..., n) gives low and high (...), in their unit; ValueError for n < 2.
     """
     values = _checked(values, at_least=2)
     pairs = values.shape[-1]
@@ -49,7 +48,7 @@ def sign_flip_p_value(differences: ArrayLike) -> Array:
     pairs = differences.shape[-1]
     rows = differences.reshape(-1, pairs)
     sizes = np.sort(np.abs(rows), axis=-1)
-    observed = np.abs(rows.sum(axis=-1)) - _ROUNDING * sizes.sum(axis=-1)
+    observed = np.abs(rows.sum(axis=-1)) - ROUNDING * sizes.sum(axis=-1)
     hits = np.zeros(len(rows), dtype=np.int64)
     patterns = len(_signs(pairs))
     for first in range(0, patterns, 1024):  # parts that stay in the processor's cache
@@ -82,12 +81,16 @@ def t_test_p_value(differences: ArrayLike) -> Array:
     Without any deviation it is 0, or 1 where the mean is zero. Raises ValueError for n < 2.
     """
     differences = _checked(differences, at_least=2)
+    return np.minimum(2 * _one_sided(differences, np.abs(differences.mean(axis=-1))), 1.0)
+
+
+def _one_sided(differences: Array, distance: Array) -> Array:
+    """Return the p of a mean that lies so far from a bound; without any deviation, 0 or 1."""
     pairs = differences.shape[-1]
-    mean = np.abs(differences.mean(axis=-1))
     error = differences.std(axis=-1, ddof=1) / math.sqrt(pairs)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p_values = 2 * special.stdtr(pairs - 1, -mean / error)
-    return np.where(error > 0, p_values, np.where(mean > 0, 0.0, 1.0))
+        p_values = special.stdtr(pairs - 1, -distance / error)
+    return np.where(error > 0, p_values, np.where(distance > 0, 0.0, 1.0))
 
 
 def smallest_p_value(pairs: int) -> float:
@@ -98,30 +101,21 @@ def smallest_p_value(pairs: int) -> float:
 def equivalence_p_value(differences: ArrayLike, margin: float) -> Array:
     """P of the two one-sided t tests that the mean lies inside ± ``margin`` (Schuirmann 1987).
 
-    It is the larger of both. ``differences`` (..., n) gives (...), ``margin`` is in their unit.
-    Differences that are all zero lie inside any margin. Raises ValueError for n < 2 and for a
-    negative margin.
+    It is the larger of both. ``differences`` (..., n) gives (...), ``margin`` is in their unit. All
+    zero lie inside any margin. Raises ValueError for n < 2 and for a negative margin.
     """
     differences = _checked(differences, at_least=2)
-    pairs = differences.shape[-1]
     if not 0 <= margin < math.inf:
         raise ValueError(f"expected a margin of zero or more, got {margin}")
-    inside = margin * (1 - _ROUNDING) - np.abs(differences.mean(axis=-1))
-    error = differences.std(axis=-1, ddof=1) / math.sqrt(pairs)
-    with np.errstate(divide="ignore", invalid="ignore"):  # without any deviation it is certain
-        p_values = special.stdtr(pairs - 1, -inside / error)
-    certain = np.where(inside > 0, 0.0, 1.0)
-    p_values = np.where(error > 0, p_values, certain)
+    inside = margin * (1 - ROUNDING) - np.abs(differences.mean(axis=-1))
+    p_values = _one_sided(differences, inside)
     return np.where(np.all(differences == 0, axis=-1), 0.0, p_values)
 
 
 def probability_of_improvement(
     wins: int, ties: int, losses: int
 ) -> tuple[float, Interval] | tuple[None, None]:
-    """Share of pairs that are won, a tie counting half, and its 95 % interval (Wilson 1927).
-
-    Both are None where there are no pairs.
-    """
+    """Share of pairs won, a tie counting half, with its 95 % interval (Wilson 1927), if any."""
     pairs = wins + ties + losses
     if pairs == 0:
         return None, None

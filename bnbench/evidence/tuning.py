@@ -22,8 +22,8 @@ Keys = tuple[str, ...]  # of the settings that were swept, dotted
 class Candidates:
     """The experiments that one config was swept to, in the order of the values, and the ``best``.
 
-    It was chosen by the plan's selection ``seeds``, as far as they are recorded; seeds that are
-    added later change nothing.
+    The plan's selection ``seeds`` chose it; seeds that are added later change nothing. ``paired``
+    says whether all eligible values completed a seed in common.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Candidates:
     experiments: tuple[Experiment, ...]
     best: Experiment
     seeds: tuple[int, ...]
+    paired: bool
 
     def values(self, candidate: Experiment) -> dict[str, Any]:
         """Return a candidate's values of the settings that were swept."""
@@ -42,7 +43,7 @@ class Candidates:
         return tuple(dict.fromkeys(self.values(e)[key] for e in self.experiments))
 
     def judged(self, candidate: Experiment) -> Experiment:
-        """Return a candidate with the selection seeds alone."""
+        """Return a candidate with the selection seeds alone, if it has any."""
         seeds = candidate.records.keys() & set(self.seeds)
         records = {seed: candidate.records[seed] for seed in sorted(seeds)}
         return Experiment(candidate.label, records or candidate.records, candidate.metric)
@@ -51,11 +52,6 @@ class Candidates:
     def grid(self) -> tuple[tuple[Any, ...], ...]:
         """The values that were tried, in their order."""
         return tuple(tuple(self.values(e).values()) for e in self.experiments)
-
-    @property
-    def paired(self) -> bool:
-        """Whether there are seeds that all eligible values completed."""
-        return bool(_common_seeds(_eligible(self.experiments, self.seeds), self.seeds))
 
     @property
     def uneven(self) -> bool:
@@ -77,27 +73,18 @@ class Tuning:
     @property
     def records(self) -> list[RunRecord]:
         """The records of the chosen experiments, without tuning seeds where there are others."""
-        return [r for one in self.candidates for r in self._counted(one)]
-
-    def _counted(self, one: Candidates) -> Iterable[RunRecord]:
-        records = one.best.records
-        later = [r for seed, r in records.items() if seed not in one.seeds]
-        return later if self.tuning_seeds and later else records.values()
+        chosen: list[RunRecord] = []
+        for one in self.candidates:
+            records = one.best.records
+            later = [r for seed, r in records.items() if seed not in one.seeds]
+            chosen += later if self.tuning_seeds and later else records.values()
+        return chosen
 
     @property
-    def tried(self) -> list[RunKey]:
+    def run_keys(self) -> set[RunKey]:
         """The keys of all runs of the sweep."""
-        return [
-            record.key
-            for one in self.candidates
-            for experiment in one.experiments
-            for record in experiment.records.values()
-        ]
-
-    @property
-    def even(self) -> bool:
-        """Whether all configs were tuned over the same values."""
-        return len({one.grid for one in self.candidates}) == 1
+        experiments = (e for one in self.candidates for e in one.experiments)
+        return {record.key for e in experiments for record in e.records.values()}
 
     def is_fair(self, *chosen: Experiment) -> bool:
         """Whether all of these had the same values and seeds to choose from."""
@@ -129,27 +116,23 @@ def sweeps(records: Iterable[RunRecord]) -> list[tuple[Keys, list[RunRecord]]]:
             by_sweep.setdefault((keys, _shared(record.config, keys)), []).append(record)
         else:
             alone.append(record)
-    for (keys, shared), members in by_sweep.items():
+    for (keys, _), members in by_sweep.items():
         origins = {_origin(record.config, keys) for record in members}
-        for record in alone:
-            if _shared(record.config, keys) == shared and _origin(record.config, keys) in origins:
-                members.append(record)
+        members += (record for record in alone if _origin(record.config, keys) in origins)
     return [(keys, members) for (keys, _), members in by_sweep.items()]
 
 
 @lru_cache(maxsize=4096)  # thousands of records share a few configs
 def _shared(config: Config, keys: Keys) -> str:
     """Return, as text, the settings that all experiments of one sweep share."""
-    settings = config.settings().items()
-    rest = {k: v for k, v in settings if k not in keys and not k.startswith("model.")}
-    return json.dumps(rest)
+    rest = [s for s in config.settings().items() if s[0] not in keys]
+    return json.dumps([s for s in rest if not s[0].startswith("model.")])
 
 
 @lru_cache(maxsize=4096)
 def _origin(config: Config, keys: Keys) -> str:
     """Return, as text, what the values of one network share: its name and the unswept settings."""
-    rest = {key: value for key, value in config.settings().items() if key not in keys}
-    return config.name + json.dumps(rest)
+    return config.name + json.dumps([s for s in config.settings().items() if s[0] not in keys])
 
 
 def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning | None:
@@ -165,41 +148,32 @@ def tune(keys: Keys, records: Iterable[RunRecord], plan: PlanConfig) -> Tuning |
         by_network.setdefault(_origin(experiment.config, keys), []).append(experiment)
     if max(map(len, by_network.values())) < 2:
         return None
-    chosen = tuple(
+    candidates = (
         _candidates(keys, experiments, plan.tuning or plan.first)
         for _, experiments in sorted(by_network.items())
     )
-    return Tuning(keys, chosen, plan.tuning)
+    return Tuning(keys, tuple(candidates), plan.tuning)
 
 
 def _candidates(keys: Keys, experiments: Iterable[Experiment], selection_seeds: int) -> Candidates:
     experiments = tuple(sorted(experiments, key=lambda e: order_of_values(e.config, keys)))
     seeds = order_of_seeds(experiments, selection_seeds)
-    return Candidates(
-        label(experiments[0].config), keys, experiments, _best(experiments, seeds), seeds
-    )
+    eligible = _eligible(experiments, set(seeds))
+    common = set(seeds).intersection(*(experiment.values for experiment in eligible))
+
+    def merit(one: Experiment) -> float:
+        counted = common or one.values.keys() & set(seeds)
+        return float(np.mean([one.values[seed] for seed in sorted(counted)])) if counted else 0.0
+
+    best, name = max(eligible, key=merit), label(experiments[0].config)
+    return Candidates(name, keys, experiments, best, seeds, paired=bool(common))
 
 
-def _best(candidates: Sequence[Experiment], seeds: Sequence[int]) -> Experiment:
-    eligible = _eligible(candidates, seeds)
-    common = _common_seeds(eligible, seeds)
-
-    def merit(candidate: Experiment) -> float:
-        counted = common or candidate.values.keys() & set(seeds)
-        return float(np.mean([candidate.values[s] for s in sorted(counted)])) if counted else 0.0
-
-    return max(eligible, key=merit)
-
-
-def _eligible(candidates: Sequence[Experiment], seeds: Sequence[int]) -> list[Experiment]:
+def _eligible(candidates: Sequence[Experiment], seeds: set[int]) -> Sequence[Experiment]:
     """Return those of which the smallest share of these seeds diverged."""
     shares = {}
     for candidate in candidates:
-        if recorded := candidate.records.keys() & set(seeds):
+        if recorded := candidate.records.keys() & seeds:
             shares[candidate] = len(candidate.values.keys() & recorded) / len(recorded)
     most = max(shares.values(), default=0.0)
-    return [candidate for candidate, share in shares.items() if share == most] or list(candidates)
-
-
-def _common_seeds(candidates: Iterable[Experiment], seeds: Sequence[int]) -> set[int]:
-    return set(seeds).intersection(*(candidate.values for candidate in candidates))
+    return [candidate for candidate, share in shares.items() if share == most] or candidates

@@ -3,18 +3,16 @@
 A plan names the numbers of seeds at which one may look, such as 10, 15, … 40. At each look the
 difference is tested against zero and against the margin, at levels so small that all looks together
 err in 5 % of cases (`levels`); several contrasts share these 5 % by Holm's procedure (`decisions`).
-The first look that decides gives the verdict, and no later seed changes it. Nothing is remembered
-between calls: the looks are replayed from the records, whenever those were made.
+The first look that decides gives the verdict; no later seed changes it. Looks are always replayed.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import assert_never
 
-from bnbench.evidence import power, stats
-from bnbench.evidence.decisions import SequentialDecision, Verdict, replay
+from bnbench.evidence import power
+from bnbench.evidence.decisions import Verdict, replay
 from bnbench.evidence.levels import ALPHA, nominal_levels
 from bnbench.evidence.pairs import Pairs, Sample
 from bnbench.evidence.stats import Interval
@@ -22,24 +20,18 @@ from bnbench.evidence.stats import Interval
 
 @dataclass(frozen=True)
 class Look:
-    """The sample of the first ``seeds``.
+    """The sample of the first ``seeds``; its interval misses the truth in ``level`` of cases.
 
-    Its ``interval`` misses the true difference in a share ``level`` of cases; all intervals of a
-    contrast together contain it with 95 %.
+    All intervals of a contrast together contain the true difference with 95 %.
     """
 
     seeds: int
     level: float
     sample: Sample
 
-    @property
-    def mean(self) -> float | None:
-        """Mean difference."""
-        return self.sample.mean
-
     @cached_property
     def interval(self) -> Interval | None:
-        """The t interval of the mean; None for fewer than two pairs."""
+        """The t interval of the mean, where the sample has one."""
         return self.sample.interval(self.level)
 
 
@@ -50,13 +42,11 @@ class Contrast:
     ``sample`` is of the last of the ``looks`` that took place; before the first, of all there is.
     Its numbers are in the metric's own unit, as is the ``margin``. ``verdict`` is None before the
     first look. ``tested`` is the look that decided (or will, once others of the family have their
-    seeds), else the last; ``p_holm`` is its p, adjusted for the family, and ``p_required`` what its
-    p must not exceed.
+    seeds), else the last. ``p_holm``, ``p_required`` and ``left`` are those of the decision.
 
     ``coming`` are the looks to come of a contrast that is not decided, ``missing`` the seeds that
     the next of them lacks. With ``waits_for_others`` the verdict depends on seeds of other
-    contrasts of the family, of which ``left`` are not better or worse, and not equivalent.
-    ``unused`` counts the pairs after the last look.
+    contrasts of the family. ``unused`` counts the pairs after the last look.
     """
 
     sample: Sample
@@ -73,26 +63,6 @@ class Contrast:
     unused: int
 
     @property
-    def pairs(self) -> int:
-        """How many seeds both sides completed."""
-        return self.sample.pairs
-
-    @property
-    def mean_difference(self) -> float | None:
-        """Mean difference over the pairs."""
-        return self.sample.mean
-
-    @property
-    def std_difference(self) -> float | None:
-        """Standard deviation of the differences (n - 1 in the divisor)."""
-        return self.sample.std
-
-    @property
-    def diverged(self) -> tuple[int, int]:
-        """How many runs of either side diverged."""
-        return self.sample.diverged
-
-    @property
     def interval(self) -> Interval | None:
         """The interval of the last look, which is right over all looks."""
         return self.looks[-1].interval if self.looks else None
@@ -101,31 +71,6 @@ class Contrast:
     def p_value(self) -> float | None:
         """The contrast's own p at the look that decided, else at the last."""
         return self.tested.sample.p_value if self.tested else None
-
-    @property
-    def wins(self) -> int:
-        """Seeds at which the first experiment is better, or alone completed."""
-        return self.sample.outcomes[0]
-
-    @property
-    def ties(self) -> int:
-        """Seeds at which both are alike."""
-        return self.sample.outcomes[1]
-
-    @property
-    def losses(self) -> int:
-        """Seeds at which the first experiment is worse, or alone diverged."""
-        return self.sample.outcomes[2]
-
-    @property
-    def probability_of_improvement(self) -> float | None:
-        """Share of wins, a tie counting half."""
-        return stats.probability_of_improvement(*self.sample.outcomes)[0]
-
-    @property
-    def probability_ci95(self) -> Interval | None:
-        """Its 95 % interval."""
-        return stats.probability_of_improvement(*self.sample.outcomes)[1]
 
     @property
     def decided(self) -> bool:
@@ -147,20 +92,15 @@ class Contrast:
     @property
     def contradicted_by_last_look(self) -> bool:
         """Whether a look after the one that decided would not give the same verdict."""
-        if self.interval is None or self.mean_difference is None or self.tested is self.looks[-1]:
+        if self.interval is None or self.sample.mean is None or self.tested is self.looks[-1]:
             return False
         low, high = sorted(self.sample.direction * end for end in self.interval)
-        match self.verdict:
-            case "better":
-                return low <= 0
-            case "worse":
-                return high >= 0
-            case "equivalent":
-                return abs(self.mean_difference) > self.margin
-            case "undecided" | None:
-                return False
-            case _:
-                assert_never(self.verdict)
+        contradicts = {
+            "better": low <= 0,
+            "worse": high >= 0,
+            "equivalent": abs(self.sample.mean) > self.margin,
+        }
+        return self.decided and contradicts[str(self.verdict)]
 
     @property
     def deciding_look(self) -> Look | None:
@@ -185,20 +125,14 @@ class Contrast:
         return self._seeds_needed(math.copysign(self.margin, self.sample.mean or 0.0))
 
     def _seeds_needed(self, truth: float) -> int | None:
-        mean, std, (ours, theirs) = self.sample.mean, self.sample.std, self.diverged
-        if self.verdict != "undecided" or mean is None or std is None or ours != theirs:
+        ours, theirs = self.sample.diverged
+        if self.verdict != "undecided" or ours != theirs:
             return None
         plan = (*(look.seeds for look in self.looks), *self.coming)
         two_sided = nominal_levels(plan, ALPHA / self.left[0], sides=2)
         one_sided = nominal_levels(plan, ALPHA / self.left[1], sides=1)
-        return power.seeds_needed(
-            mean=mean,
-            std=std,
-            seen=self.pairs,
-            truth=truth,
-            margin=self.margin,
-            looks=list(zip(plan, two_sided, one_sided, strict=True))[len(self.looks) :],
-        )
+        looks = list(zip(plan, two_sided, one_sided, strict=True))[len(self.looks) :]
+        return power.seeds_needed(self.sample, truth, self.margin, looks)
 
     def withheld(self) -> "Contrast":
         """Return it without a verdict, where the sides were not chosen on equal terms."""
@@ -228,29 +162,20 @@ def judge(family: Sequence[Pairs], looks: tuple[int, ...], margin: float) -> tup
     contrasts = []
     for pairs, course, decision in zip(family, courses, decisions, strict=True):
         coming = () if decision.verdict else looks[len(course) :]
-        contrasts.append(_contrast(pairs, tuple(course), coming, decision, margin))
+        needed = pairs.order[: coming[0]] if coming else ()
+        contrast = Contrast(
+            sample=course[-1].sample if course else pairs.sample(),
+            looks=tuple(course),
+            coming=coming,
+            margin=margin,
+            verdict=decision.verdict or ("undecided" if course else None),
+            tested=course[-1 if decision.look is None else decision.look] if course else None,
+            p_holm=decision.p_holm,
+            p_required=decision.p_required,
+            left=decision.left,
+            missing=tuple(seed for seed in needed if seed not in pairs.both),
+            waits_for_others=decision.look is not None and decision.verdict is None,
+            unused=len(pairs.both - set(pairs.order[: course[-1].seeds])) if course else 0,
+        )
+        contrasts.append(contrast)
     return tuple(contrasts)
-
-
-def _contrast(
-    pairs: Pairs,
-    course: tuple[Look, ...],
-    coming: tuple[int, ...],
-    decision: SequentialDecision,
-    margin: float,
-) -> Contrast:
-    next_look = coming[0] if coming else 0
-    return Contrast(
-        sample=course[-1].sample if course else pairs.sample(),
-        looks=course,
-        coming=coming,
-        margin=margin,
-        verdict=decision.verdict or ("undecided" if course else None),
-        tested=course[-1 if decision.look is None else decision.look] if course else None,
-        p_holm=decision.p_holm,
-        p_required=decision.p_required,
-        left=decision.left,
-        missing=tuple(s for s in pairs.order[:next_look] if s not in pairs.both),
-        waits_for_others=decision.look is not None and decision.verdict is None,
-        unused=len(pairs.both - set(pairs.order[: course[-1].seeds])) if course else 0,
-    )

@@ -18,7 +18,7 @@ from bnbench.experiments.sweep import swept_values, typed_name
 from bnbench.show import terminal
 from bnbench.show.grids import Grid
 from bnbench.show.page import Page, pages
-from bnbench.show.remarks import incomparable, reason
+from bnbench.show.remarks import reason
 from bnbench.text import visible
 
 SCHEMA_VERSION = 3
@@ -97,7 +97,7 @@ def _experiment(comparison: Comparison, experiment: Experiment) -> dict[str, Any
             "quartiles": [quartiles[0], quartiles[2]] if quartiles else None,
             "ratio_to_baseline": ratio.ratio,
             "ratio_ci95": ratio.ci95,
-            "not_comparable": incomparable(ratio),
+            "not_comparable": ratio.mismatch,
         },
         "parameters": experiment.newest.parameters.counts(),
     }
@@ -108,8 +108,7 @@ def _metric(experiment: Experiment) -> dict[str, Any]:
 
 
 _OF_RESULT = (  # the fields of a `verdicts.Contrast` that JSON has as they are
-    *("pairs", "mean_difference", "std_difference", "interval", "p_value", "p_holm", "p_required"),
-    *("wins", "ties", "losses", "probability_of_improvement", "probability_ci95"),
+    *("interval", "p_value", "p_holm", "p_required"),
     *("verdict", "decided_at", "below_margin", "contradicted_by_last_look"),
     *("seeds_needed", "seeds_needed_at_margin"),
 )
@@ -117,12 +116,19 @@ _OF_RESULT = (  # the fields of a `verdicts.Contrast` that JSON has as they are
 
 def _contrast(comparison: Comparison, contrast: ExperimentContrast) -> dict[str, Any]:
     result = contrast.result
-    last = result.looks[-1] if result.looks else None
+    sample, last = result.sample, result.looks[-1] if result.looks else None
+    counts = zip(("wins", "ties", "losses"), sample.outcomes, strict=True)
     return {
         "experiment": contrast.experiment.label,
         "baseline": contrast.baseline.label,
         "ids": [contrast.experiment.identity[1], contrast.baseline.identity[1]],
         "family": contrast.family,
+        "pairs": sample.pairs,
+        "mean_difference": sample.mean,
+        "std_difference": sample.std,
+        **dict(counts),
+        "probability_of_improvement": sample.improvement[0],
+        "probability_ci95": sample.improvement[1],
         **{key: getattr(result, key) for key in _OF_RESULT},
         "look": {
             "seeds": last.seeds if last else None,
@@ -191,8 +197,8 @@ CSV_CONTRAST_FIELDS: dict[str, Callable[[Comparison, ExperimentContrast], Any]] 
     "baseline": lambda c, x: x.baseline.label,
     "baseline_id": lambda c, x: x.baseline.identity[1],
     "family": lambda c, x: x.family,
-    "pairs": lambda c, x: x.result.pairs,
-    "mean_difference": lambda c, x: x.result.mean_difference,
+    "pairs": lambda c, x: x.result.sample.pairs,
+    "mean_difference": lambda c, x: x.result.sample.mean,
     "interval_low": lambda c, x: _end(x.result.interval, 0),
     "interval_high": lambda c, x: _end(x.result.interval, 1),
     "margin": lambda c, x: c.margin_in_metric,
@@ -206,9 +212,9 @@ CSV_CONTRAST_FIELDS: dict[str, Callable[[Comparison, ExperimentContrast], Any]] 
     "new_images_low": lambda c, x: _end(x.new_images.interval if x.new_images else None, 0),
     "new_images_high": lambda c, x: _end(x.new_images.interval if x.new_images else None, 1),
     "holds_for_new_images": lambda c, x: x.new_images and x.new_images.holds,
-    "wins": lambda c, x: x.result.wins,
-    "ties": lambda c, x: x.result.ties,
-    "losses": lambda c, x: x.result.losses,
+    "wins": lambda c, x: x.result.sample.outcomes[0],
+    "ties": lambda c, x: x.result.sample.outcomes[1],
+    "losses": lambda c, x: x.result.sample.outcomes[2],
     "differs_in": lambda c, x: " ".join(x.differs_in),
 }
 

@@ -98,7 +98,7 @@ def _placement_row(comparison: Comparison, contrast: ExperimentContrast) -> tupl
         _mean(before),
         difference(contrast, sign),
         _for_new_images(contrast),
-        str(result.looks[-1].seeds if result.looks else result.pairs),
+        str(result.looks[-1].seeds if result.looks else result.sample.pairs),
         _winner(contrast, sign),
         on_new_images(contrast),
     )
@@ -186,18 +186,18 @@ def contrasts(comparison: Comparison) -> Grid:
 
 def _contrast_row(contrast: ExperimentContrast) -> tuple[str, ...]:
     result = contrast.result
-    improvement = result.probability_of_improvement
+    improvement, ci95 = result.sample.improvement
     share = NOTHING if improvement is None else f"{improvement:.2f}"
-    if result.probability_ci95:
-        share += " [{:.2f}, {:.2f}]".format(*result.probability_ci95)
+    if ci95:
+        share += " [{:.2f}, {:.2f}]".format(*ci95)
     return (
         contrast.experiment.label,
         contrast.baseline.label,
-        str(result.looks[-1].seeds if result.looks else result.pairs),
+        str(result.looks[-1].seeds if result.looks else result.sample.pairs),
         difference(contrast),
         _for_new_images(contrast),
         NOTHING if result.p_holm is None else f"{result.p_holm:.4f}",
-        f"{result.wins}-{result.ties}-{result.losses}",
+        "{}-{}-{}".format(*result.sample.outcomes),
         share,
         verdict(contrast) + _because(result),
         on_new_images(contrast),
@@ -324,7 +324,7 @@ def _mean(experiment: Experiment) -> str:
 def difference(contrast: ExperimentContrast, sign: int = 1) -> str:
     """Return ``sign`` times the mean difference in the unit that is shown, ± half its interval."""
     result, scale = contrast.result, sign * contrast.experiment.metric.scale
-    return with_interval(signed, result.mean_difference, result.interval, scale)
+    return with_interval(signed, result.sample.mean, result.interval, scale)
 
 
 def with_interval(
@@ -366,7 +366,7 @@ def _because(result: Contrast) -> str:
     """Return why it is undecided though the interval excludes zero."""
     if result.decided or not excludes_zero(result):
         return ""
-    first, second = result.diverged
+    first, second = result.sample.diverged
     if first != second:
         return f" ({first} and {second} diverged)"
     if lacks_significance(result):

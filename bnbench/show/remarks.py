@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContrast
-from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.config import DataConfig, PlanConfig
@@ -35,7 +34,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     yield from _unequal_seeds(comparison)
     yield from _tuning(comparison)
     for contrast in comparison.contrasts:
-        if not contrast.clean and comparison.is_against_baseline(contrast):
+        if contrast.confounds and comparison.is_against_baseline(contrast):
             yield f"{named(contrast)}: {confound(contrast)}"
     yield from _epoch_times(comparison)
 
@@ -91,8 +90,8 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     if result.decided:
         return None
     if not result.looks:
-        first = comparison.plan.first
-        return f"{count(result.pairs, 'pair')}; verdicts begin at {first} seeds{_lacking(contrast)}"
+        pairs, first = count(result.sample.pairs, "pair"), comparison.plan.first
+        return f"{pairs}; verdicts begin at {first} seeds{_lacking(contrast)}"
     reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
 
@@ -115,7 +114,7 @@ def lacks_significance(result: Contrast) -> bool:
 
 
 def _diverged_more(contrast: ExperimentContrast) -> str:
-    ours, theirs = contrast.result.diverged
+    ours, theirs = contrast.result.sample.diverged
     if ours == theirs:
         return ""
     more = contrast.experiment if ours > theirs else contrast.baseline
@@ -162,13 +161,6 @@ def _lacking(contrast: ExperimentContrast) -> str:
     return f" ({seeds} {listed([str(seed) for seed in holes])} {are} missing)"
 
 
-def incomparable(ratio: EpochRatio) -> str | None:
-    """Return why two epoch times are not compared, or None."""
-    if ratio.mismatch is None:
-        return None
-    return f"different {ratio.mismatch.aspect}: {', '.join(ratio.mismatch.values)}"
-
-
 def _baseline(comparison: Comparison) -> Iterator[str]:
     wanted, base = comparison.question.baseline, comparison.baseline.label
     if comparison.baseline_may_be:
@@ -188,8 +180,8 @@ def _plan(comparison: Comparison) -> Iterator[str]:
             f"the margin of ±{question.margin:g} was given for this comparison; the plan that was "
             f"stated before the runs has ±{plan.margin:g}"
         )
-    if comparison.plans - {plan}:
-        each = [{r.config.plan for r in e.records.values()} for e in comparison.experiments]
+    each = [{r.config.plan for r in e.records.values()} for e in comparison.experiments]
+    if set().union(*each) - {plan}:
         changed = any(len(plans) > 1 for plans in each) or question.plan
         what = "the plan was changed after the first run" if changed else "the plans differ"
         yield (
@@ -273,7 +265,7 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
     tuning = comparison.tuning
     if tuning is None:
         return
-    if not tuning.even:
+    if len({one.grid for one in tuning.candidates}) > 1:
         yield (
             "not all experiments were tuned over the same values: more values to choose from are "
             "an advantage, so there is no verdict between those that differ in them"
@@ -290,8 +282,8 @@ def _epoch_times(comparison: Comparison) -> Iterator[str]:
     later: dict[str, list[str]] = {}
     for experiment in comparison.experiments:
         ratio, base = comparison.ratios[experiment], comparison.baselines[experiment].label
-        if why := incomparable(ratio):
-            yield f"{experiment.label}: epoch time not comparable with {base}: {why}"
+        if ratio.mismatch:
+            yield f"{experiment.label}: epoch time not comparable with {base}: {ratio.mismatch}"
         if not ratio.interleaved:
             later.setdefault(base, []).append(experiment.label)
     for base, labels in later.items():

@@ -174,9 +174,9 @@ def _size(
 ) -> str:
     """Return the difference with its interval, of the second side to the first with ``minus``."""
     result, metric = contrast.result, comparison.question.measure
-    mean, interval = result.mean_difference, result.interval
-    if result.deciding_look:
-        mean, interval = result.deciding_look.mean, result.deciding_look.interval
+    look = result.deciding_look
+    mean = look.sample.mean if look else result.sample.mean
+    interval = look.interval if look else None
     if mean is None:
         return "unknown"
     scale = -metric.scale if minus else metric.scale
@@ -205,7 +205,7 @@ def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
 
 def _too_few_rows(comparison: Comparison, contrast: ExperimentContrast) -> str:
     """Return that no number of seeds makes it hold on these test rows, where that is so."""
-    images, mean = contrast.new_images, abs(contrast.result.mean_difference or 0.0)
+    images, mean = contrast.new_images, abs(contrast.result.sample.mean or 0.0)
     if images is None or not mean:
         return ""
     distance = mean  # from what the interval must exclude
@@ -260,9 +260,9 @@ def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
 def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
     """Return how many seeds decide with 80 % power."""
     result = contrast.result
-    if not result.next_look or not result.looks or result.diverged[0] != result.diverged[1]:
+    if not result.next_look or not result.looks or len(set(result.sample.diverged)) > 1:
         return ""
-    if not result.std_difference or not result.verdict:
+    if not result.sample.std or not result.verdict:
         return ""
     as_seen, at_margin = (
         f"{seeds} seeds have" if seeds else f"no look up to {comparison.plan.most} seeds has"
@@ -317,9 +317,9 @@ def _input_bn_too(comparison: Comparison) -> Iterator[str]:
 def _input_share(comparison: Comparison, base: Experiment) -> str:
     for contrast in comparison.contrasts:
         alone = contrast.baseline is base and contrast.differs_in == (INPUT_BN,)
-        if alone and contrast.result.mean_difference is not None:
+        if alone and contrast.result.sample.mean is not None:
             scale = contrast.experiment.metric.scale
-            difference = signed(scale * contrast.result.mean_difference)
+            difference = signed(scale * contrast.result.sample.mean)
             return f" (input BN alone, {contrast.experiment.label}: {difference} points)"
     return "; an experiment with BN on the input alone would show how much of it is"
 

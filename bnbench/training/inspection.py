@@ -10,7 +10,7 @@ import numpy as np
 
 from bnbench.datasets.dataset import Dataset, batch_faults, read, split
 from bnbench.datasets.sources import Array, Report, Sources
-from bnbench.evidence.health import FeatureValues, Finding, ScalesApart, of_data
+from bnbench.evidence.health import Finding, of_data
 from bnbench.evidence.records import DataSummary
 from bnbench.experiments.config import Config, DataConfig, TrainingConfig, parse_config
 from bnbench.experiments.document import dump_lines, shorten
@@ -113,8 +113,8 @@ def _with_rows_of_every_class(settings: DataConfig, sources: Sources) -> DataCon
 
 def _findings(dataset: Dataset, summary: DataSummary, margin: float) -> Iterator[Finding]:
     """Yield the findings but one: a warning says why ``uint8`` features are small."""
-    for finding in of_data(summary, standardized=False, margin=margin):
-        if not (isinstance(finding, FeatureValues) and small_uint8(dataset)):
+    for finding in of_data(summary, margin):
+        if not (finding.kind == "feature_values" and small_uint8(dataset)):
             yield finding
 
 
@@ -152,9 +152,9 @@ def _off_scale(dataset: Dataset, findings: tuple[Finding, ...]) -> Iterator[str]
     if largest := small_uint8(dataset):
         yield f"uint8 is divided by 255, and the largest value is {largest}"
     for finding in findings:
-        if isinstance(finding, ScalesApart):
+        if finding.kind == "feature_scales":
             yield "the features' ranges lie far apart"
-        elif isinstance(finding, FeatureValues):
+        elif finding.kind == "feature_values":
             yield "the features are not about 1 around 0"
 
 

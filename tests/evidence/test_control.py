@@ -31,8 +31,8 @@ def test_a_config_against_itself_is_no_better_and_no_worse(keras: object) -> Non
         ]
     (found,) = compare(records)
     (contrast,) = found.contrasts
-    assert contrast.result.pairs == 10
-    assert contrast.result.std_difference > 0
+    assert contrast.result.sample.pairs == 10
+    assert contrast.result.sample.std > 0
     assert contrast.differs_in == ()
     assert contrast.result.verdict in {"equivalent", "undecided"}
 

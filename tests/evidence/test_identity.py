@@ -108,8 +108,8 @@ def test_seeds_that_are_not_paired_are_told() -> None:
     (found,) = compare([*made(plain, SEVEN), *made(before, SEVEN)[2:], *made(before, SEVEN)[:0]])
     later = [r.model_copy(update={"seed": r.seed + 10}) for r in made(before, SEVEN)[:3]]
     (uneven,) = compare([*made(plain, SEVEN), *made(before, SEVEN)[2:], *later])
-    assert [found.contrasts[0].result.pairs, rows(found)["pre_act"][2]] == [5, "5"]
-    assert [uneven.contrasts[0].result.pairs, rows(uneven)["pre_act"][2]] == [5, "8"]
+    assert [found.contrasts[0].result.sample.pairs, rows(found)["pre_act"][2]] == [5, "5"]
+    assert [uneven.contrasts[0].result.sample.pairs, rows(uneven)["pre_act"][2]] == [5, "8"]
     assert ("pre_act and no_bn have different seeds: 5 are paired, 3 and 2 are not") in remarks(
         uneven
     )

@@ -8,6 +8,7 @@ import scipy.stats
 
 from bnbench.evidence import power, stats
 from bnbench.evidence.levels import nominal_levels
+from bnbench.evidence.pairs import Sample
 from bnbench.experiments.config import PlanConfig
 
 LOOKS = PlanConfig().looks
@@ -29,9 +30,8 @@ def named(
     """Return the look of the default plan that is named once so many pairs were seen."""
     levels = zip(LOOKS, nominal_levels(LOOKS), nominal_levels(LOOKS, sides=1), strict=True)
     coming = [look for look in levels if look[0] > seen]
-    return power.seeds_needed(
-        mean=mean, std=std, seen=seen, truth=truth, margin=margin, looks=coming
-    )
+    pairs = Sample(tuple(mean + std * np.resize(TEN, seen)))
+    return power.seeds_needed(pairs, truth, margin, coming)
 
 
 def decided(mean: float, std: float, truth: float, seeds: int) -> float:
@@ -101,13 +101,3 @@ def test_t_tests_find_the_resolvable_difference_four_times_in_five(place):
     t_test = scipy.stats.ttest_1samp(studies, 0, axis=-1).pvalue
     assert np.mean(t_test <= level) == pytest.approx(0.8, abs=0.012)
     assert np.mean(stats.sign_flip_p_value(studies[:1_000]) <= level) >= 0.8 - 0.038
-
-
-def test_resolvable_difference_refuses_what_has_no_power():
-    """One pair has no t, and a deviation is a number from zero."""
-    with pytest.raises(ValueError, match="two pairs"):
-        power.resolvable_difference(1.0, 1, 0.05)
-    for std in (-1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match="deviation"):
-            power.resolvable_difference(std, 10, 0.05)
-    assert power.resolvable_difference(0.0, 10, 0.05) == 0

@@ -97,7 +97,7 @@ def test_no_record_that_is_added_changes_a_verdict():
                 if contrast.decided and place not in decided:
                     decided[place] = said
                     seen[str(contrast.verdict)] += count < len(recorded.runs)
-                    seen["in spite of a divergence"] += contrast.diverged != (0, 0)
+                    seen["in spite of a divergence"] += any(contrast.sample.diverged)
 
     search()
     assert min(seen[verdict] for verdict in ("better", "worse", "equivalent")) >= 10
@@ -180,10 +180,10 @@ def test_swapping_the_experiments_flips_sign_and_verdict(rows):
         one.contradicted_by_last_look,
     )
     assert (other.seeds_needed, other.missing) == (one.seeds_needed, one.missing)
-    assert (other.wins, other.ties, other.losses) == (one.losses, one.ties, one.wins)
+    assert other.sample.outcomes == one.sample.outcomes[::-1]
     if rows:
-        assert math.isclose(other.mean_difference, -one.mean_difference, abs_tol=1e-15)
-        total = one.probability_of_improvement + other.probability_of_improvement
+        assert math.isclose(other.sample.mean, -one.sample.mean, abs_tol=1e-15)
+        total = one.sample.improvement[0] + other.sample.improvement[0]
         assert math.isclose(total, 1)
 
 
@@ -208,7 +208,7 @@ def test_adding_a_constant_to_both_changes_nothing(rows, constant):
     for moved_p, p in ((other.p_value, one.p_value), (other.p_holm, one.p_holm)):
         assert (p is None) == (moved_p is None)
         assert p is None or moved_p == pytest.approx(p, rel=1e-6)
-    assert (other.wins, other.ties, other.losses) == (one.wins, one.ties, one.losses)
+    assert other.sample.outcomes == one.sample.outcomes
     assert (other.below_margin, other.decided_at) == (one.below_margin, one.decided_at)
 
 
@@ -233,10 +233,10 @@ def test_no_finite_input_yields_nan(rows, margin):
 def said(contrast: Contrast) -> tuple[object, ...]:
     """All that a contrast says in numbers."""
     return (
-        *(contrast.mean_difference, contrast.std_difference, contrast.interval),
-        *((look.mean, look.interval) for look in contrast.looks),
+        *(contrast.sample.mean, contrast.sample.std, contrast.interval),
+        *((look.sample.mean, look.interval) for look in contrast.looks),
         *(contrast.p_value, contrast.p_holm, contrast.p_required),
-        *(contrast.probability_of_improvement, contrast.probability_ci95),
+        *contrast.sample.improvement,
     )
 
 

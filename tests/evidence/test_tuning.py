@@ -61,7 +61,7 @@ def test_validation_chooses_and_test_compares() -> None:
     found = tuned(BOTH)
     assert labels(found) == ["no_bn 0.01", "pre_act 0.1"]
     (contrast,) = found.contrasts
-    assert contrast.result.mean_difference == pytest.approx(-0.1)  # 1 - 0.9 against 1 - 0.8
+    assert contrast.result.sample.mean == pytest.approx(-0.1)  # 1 - 0.9 against 1 - 0.8
     assert contrast.differs_in == ("model.batch_norm.input", "model.batch_norm.placement")
     assert title(found) == (
         "Tuned over learning_rate: fashion_mnist, 10 epochs, sgd, batch size 32"

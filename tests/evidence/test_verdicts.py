@@ -68,9 +68,20 @@ def test_equal_accuracies_are_equivalent_at_the_first_look():
     contrast = judged(np.zeros(10), margin=0.0)
     assert (contrast.verdict, contrast.decided_at) == ("equivalent", 10)
     assert (contrast.p_value, contrast.p_holm) == (1.0, 1.0)
-    assert (contrast.mean_difference, contrast.std_difference) == (0.0, 0.0)
+    assert (contrast.sample.mean, contrast.sample.std) == (0.0, 0.0)
     assert contrast.interval == (0.0, 0.0)
-    assert (contrast.ties, contrast.probability_of_improvement) == (10, 0.5)
+    assert (contrast.sample.outcomes, contrast.sample.improvement[0]) == ((0, 10, 0), 0.5)
+    assert (contrast.below_margin, contrast.contradicted_by_last_look) == (False, False)
+
+
+@pytest.mark.parametrize("values", [[0.012, 0.012], [0.892 - 0.88, 0.894 - 0.882], [-1.0] * 10])
+def test_equal_differences_have_no_interval(values):
+    """Of a few seeds with one difference no spread is known, unless that difference is zero."""
+    sample = pairs(values).sample()
+    assert (sample.mean, sample.interval(0.05)) == (pytest.approx(values[0]), None)
+    assert pairs([0.0] * len(values)).sample().interval(0.05) == (0.0, 0.0)
+    contrast = judged([1.0] * 15)
+    assert (contrast.verdict, contrast.decided_at, contrast.interval) == ("better", 10, None)
     assert (contrast.below_margin, contrast.contradicted_by_last_look) == (False, False)
 
 
@@ -78,9 +89,9 @@ def test_before_the_first_look_there_is_an_estimate_and_no_verdict():
     """Nine pairs, however clear, have a mean and lack the tenth; their p is not shown."""
     contrast = judged(CLEAR[:9])
     assert (contrast.verdict, contrast.decided_at, contrast.decided) == (None, None, False)
-    assert contrast.mean_difference == pytest.approx(CLEAR[:9].mean())
-    assert contrast.std_difference == pytest.approx(CLEAR[:9].std(ddof=1))
-    assert (contrast.pairs, contrast.wins) == (9, 9)
+    assert contrast.sample.mean == pytest.approx(CLEAR[:9].mean())
+    assert contrast.sample.std == pytest.approx(CLEAR[:9].std(ddof=1))
+    assert (contrast.sample.pairs, contrast.sample.outcomes) == (9, (9, 0, 0))
     assert (contrast.looks, contrast.interval) == ((), None)
     assert (contrast.p_value, contrast.p_holm, contrast.p_required) == (None, None, None)
     assert (contrast.seeds_needed, contrast.seeds_needed_at_margin) == (None, None)
@@ -90,11 +101,11 @@ def test_before_the_first_look_there_is_an_estimate_and_no_verdict():
 def test_what_is_unknown_of_no_and_of_one_pair_is_none():
     """Without a pair there is no mean, with one no deviation."""
     none, one = judge([pairs([]), pairs([0.25])], LOOKS, MARGIN)
-    assert (none.pairs, none.mean_difference, none.std_difference) == (0, None, None)
-    assert (none.probability_of_improvement, none.probability_ci95) == (None, None)
+    assert (none.sample.pairs, none.sample.mean, none.sample.std) == (0, None, None)
+    assert none.sample.improvement == (None, None)
     assert (none.next_look, none.missing) == (10, SEEDS[:10])
-    assert (one.mean_difference, one.std_difference, one.verdict) == (0.25, None, None)
-    assert one.probability_of_improvement == 1.0
+    assert (one.sample.mean, one.sample.std, one.verdict) == (0.25, None, None)
+    assert one.sample.improvement[0] == 1.0
 
 
 def test_between_looks_the_last_look_counts():
@@ -102,7 +113,7 @@ def test_between_looks_the_last_look_counts():
     fifteen, more = judged(OPEN[:15]), judged([*OPEN[:15], 50.0, 50.0])
     assert fifteen.missing == (15, 16, 17, 18, 19)
     assert more == dataclasses.replace(fifteen, missing=(17, 18, 19), unused=2)
-    assert (more.pairs, more.next_look, more.wins) == (15, 20, fifteen.wins)
+    assert (more.sample, more.next_look) == (fifteen.sample, 20)
 
 
 def test_every_look_has_its_t_interval_at_its_own_level():
@@ -115,10 +126,10 @@ def test_every_look_has_its_t_interval_at_its_own_level():
         expected = scipy.stats.t.interval(
             1 - look.level, look.seeds - 1, seen.mean(), scipy.stats.sem(seen)
         )
-        assert look.mean == pytest.approx(seen.mean())
+        assert look.sample.mean == pytest.approx(seen.mean())
         assert look.interval == pytest.approx(tuple(expected))
     assert contrast.interval == contrast.looks[-1].interval
-    assert contrast.mean_difference == contrast.looks[-1].mean
+    assert contrast.sample.mean == contrast.looks[-1].sample.mean
 
 
 def test_a_missing_seed_holds_the_look_back():
@@ -126,7 +137,7 @@ def test_a_missing_seed_holds_the_look_back():
     gains = dict(enumerate(CLEAR[:14].tolist()))
     del gains[4]
     contrast = judged(gains)
-    assert (contrast.verdict, contrast.looks, contrast.pairs) == (None, (), 13)
+    assert (contrast.verdict, contrast.looks, contrast.sample.pairs) == (None, (), 13)
     assert (contrast.next_look, contrast.missing) == (10, (4,))
     one_sided = Pairs(SEEDS, gains | {4: 1.0}, dict.fromkeys(gains, 0.0))
     (still,) = judge([one_sided], LOOKS, MARGIN)
@@ -152,7 +163,7 @@ def test_a_verdict_that_the_last_look_contradicts_is_marked():
             True,
         )
         assert after.p_value == before.p_value
-        assert (after.pairs, after.interval) == (30, after.looks[-1].interval)
+        assert (after.sample.pairs, after.interval) == (30, after.looks[-1].interval)
 
 
 def test_seeds_beyond_the_plans_end_are_counted_and_change_nothing():
@@ -187,12 +198,9 @@ def test_a_small_certain_difference_is_below_the_margin():
 def test_an_undecided_contrast_names_the_look_that_likely_decides(truth):
     """Seeds needed follow from mean and deviation so far and the levels of the coming looks."""
     contrast = judged(0.5 * OPEN[:10] - 0.3)
-    mean, std = contrast.mean_difference, contrast.std_difference
     expected = seeds_needed(
-        mean=mean,
-        std=std,
-        seen=10,
-        truth=mean if truth == "seen" else -MARGIN,
+        contrast.sample,
+        truth=contrast.sample.mean if truth == "seen" else -MARGIN,
         margin=MARGIN,
         looks=[*zip(LOOKS, LEVELS, nominal_levels(LOOKS, sides=1), strict=True)][1:],
     )
@@ -208,10 +216,10 @@ def test_a_diverged_side_loses_its_pairs():
     """They count in wins, losses and their probability, not in the mean."""
     gains = dict(enumerate([0.1] * 9)) | {9: None}
     contrast = judged(gains)
-    assert (contrast.pairs, contrast.diverged) == (9, (1, 0))
-    assert (contrast.wins, contrast.ties, contrast.losses) == (9, 0, 1)
-    assert contrast.probability_of_improvement == 0.9
-    assert contrast.mean_difference == pytest.approx(0.1)
+    assert (contrast.sample.pairs, contrast.sample.diverged) == (9, (1, 0))
+    assert contrast.sample.outcomes == (9, 0, 1)
+    assert contrast.sample.improvement[0] == 0.9
+    assert contrast.sample.mean == pytest.approx(0.1)
     both = Pairs(SEEDS, {0: None, 1: 0.5}, {0: None, 1: None}).sample()
     assert (both.pairs, both.diverged, both.only_ours, both.only_theirs) == (0, (1, 2), 1, 0)
 
@@ -242,8 +250,8 @@ def test_the_side_that_diverged_more_often_is_never_better_nor_equivalent(
 def test_where_all_diverged_a_look_has_nothing_to_test():
     """It takes place and says nothing, without an error."""
     contrast = judged(dict.fromkeys(range(10)))
-    assert (contrast.verdict, contrast.pairs, contrast.losses) == ("undecided", 0, 10)
-    assert (contrast.mean_difference, contrast.interval, contrast.p_value) == (None, None, None)
+    assert (contrast.verdict, contrast.sample.outcomes) == ("undecided", (0, 0, 10))
+    assert (contrast.sample.mean, contrast.interval, contrast.p_value) == (None, None, None)
     assert (contrast.seeds_needed, contrast.next_look) == (None, 15)
 
 
@@ -377,10 +385,8 @@ def test_better_contrasts_leave_no_level_to_equivalence():
     )
     sixth = nominal_levels(LOOKS, 0.05 / 6, 1)
     expected = seeds_needed(
-        mean=beside.mean_difference,
-        std=beside.std_difference,
-        seen=10,
-        truth=beside.mean_difference,
+        beside.sample,
+        truth=beside.sample.mean,
         margin=MARGIN,
         looks=[*zip(LOOKS, LEVELS, sixth, strict=True)][1:],
     )
@@ -411,8 +417,8 @@ def test_a_verdict_that_is_withheld_leaves_the_estimate():
     without = contrast.withheld()
     assert (without.verdict, without.decided_at, without.decided) == (None, None, False)
     assert without.looks == contrast.looks
-    assert (without.mean_difference, without.interval) == (
-        contrast.mean_difference,
+    assert (without.sample.mean, without.interval) == (
+        contrast.sample.mean,
         contrast.interval,
     )
     undecided = judged(OPEN[:10]).withheld()
@@ -424,10 +430,10 @@ def test_of_a_metric_of_which_less_is_better_the_lower_side_wins():
     gains = judged(CLEAR[:15])
     less = Pairs(SEEDS, dict(enumerate(-CLEAR[:15])), dict.fromkeys(range(15), 0.0), direction=-1)
     (contrast,) = judge([less], LOOKS, MARGIN)
-    assert contrast.mean_difference == pytest.approx(-gains.mean_difference)
+    assert contrast.sample.mean == pytest.approx(-gains.sample.mean)
     low, high = gains.interval
     assert contrast.interval == pytest.approx((-high, -low))
-    assert (contrast.verdict, contrast.wins, contrast.losses) == ("better", 15, 0)
+    assert (contrast.verdict, contrast.sample.outcomes) == ("better", (15, 0, 0))
     assert not contrast.contradicted_by_last_look
     later = dict(enumerate([*-CLEAR[:10], *CLEAR[:20]]))
     turned = Pairs(SEEDS, later, dict.fromkeys(later, 0.0), direction=-1)

@@ -8,7 +8,6 @@ import pytest
 
 from bnbench.datasets import dataset
 from bnbench.datasets.dataset import Dataset
-from bnbench.evidence.health import CoarseRows, FeatureValues, OneClassPrevails, ScalesApart
 from bnbench.experiments.config import dump_yaml, parse_config
 from bnbench.training.inspection import (
     Inspection,
@@ -48,10 +47,10 @@ def test_data_that_asks_for_something(tmp_path: Path) -> None:
     """Scales far apart, few test rows and a class that prevails; the config mends the first."""
     large = np.random.default_rng(1).normal(size=500) * 1000
     found = inspected(tmp_path / "own.csv", large=large, kind=[0] * 450 + [1] * 50)
-    assert [type(finding) for finding in found.findings] == [
-        ScalesApart,
-        CoarseRows,
-        OneClassPrevails,
+    assert [finding.kind for finding in found.findings] == [
+        "feature_scales",
+        "coarse_test_rows",
+        "one_class_prevails",
     ]
     assert found.config.data.standardize
     assert found.reasons[0] == "standardize: the features' ranges lie far apart"
@@ -96,7 +95,7 @@ def test_features_that_are_not_about_1(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     small, large = random.normal(500, 1, (2, 8000))
     found = inspected(tmp_path / "own.csv", rows=8000, small=small, large=large)
-    assert [type(finding) for finding in found.findings] == [FeatureValues]
+    assert [finding.kind for finding in found.findings] == ["feature_values"]
     assert found.config.data.standardize
     assert found.reasons == ("standardize: the features are not about 1 around 0",)
 

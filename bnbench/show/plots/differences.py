@@ -53,7 +53,7 @@ def draw(sheet: Sheet, comparison: Comparison) -> None:
     if any(not contrast.result.interval for contrast in contrasts):
         marks.append("open: no interval yet")
     sheet.write_lines("; ".join(marks))
-    if any(not contrast.clean for contrast in contrasts):
+    if any(contrast.confounds for contrast in contrasts):
         sheet.write_lines("* differs in settings other than the placement")
 
 
@@ -66,11 +66,11 @@ def _draw_contrast(axes: Axes, y: float, contrast: ExperimentContrast, style: St
     if contrast.new_images:
         ends = scale * np.array(contrast.new_images.interval)
         axes.plot(ends, [y, y], color=color, linewidth=1, alpha=0.6, marker="|", markersize=9)
-    if result.mean_difference is not None:
+    if result.sample.mean is not None:
         style |= {"linestyle": "", "markersize": 8}
         if result.interval is None:
             style |= {"markerfacecolor": "white", "markeredgecolor": color, "markeredgewidth": 1.2}
-        axes.plot(scale * result.mean_difference, y, **style)
+        axes.plot(scale * result.sample.mean, y, **style)
 
 
 def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
@@ -79,8 +79,8 @@ def _cells(contrast: ExperimentContrast | None) -> tuple[str, ...]:
     result = contrast.result
     return (
         grids.difference(contrast),
-        f"{result.wins}-{result.ties}-{result.losses}",
-        grids.verdict(contrast).replace(", ", ",\n") + " *" * (not contrast.clean),
+        "{}-{}-{}".format(*result.sample.outcomes),
+        grids.verdict(contrast).replace(", ", ",\n") + " *" * bool(contrast.confounds),
         _holds(contrast),
     )
 
@@ -119,7 +119,7 @@ def words(comparison: Comparison) -> str:
             low, high = (signed(scale * end) for end in contrast.new_images.interval)
             new = f"for new {examples(comparison.config.data)} from {low} to {high}"
             parts.append(f"{new}, {holds}" if holds else new)
-        if not contrast.clean:
+        if contrast.confounds:
             parts.append(confound(contrast))
         sentences.append(f"{named(contrast)}: {'; '.join(parts)}.")
     return " ".join(sentences)

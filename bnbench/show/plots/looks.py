@@ -55,7 +55,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
             ends = [scale * end for end in look.interval]
             axes.plot([look.seeds] * 2, ends, color=style["color"], linewidth=THICK)
     seeds = [look.seeds for look in result.looks]
-    means = scale * np.array([look.mean for look in result.looks], dtype=float)  # None as NaN
+    means = scale * np.array([look.sample.mean for look in result.looks], dtype=float)  # None as NaN
     axes.plot(seeds, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 8})
     if result.decided_at is not None:
         axes.axvline(result.decided_at, **_DECISION)
@@ -86,7 +86,7 @@ def words(comparison: Comparison) -> str:
         parts = [grids.verdict(contrast)]
         for look in contrast.result.looks:
             scale = contrast.experiment.metric.scale
-            mean = grids.with_interval(signed, look.mean, look.interval, scale)
+            mean = grids.with_interval(signed, look.sample.mean, look.interval, scale)
             parts.append(f"at {count(look.seeds, 'seed')} {mean}")
         sentences.append(f"{named(contrast)}: {'; '.join(parts)}.")
     return " ".join(sentences)

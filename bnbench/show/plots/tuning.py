@@ -149,7 +149,7 @@ def _explain(sheet: Sheet, tuning: Tuning) -> None:
     marks = ["framed: chosen"]
     if any(cell.values and cell.diverged for cell in cells):
         marks.append("(m/n): the mean of m of n runs, as the others diverged")
-    if not tuning.even:
+    if len({one.grid for one in tuning.candidates}) > 1:
         marks.append("no cell: not tried")
     if any(cell.mean is not None and 100 * cell.mean < scale[0] for cell in cells):
         marks.append(f"white: more than {_RANGE:g} points below the best")
