@@ -8,12 +8,17 @@ from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, Experim
 from bnbench.evidence.deciding import next_seeds
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
-from bnbench.evidence.tuning import CHOSEN_BY, Tuning
+from bnbench.evidence.tuning import CHOSEN_BY
+from bnbench.evidence.verdicts import Look
 from bnbench.experiments.sweep import short_key
 from bnbench.show.remarks import after_and_before, examples, fails, named, network, reason
 from bnbench.text import count, fixed, listed, signed
 
 _FEW = 2  # undecided contrasts that have a sentence each
+_SMOKE = (
+    "This is a smoke run on the shipped sample: it shows that the program works, not which "
+    "placement is better."
+)
 
 
 def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
@@ -23,7 +28,7 @@ def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
         alone = f"{label} is the only experiment of this protocol: nothing to compare it with."
         return [alone, *_health(comparison, advice)]
     return [
-        *_smoke(comparison),
+        *([_SMOKE] if comparison.smoke else []),
         *(_placement(comparison, c, advice) for c in comparison.placement_contrasts),
         *_against_baseline(comparison, advice),
         *_floor(comparison),
@@ -68,7 +73,6 @@ def title(comparison: Comparison) -> str:
 
 
 def _placement(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
-    """Return before or after: a sentence on experiments that differ in the placement alone."""
     result = contrast.result
     after, _ = after_and_before(contrast)
     of = f" ({network(contrast)})" if len(comparison.placement_contrasts) > 1 else ""
@@ -110,16 +114,20 @@ def _decided(
     comparison: Comparison, base: str, contrasts: Sequence[ExperimentContrast]
 ) -> Iterator[str]:
     starts = {
-        "better": f"Better than {base}",
-        "worse": f"Worse than {base}",
-        "equivalent": f"Equivalent to {base}, within ±{comparison.margin:g} points",
+        "better": (f"Better than {base}", "by", _lead),
+        "worse": (f"Worse than {base}", "by", _lead),
+        "equivalent": (
+            f"Equivalent to {base}, within ±{comparison.margin:g} points",
+            "with",
+            _size,
+        ),
     }
-    for verdict, start in starts.items():
+    for verdict, (start, link, size) in starts.items():
         alike: dict[str, list[str]] = {}
         for contrast in contrasts:
             if contrast.result.verdict == verdict:
-                ending = _ending(comparison, contrast)
-                alike.setdefault(ending, []).append(_by(comparison, contrast))
+                found = f"{contrast.experiment.label} {link} {size(comparison, contrast)}"
+                alike.setdefault(_ending(comparison, contrast), []).append(found)
         for ending, experiments in alike.items():
             yield f"{start}: {listed(experiments)}{ending}."
 
@@ -130,9 +138,8 @@ def _open(
     undecided = [contrast for contrast in contrasts if not contrast.result.decided]
     if len(undecided) > _FEW:
         sizes = [f"{c.experiment.label} with {_size(comparison, c)}" for c in undecided]
-        coming = [c for c in undecided if c.result.next_look]
-        more = _more(comparison, coming[0], advice) if coming else ""
-        yield f"Undecided against {base}: {listed(sizes)}{more}."
+        coming = [_more(comparison, c, advice) for c in undecided if c.result.next_look]
+        yield f"Undecided against {base}: {listed(sizes)}{''.join(coming[:1])}."
         return
     for contrast in undecided:
         yield (
@@ -148,13 +155,6 @@ def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
         by_cure.setdefault(finding.cure(advice), []).append(finding.message)
     for cure, messages in by_cure.items():
         yield f"{'; '.join(messages)}: {cure}."
-
-
-def _by(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    label = contrast.experiment.label
-    if contrast.result.verdict == "equivalent":
-        return f"{label} with {_size(comparison, contrast)}"
-    return f"{label} by {_lead(comparison, contrast)}"
 
 
 def _lead(comparison: Comparison, contrast: ExperimentContrast) -> str:
@@ -173,14 +173,13 @@ def _size(
     shown: Callable[[float], str] = signed,
 ) -> str:
     """Return the difference with its interval, of the second side to the first with ``minus``."""
-    result, metric = contrast.result, comparison.question.measure
-    mean, interval = result.mean_difference, result.interval
-    if result.deciding_look:
-        mean, interval = result.deciding_look.mean, result.deciding_look.interval
+    metric = comparison.question.measure
+    found = contrast.result.deciding_look or contrast.result
+    mean = found.mean if isinstance(found, Look) else found.mean_difference
     if mean is None:
         return "unknown"
     scale = -metric.scale if minus else metric.scale
-    ends = sorted(scale * end for end in interval or ())
+    ends = sorted(scale * end for end in found.interval or ())
     within = f" [{', '.join(map(shown, ends))}]" if ends else ""
     unit = "points" if metric.difference_unit == "pp" else metric.difference_unit
     return f"{shown(scale * mean)} {unit}{within}"
@@ -236,7 +235,6 @@ def _floor(comparison: Comparison) -> Iterator[str]:
 
 
 def _undecided(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
-    """Return why it is undecided and what may decide it."""
     why = (reason(comparison, contrast) or "") + _likely(comparison, contrast)
     if contrast.result.next_look and not contrast.failing:
         why += _more(comparison, contrast, advice)
@@ -260,9 +258,10 @@ def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
 def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
     """Return how many seeds decide with 80 % power."""
     result = contrast.result
-    if not result.next_look or not result.looks or result.diverged[0] != result.diverged[1]:
-        return ""
-    if not result.std_difference or not result.verdict:
+    same = result.diverged[0] == result.diverged[1]
+    if not (
+        result.next_look and result.looks and result.verdict and result.std_difference and same
+    ):
         return ""
     as_seen, at_margin = (
         f"{seeds} seeds have" if seeds else f"no look up to {comparison.plan.most} seeds has"
@@ -277,26 +276,23 @@ def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
 
 
 def _best(comparison: Comparison) -> Iterator[str]:
-    finished = [e for e in comparison.experiments if e.mean is not None]
-    if not finished:
+    metric = comparison.question.measure
+    means = {e: e.mean for e in comparison.experiments if e.mean is not None}
+    if not means:
         yield "No run completed."
         return
-    metric = comparison.question.measure
-    best = max(finished, key=lambda e: metric.direction * (e.mean or 0.0))
-    base = comparison.baselines[best]
-    mean = (
-        f"the best mean {metric.heading}: {fixed(metric.scale * (best.mean or 0.0))} {metric.unit}"
-    )
-    equal = [e.label for e in finished if e.mean == best.mean]
-    if len(equal) > 1:
-        yield f"{listed(equal)} share {mean}."
+    highest = max(means.values(), key=lambda mean: metric.direction * mean)
+    mean = f"the best mean {metric.heading}: {fixed(metric.scale * highest)} {metric.unit}"
+    best, *equal = [e for e in means if means[e] == highest]
+    if equal:
+        yield f"{listed([e.label for e in (best, *equal)])} share {mean}."
         return
+    base = comparison.baselines[best]
     who = f"{base.label}, the baseline," if best is base else best.label
-    seeds = count(len(best.values), "seed")
     completed = f" (of {len(best.records)}; the others diverged)" if best.diverged else ""
     ratio = comparison.ratios[best].ratio
     cost = f", at {ratio:.2f} times the epoch time of {base.label}" if ratio else ""
-    yield f"{who} has {mean} over {seeds}{completed}{cost}."
+    yield f"{who} has {mean} over {count(len(best.values), 'seed')}{completed}{cost}."
 
 
 def _input_bn_too(comparison: Comparison) -> Iterator[str]:
@@ -324,52 +320,27 @@ def _input_share(comparison: Comparison, base: Experiment) -> str:
     return "; an experiment with BN on the input alone would show how much of it is"
 
 
-def _smoke(comparison: Comparison) -> Iterator[str]:
-    if comparison.smoke:
-        yield (
-            "This is a smoke run on the shipped sample: it shows that the program works, not which "
-            "placement is better."
-        )
-
-
 def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
     if comparison.smoke:
         return
     if comparison.tuning:
         yield (
-            "Every experiment is shown with the values that did best on the validation data"
-            f"{_seeds_of_choice(comparison.tuning)}; the test data had no part in that choice"
-            f"{', nor these seeds in the comparison' if comparison.tuning_seeds else ''}."
+            "Every experiment is shown with the values that did best on the validation data; the "
+            "test data had no part in that choice"
+            f"{', nor its seeds in the comparison' if comparison.tuning_seeds else ''}."
         )
     pairs = len(comparison.experiments) * (len(comparison.experiments) - 1) // 2
     if len(comparison.contrasts) < pairs:
         how = f": {advice.all_pairs}" if advice.all_pairs else ""
         yield f"The other pairs are not compared here{how}."
-    yield _scope(comparison)
-    yield "All of it is for this network, data set and training budget, not for others."
-
-
-def _seeds_of_choice(tuning: Tuning) -> str:
-    if not all(one.paired for one in tuning.candidates):
-        return ""  # a remark has it
-    experiments = [(one, e) for one in tuning.candidates for e in one.experiments]
-    seeds = {len(one.judged(e).records) for one, e in experiments}
-    number = f"{seeds.pop()} " if len(seeds) == 1 else ""
-    limit = ", as far as the values that diverged least completed them"
-    return f", over the first {number}seeds{limit * any(e.diverged for _, e in experiments)}"
-
-
-def _scope(comparison: Comparison) -> str:
-    """Return what the intervals and verdicts are for."""
     metric, rows = comparison.question.measure, comparison.baseline.newest.data.rows
-    validation = metric is CHOSEN_BY
-    of = f"these {rows[1]:,} validation rows" if validation else f"these {rows[2]:,} test rows"
+    of = f"{rows[1]:,} validation" if metric is CHOSEN_BY else f"{rows[2]:,} test"
     new = f"new {examples(comparison.config.data)}"
-    if metric.by_row:
-        limit = f"each verdict says whether it holds for {new} too"
-    else:
+    limit = f"each verdict says whether it holds for {new} too"
+    if not metric.by_row:
         limit = f"for {new} they are not worked out with this metric"
-    return (
-        f"Intervals and verdicts are for new seeds on {of}, and stay right as seeds are added by "
-        f"the plan; {limit}."
+    yield (
+        f"Intervals and verdicts are for new seeds on these {of} rows, and stay right as seeds are "
+        f"added by the plan; {limit}."
     )
+    yield "All of it is for this network, data set and training budget, not for others."
