@@ -296,23 +296,14 @@ def _comment(text: str) -> str:
 
 def _latex_grid(grid: Grid) -> str:
     def line(cells: Iterable[str]) -> str:
-        return f"{' & '.join(map(_tex, cells))} \\\\"
+        return f"{' & '.join(map(_tex, cells))} \\\\\n"
 
     alignment = "".join("r" if column.numeric else "l" for column in grid.columns)
-    return "\n".join(
-        [
-            "\\begin{table}",
-            "\\centering",
-            f"\\caption{{{_tex(grid.title)}}}",
-            f"\\begin{{tabular}}{{{alignment}}}",
-            "\\toprule",
-            line(column.header for column in grid.columns),
-            "\\midrule",
-            *(line(row) for row in grid.rows),
-            "\\bottomrule",
-            "\\end{tabular}",
-            "\\end{table}",
-        ]
+    header = line(column.header for column in grid.columns)
+    return (
+        f"\\begin{{table}}\n\\centering\n\\caption{{{_tex(grid.title)}}}\n"
+        f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{header}\\midrule\n"
+        f"{''.join(map(line, grid.rows))}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
     )
 
 

@@ -320,13 +320,14 @@ def verdict(contrast: ExperimentContrast) -> str:
 
 def _because(result: Contrast) -> str:
     """Return why it is undecided though the interval excludes zero."""
-    if result.decided or not remarks.excludes_zero(result):
+    interval = result.interval
+    if result.decided or interval is None or interval[0] <= 0 <= interval[1]:
         return ""
     first, second = result.diverged
     if first != second:
         return f" ({first} and {second} diverged)"
-    if remarks.lacks_significance(result):
-        return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+    if remarks.only_lacks_significance(result):
+        return f" (p {result.p_value:.2g} > {result.p_required:.2g})"
     return ""
 
 

@@ -101,19 +101,16 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
 
 def fails(contrast: ExperimentContrast) -> str:
     """Return which sides fail, with the verb."""
-    failing = [e.label for e in contrast.failing]
-    return f"{listed(failing)} {'fails' if len(failing) == 1 else 'fail'}"
+    labels = [e.label for e in contrast.failing]
+    return f"{listed(labels)} {'fails' if len(labels) == 1 else 'fail'}"
 
 
-def excludes_zero(result: Contrast) -> bool:
-    """Return whether there is an interval, and zero is not in it."""
-    return result.interval is not None and not result.interval[0] <= 0 <= result.interval[1]
-
-
-def lacks_significance(result: Contrast) -> bool:
-    """Return whether p is larger than it may be."""
-    p, required = result.p_value, result.p_required
-    return p is not None and required is not None and p > required
+def only_lacks_significance(result: Contrast) -> bool:
+    """Return whether the interval excludes zero, but p is larger than it may be."""
+    p, required, interval = result.p_value, result.p_required, result.interval
+    if p is None or required is None or interval is None:
+        return False
+    return p > required and not interval[0] <= 0 <= interval[1]
 
 
 def _diverged_more(contrast: ExperimentContrast) -> str:
@@ -130,18 +127,14 @@ def _diverged_more(contrast: ExperimentContrast) -> str:
 
 def _not_significant(comparison: Comparison, contrast: ExperimentContrast) -> str:
     result = contrast.result
-    if not (excludes_zero(result) and lacks_significance(result)):
+    if not only_lacks_significance(result):
         return ""
     many = sum(c.family == contrast.family for c in comparison.contrasts)
     among = f" among {count(many, 'contrast')}" if many > 1 else ""
     return (
-        f"the interval excludes zero, but its p of {_p_value(result.p_value)} must be at most "
-        f"{_p_value(result.p_required)}{among}"
+        f"the interval excludes zero, but its p of {result.p_value:.2g} must be at most "
+        f"{result.p_required:.2g}{among}"
     )
-
-
-def _p_value(p: float | None) -> str:
-    return f"{p:.4f}" if p is not None and p >= 0.0001 else "less than 0.0001"
 
 
 def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
@@ -188,8 +181,8 @@ def _plan(comparison: Comparison) -> Iterator[str]:
         )
     if comparison.plans - {plan}:
         yield (
-            f"the plans differ; what counts is: {promise}. The promise of one false verdict in twenty "
-            "is for one plan, fixed before the first run"
+            f"the plans differ; what counts is: {promise}. The promise of one false verdict in "
+            "twenty is for one plan, fixed before the first run"
         )
     results = sorted((c.result for c in comparison.contrasts), key=lambda result: result.unused)
     for seeds, pairs in {r.looks[-1].seeds: r.unused for r in results if r.unused}.items():

@@ -1,7 +1,6 @@
 """The answer of a comparison, in plain words, and its limits."""
 
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil
 
 from bnbench.evidence.advice import IN_WORDS, Advice
 from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
@@ -60,10 +59,9 @@ def describe_protocol(comparison: Comparison) -> str:
 
 def title(comparison: Comparison) -> str:
     """Return what is compared, in one line."""
+    what = f"protocol {comparison.reference}"
     if comparison.tuning:
         what = f"tuned over {listed([short_key(key) for key in comparison.tuned])}"
-    else:
-        what = f"protocol {comparison.reference}"
     start = f"Smoke run, {what}" if comparison.smoke else what[0].upper() + what[1:]
     state = ""
     if comparison.reference not in ("tuned", comparison.config.protocol_id):
@@ -197,26 +195,7 @@ def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
     holds = contrast.new_images.holds if contrast.new_images else None
     if holds is None:
         return when
-    return f"{when}; " + (
-        f"holds for {new} too" if holds else f"open for {new}{_too_few_rows(comparison, contrast)}"
-    )
-
-
-def _too_few_rows(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    """Return that no number of seeds makes it hold on these test rows, where that is so."""
-    images, mean = contrast.new_images, abs(contrast.result.mean_difference or 0.0)
-    if images is None or not mean:
-        return ""
-    distance = mean  # from what the interval must exclude
-    if contrast.result.verdict == "equivalent":
-        distance = comparison.margin_in_metric - mean
-    if not 0 < distance < images.floor:
-        return ""
-    needed = ceil(images.rows * (images.floor / distance) ** 2)
-    return (
-        f": no number of seeds can change that on {images.rows:,} test rows; if the difference is "
-        f"real, more than {needed:,} rows can"
-    )
+    return f"{when}; holds for {new} too" if holds else f"{when}; open for {new}"
 
 
 def _floor(comparison: Comparison) -> Iterator[str]:
@@ -306,18 +285,9 @@ def _input_bn_too(comparison: Comparison) -> Iterator[str]:
         verb = "differs" if len(labels) == 1 else "differ"
         yield (
             f"{listed(labels)} {verb} from {base.label} in the input BN too: that gain is not "
-            f"the hidden layers' alone{_input_share(comparison, base)}."
+            "the hidden layers' alone; an experiment with BN on the input alone shows how much of "
+            "it is."
         )
-
-
-def _input_share(comparison: Comparison, base: Experiment) -> str:
-    for contrast in comparison.contrasts:
-        alone = contrast.baseline is base and contrast.differs_in == (INPUT_BN,)
-        if alone and contrast.result.mean_difference is not None:
-            scale = contrast.experiment.metric.scale
-            difference = signed(scale * contrast.result.mean_difference)
-            return f" (input BN alone, {contrast.experiment.label}: {difference} points)"
-    return "; an experiment with BN on the input alone would show how much of it is"
 
 
 def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
