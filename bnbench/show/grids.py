@@ -327,7 +327,7 @@ def _because(result: Contrast) -> str:
     if first != second:
         return f" ({first} and {second} diverged)"
     if remarks.only_lacks_significance(result):
-        return f" (p {result.p_value:.2g} > {result.p_required:.2g})"
+        return f" (p {result.p_value:.3g} > {result.p_required:.3g})"
     return ""
 
 

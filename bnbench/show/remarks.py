@@ -89,7 +89,10 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     if tuning and not tuning.is_fair(contrast.experiment, contrast.baseline):
         return "the two did not have the same values and seeds to choose from"
     if contrast.failing and result.looks:
-        return f"{fails(contrast)} to train at these settings"
+        labels = [e.label for e in contrast.failing]
+        return (
+            f"{listed(labels)} {'fails' if len(labels) == 1 else 'fail'} to train at these settings"
+        )
     if result.decided:
         return None
     if not result.looks:
@@ -97,12 +100,6 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
         return f"{count(result.pairs, 'pair')}; verdicts begin at {first} seeds{_lacking(contrast)}"
     reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
-
-
-def fails(contrast: ExperimentContrast) -> str:
-    """Return which sides fail, with the verb."""
-    labels = [e.label for e in contrast.failing]
-    return f"{listed(labels)} {'fails' if len(labels) == 1 else 'fail'}"
 
 
 def only_lacks_significance(result: Contrast) -> bool:
@@ -113,15 +110,17 @@ def only_lacks_significance(result: Contrast) -> bool:
     return p > required and not interval[0] <= 0 <= interval[1]
 
 
-def _diverged_more(contrast: ExperimentContrast) -> str:
+def _diverged_more(contrast: ExperimentContrast) -> str | None:
     ours, theirs = contrast.result.diverged
-    if ours == theirs:
-        return ""
     more = contrast.experiment if ours > theirs else contrast.baseline
     return (
-        f"{more.label} diverged more often ({max(ours, theirs)} runs, the other "
-        f"{min(ours, theirs)}): its mean is over the runs that completed, so it is never better, "
-        "nor equivalent"
+        None
+        if ours == theirs
+        else (
+            f"{more.label} diverged more often ({max(ours, theirs)} runs, the other "
+            f"{min(ours, theirs)}): its mean is over the runs that completed, so it is never better, "
+            "nor equivalent"
+        )
     )
 
 
@@ -132,8 +131,8 @@ def _not_significant(comparison: Comparison, contrast: ExperimentContrast) -> st
     many = sum(c.family == contrast.family for c in comparison.contrasts)
     among = f" among {count(many, 'contrast')}" if many > 1 else ""
     return (
-        f"the interval excludes zero, but its p of {result.p_value:.2g} must be at most "
-        f"{result.p_required:.2g}{among}"
+        f"the interval excludes zero, but its p of {result.p_value:.3g} must be at most "
+        f"{result.p_required:.3g}{among}"
     )
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from bnbench.evidence.advice import IN_WORDS, Advice
-from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
+from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.deciding import next_seeds
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
 from bnbench.evidence.tuning import CHOSEN_BY
-from bnbench.evidence.verdicts import Look
 from bnbench.experiments.sweep import short_key
-from bnbench.show.remarks import after_and_before, examples, fails, named, network, reason
+from bnbench.show.remarks import after_and_before, examples, named, network, reason
 from bnbench.text import count, fixed, listed, signed
 
 _FEW = 2  # undecided contrasts that have a sentence each
@@ -39,7 +38,7 @@ def closing(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
     """Return the closing sentences: the best, its cost, and the limits."""
     if len(comparison.experiments) == 1:
         return []
-    return [*_best(comparison), *_input_bn_too(comparison), *_limits(comparison, advice)]
+    return [*_best(comparison), *_limits(comparison, advice)]
 
 
 def describe_protocol(comparison: Comparison) -> str:
@@ -75,9 +74,7 @@ def _placement(comparison: Comparison, contrast: ExperimentContrast, advice: Adv
     after, _ = after_and_before(contrast)
     of = f" ({network(contrast)})" if len(comparison.placement_contrasts) > 1 else ""
     if contrast.failing and result.looks:
-        return (
-            f"No comparison of before and after{of}: {fails(contrast)} to train at these settings."
-        )
+        return f"No comparison of before and after{of}: {reason(comparison, contrast)}."
     if result.verdict in ("better", "worse"):
         after_is_better = (result.verdict == "better") == (contrast.experiment is after)
         first, second = ("After", "before") if after_is_better else ("Before", "after")
@@ -172,12 +169,12 @@ def _size(
 ) -> str:
     """Return the difference with its interval, of the second side to the first with ``minus``."""
     metric = comparison.question.measure
-    found = contrast.result.deciding_look or contrast.result
-    mean = found.mean if isinstance(found, Look) else found.mean_difference
+    look = contrast.result.deciding_look
+    mean = look.mean if look else contrast.result.mean_difference
     if mean is None:
         return "unknown"
     scale = -metric.scale if minus else metric.scale
-    ends = sorted(scale * end for end in found.interval or ())
+    ends = sorted(scale * end for end in (look.interval if look else None) or ())
     within = f" [{', '.join(map(shown, ends))}]" if ends else ""
     unit = "points" if metric.difference_unit == "pp" else metric.difference_unit
     return f"{shown(scale * mean)} {unit}{within}"
@@ -221,15 +218,10 @@ def _undecided(comparison: Comparison, contrast: ExperimentContrast, advice: Adv
 
 
 def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
-    """Return how to get the seeds of the next look, where one can type it.
-
-    Adding seeds until before or after is decided gives none to networks of which that is decided or
-    cannot be: these get their number.
-    """
-    added_to = next_seeds([comparison])
-    if {contrast.experiment.identity, contrast.baseline.identity} <= added_to.keys():
-        how = advice.more_seeds
-    else:
+    """Return how to get the seeds of the next look, where one can type it."""
+    how = advice.more_seeds
+    sides = {contrast.experiment.identity, contrast.baseline.identity}
+    if not sides <= next_seeds([comparison]).keys():  # no seeds are added to these automatically
         how = advice.seeds(comparison.tuning_seeds + (contrast.result.next_look or 0))
     return f": {how}" if how else ""
 
@@ -272,22 +264,6 @@ def _best(comparison: Comparison) -> Iterator[str]:
     ratio = comparison.ratios[best].ratio
     cost = f", at {ratio:.2f} times the epoch time of {base.label}" if ratio else ""
     yield f"{who} has {mean} over {count(len(best.values), 'seed')}{completed}{cost}."
-
-
-def _input_bn_too(comparison: Comparison) -> Iterator[str]:
-    """Yield what differs from the baseline in BN on the input as well as in the hidden layers."""
-    confounded: dict[Experiment, list[str]] = {}
-    for contrast in comparison.contrasts:
-        both = {INPUT_BN, PLACEMENT} <= set(contrast.differs_in)
-        if both and comparison.is_against_baseline(contrast):
-            confounded.setdefault(contrast.baseline, []).append(contrast.experiment.label)
-    for base, labels in confounded.items():
-        verb = "differs" if len(labels) == 1 else "differ"
-        yield (
-            f"{listed(labels)} {verb} from {base.label} in the input BN too: that gain is not "
-            "the hidden layers' alone; an experiment with BN on the input alone shows how much of "
-            "it is."
-        )
 
 
 def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
