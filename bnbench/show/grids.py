@@ -96,9 +96,11 @@ def _winner(contrast: ExperimentContrast) -> str:
         sides = zip(remarks.after_and_before(contrast), ("after", "before"), strict=True)
         failing = [name for side, name in sides if side in contrast.failing]
         return f"{' and '.join(failing)} {'fails' if len(failing) == 1 else 'fail'} to train"
-    after, before = ("better", "worse") if _sign(contrast) == 1 else ("worse", "better")
-    found = verdict(contrast)
-    return found.replace(after, "after better", 1).replace(before, "before better", 1)
+    better = {"better": _sign(contrast), "worse": -_sign(contrast)}
+    word, *rest = verdict(contrast).split(" ", 1)
+    if word in better:
+        word = "after better" if better[word] == 1 else "before better"
+    return " ".join([word, *rest])
 
 
 def results(comparison: Comparison) -> Grid:
@@ -117,14 +119,6 @@ def results(comparison: Comparison) -> Grid:
 
         return of_experiment
 
-    def time(experiment: Experiment) -> str:
-        quartiles = experiment.epoch_quartiles
-        return seconds(quartiles[1]) if quartiles else NOTHING
-
-    def ratio(experiment: Experiment) -> str:
-        is_baseline = experiment is comparison.baselines[experiment]
-        return NOTHING if is_baseline else _ratio(comparison.ratios[experiment])
-
     return grid(
         "Results (± half the 95 % interval, for differences over all looks)",
         comparison.experiments,
@@ -136,8 +130,11 @@ def results(comparison: Comparison) -> Grid:
         (Column(f"vs {base}", metric.difference_unit), against(difference)),
         (text("verdict", beneath=True), against(verdict, "baseline")),
         (text(f"new {remarks.examples(comparison.config.data)}", 4), against(on_new_images)),
-        (Column("epoch time", "s", 3), time),
-        (Column("ratio", "95 % CI", 3, beneath=True), ratio),
+        (
+            Column("epoch time", "s", 3),
+            lambda e: seconds(e.epoch_quartiles[1]) if e.epoch_quartiles else NOTHING,
+        ),
+        (Column("ratio", "95 % CI", 3, beneath=True), lambda e: _ratio(comparison.ratios[e])),
     )
 
 
@@ -320,8 +317,7 @@ def verdict(contrast: ExperimentContrast) -> str:
 
 def _because(result: Contrast) -> str:
     """Return why it is undecided though the interval excludes zero."""
-    interval = result.interval
-    if result.decided or interval is None or interval[0] <= 0 <= interval[1]:
+    if result.decided or not (result.interval and remarks.excludes_zero(result.interval)):
         return ""
     first, second = result.diverged
     if first != second:
@@ -334,8 +330,9 @@ def _because(result: Contrast) -> str:
 def on_new_images(contrast: ExperimentContrast) -> str:
     """Return whether the verdict holds for new images."""
     images = None if contrast.failing else contrast.new_images
-    holds = images.holds if images else None
-    return NOTHING if holds is None else "holds" if holds else "open"
+    return (
+        NOTHING if images is None or images.holds is None else "holds" if images.holds else "open"
+    )
 
 
 def _ratio(ratio: EpochRatio) -> str:

@@ -6,6 +6,7 @@ from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContras
 from bnbench.evidence.epoch_times import EpochRatio
 from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.records import RunRecord
+from bnbench.evidence.stats import Interval
 from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.config import DataConfig
 from bnbench.experiments.fields import TRAINING_ROWS
@@ -25,10 +26,7 @@ _ORIGINS = {  # of a run, with their plural: what may change its numbers though 
 
 
 def remarks(comparison: Comparison) -> Iterator[str]:
-    """Yield what weakens the comparison: runs that diverged, confounds, times that do not compare.
-
-    What concerns the experiments comes first, then the tuning, the contrasts and the times.
-    """
+    """Yield what weakens it: of the experiments, the tuning, the contrasts, then the times."""
     yield from _baseline(comparison)
     yield from _plan(comparison)
     yield from _same_networks(comparison)
@@ -43,10 +41,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
 
 
 def examples(data: DataConfig) -> str:
-    """Return what a data set's examples are called: "images" if it has a name, "rows" of a table.
-
-    An array file may hold either, and records do not say which: its examples are "data".
-    """
+    """Return what a data set's examples are called: images, rows, or data of an array file."""
     if data.dataset in TRAINING_ROWS:
         return "images"
     return "rows" if data.is_table else "data"
@@ -58,11 +53,8 @@ def named(contrast: ExperimentContrast) -> str:
 
 
 def after_and_before(contrast: ExperimentContrast) -> tuple[Experiment, Experiment]:
-    """Return the sides of a contrast of the family "placement": BN after, then BN before.
-
-    They are in this order anyway, unless the one with BN after is the other's baseline.
-    """
-    sides = contrast.experiment, contrast.baseline
+    """Return the sides of a contrast of the family "placement": BN after, then BN before."""
+    sides = contrast.experiment, contrast.baseline  # BN after is second only as the baseline
     first = sides[0].config.model.batch_norm.placement
     return sides if first == "after_activation" else sides[::-1]
 
@@ -103,24 +95,28 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
 
 
 def only_lacks_significance(result: Contrast) -> bool:
-    """Return whether the interval excludes zero, but p is larger than it may be."""
+    """Return whether the interval excludes zero as shown, but p is larger than it may be."""
     p, required, interval = result.p_value, result.p_required, result.interval
     if p is None or required is None or interval is None:
         return False
-    return p > required and not interval[0] <= 0 <= interval[1]
+    return p > required and excludes_zero(interval)
 
 
-def _diverged_more(contrast: ExperimentContrast) -> str | None:
+def excludes_zero(interval: Interval) -> bool:
+    """Return whether zero is outside; what `signed` takes for rounding is zero here, too."""
+    low, high = (round(end, 11) for end in interval)
+    return not low <= 0 <= high
+
+
+def _diverged_more(contrast: ExperimentContrast) -> str:
     ours, theirs = contrast.result.diverged
+    if ours == theirs:
+        return ""
     more = contrast.experiment if ours > theirs else contrast.baseline
     return (
-        None
-        if ours == theirs
-        else (
-            f"{more.label} diverged more often ({max(ours, theirs)} runs, the other "
-            f"{min(ours, theirs)}): its mean is over the runs that completed, so it is never better, "
-            "nor equivalent"
-        )
+        f"{more.label} diverged more often ({max(ours, theirs)} runs, the other "
+        f"{min(ours, theirs)}): its mean is over the runs that completed, so it is never better, "
+        "nor equivalent"
     )
 
 
@@ -147,7 +143,7 @@ def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
 def _lacking(contrast: ExperimentContrast) -> str:
     recorded = contrast.experiment.records.keys() & contrast.baseline.records.keys()
     holes = [seed for seed in contrast.result.missing if seed < max(recorded, default=-1)]
-    return f" (missing: {', '.join(map(str, holes))})" if holes else ""
+    return f" (seeds missing: {', '.join(map(str, holes))})" if holes else ""
 
 
 def incomparable(ratio: EpochRatio) -> str | None:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from bnbench.evidence.advice import IN_WORDS, Advice
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.deciding import next_seeds
-from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
 from bnbench.evidence.tuning import CHOSEN_BY
 from bnbench.experiments.sweep import short_key
@@ -77,9 +76,8 @@ def _placement(comparison: Comparison, contrast: ExperimentContrast, advice: Adv
         return f"No comparison of before and after{of}: {reason(comparison, contrast)}."
     if result.verdict in ("better", "worse"):
         after_is_better = (result.verdict == "better") == (contrast.experiment is after)
-        first, second = ("After", "before") if after_is_better else ("Before", "after")
-        lead = f"{first} is better than {second}{of} by {_lead(comparison, contrast)}"
-        return f"{lead}{_ending(comparison, contrast)}."
+        sides = "After is better than before" if after_is_better else "Before is better than after"
+        return f"{sides}{of} by {_lead(comparison, contrast)}{_ending(comparison, contrast)}."
     size = _size(comparison, contrast, minus=contrast.experiment is not after)
     if result.verdict == "equivalent":
         return (
@@ -95,14 +93,14 @@ def _placement(comparison: Comparison, contrast: ExperimentContrast, advice: Adv
 
 def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
     """Yield what is compared with the baseline: those decided alike in one sentence."""
-    by_base: dict[Experiment, list[ExperimentContrast]] = {}
+    by_base: dict[str, list[ExperimentContrast]] = {}
     for contrast in comparison.contrasts:
         fails_to_train = contrast.failing and contrast.result.looks  # as a finding says
         if contrast.family == "baseline" and not fails_to_train:
-            by_base.setdefault(contrast.baseline, []).append(contrast)
+            by_base.setdefault(contrast.baseline.label, []).append(contrast)
     for base, contrasts in by_base.items():
-        yield from _decided(comparison, base.label, contrasts)
-        yield from _open(comparison, base.label, contrasts, advice)
+        yield from _decided(comparison, base, contrasts)
+        yield from _open(comparison, base, contrasts, advice)
 
 
 def _decided(

@@ -104,8 +104,7 @@ def show_comparisons(
         out.print()
         out.print(_list({"▸": page.answer}))
         out.print()
-        for grid in page.tables:
-            show_grid(grid, out)
+        show_grids(*page.tables, stream=stream)
         out.print(_list({"!": page.remarks, "•": page.closing}))
         out.print()
     if others:
@@ -135,17 +134,12 @@ def _list(sentences_by_mark: Mapping[str, Iterable[str]]) -> Table:
     return table
 
 
-def show_grids(*shown: "Grid") -> None:
-    """Write tables to standard output."""
-    out = console(sys.stdout)
+def show_grids(*shown: "Grid", stream: TextIO | None = None) -> None:
+    """Write tables, fitted to a terminal's width, by default to standard output."""
+    out = console(stream or sys.stdout)
     for grid in shown:
-        show_grid(grid, out)
-
-
-def show_grid(grid: "Grid", out: Console) -> None:
-    """Write one table, fitted to the console's width."""
-    out.print(rendered(grid, out))
-    out.print()
+        out.print(rendered(grid, out))
+        out.print()
 
 
 def show_sections(sections: Iterable["Section"]) -> None:
