@@ -199,7 +199,7 @@ def test_seeds_that_tune_may_have_no_part_in_the_verdict(settle, capsys) -> None
     told = capsys.readouterr().err
     assert "Tuning with 2 seeds: 8 runs" in told
     assert "Decided at 10 of at most 40 seeds: 28 runs instead of 88" in told
-    assert "nor these seeds in the comparison" in " ".join(closing(tuned))
+    assert "nor its seeds in the comparison" in " ".join(closing(tuned))
 
 
 def test_what_cannot_be_settled_is_refused(settle) -> None:

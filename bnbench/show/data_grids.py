@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bnbench.show.grids import NOTHING, Column, Grid
+from bnbench.show.grids import NOTHING, Column, Grid, grid, text
 from bnbench.text import percent
 
 if TYPE_CHECKING:
@@ -14,45 +14,36 @@ if TYPE_CHECKING:
 
 def data_files(states: Iterable["DataState"]) -> Grid:
     """Return where each file of each data set was found, with its checksum, or what is wrong."""
-    return Grid(
+    return grid(
         "Data sets",
+        [(state.dataset, file) for state in states for file in state.files],
+        (text("data set"), lambda pair: pair[0]),
+        (text("file"), lambda pair: pair[1].name),
         (
-            Column("data set", numeric=False),
-            Column("file", numeric=False),
-            Column("found in", numeric=False),
-            Column("checksum", dispensable=1, numeric=False),
+            text("found in"),
+            lambda pair: str(pair[1].path.parent) if pair[1].path else pair[1].problem or NOTHING,
         ),
-        tuple(
-            (
-                state.dataset,
-                file.name,
-                str(file.path.parent) if file.path else file.problem or NOTHING,
-                file.checksum,
-            )
-            for state in states
-            for file in state.files
-        ),
+        (text("checksum", 1), lambda pair: pair[1].checksum),
     )
 
 
 def parts(inspection: "Inspection") -> Grid:
     """Return a data set's rows, features, classes and scales, each with its number."""
     summary = inspection.summary
-    train, validation, test = summary.rows
-    low, high = summary.feature_scales
-    return Grid(
-        "Data",
-        (Column("what", numeric=False), Column("number")),
-        (
-            ("training rows", f"{train:,}"),
-            ("validation rows", f"{validation:,}"),
-            ("test rows", f"{test:,}"),
-            ("features", f"{inspection.features:,}"),
-            ("classes", f"{summary.classes:,}"),
-            ("small range of a feature", _range(low)),
-            ("largest range of a feature", _range(high)),
-        ),
+    numbers = {
+        "training rows": summary.rows[0],
+        "validation rows": summary.rows[1],
+        "test rows": summary.rows[2],
+        "features": inspection.features,
+        "classes": summary.classes,
+    }
+    scales = zip(
+        ("small range of a feature", "largest range of a feature"),
+        map(_range, summary.feature_scales),
+        strict=True,
     )
+    rows = (*((name, f"{number:,}") for name, number in numbers.items()), *scales)
+    return Grid("Data", (text("what"), Column("number")), rows)
 
 
 def _range(value: float) -> str:
@@ -63,27 +54,21 @@ def class_rows(inspection: "Inspection") -> Grid:
     """Return the rows of every class, in all and in each part."""
     names = inspection.summary.class_names or tuple(map(str, range(inspection.summary.classes)))
     totals = inspection.rows_by_class.sum(axis=1)
-    return Grid(
-        "Classes",
-        (
-            Column("class", numeric=False),
-            Column("rows"),
-            Column("share", "%", dispensable=1),
-            Column("train", dispensable=2),
-            Column("validate", dispensable=2),
-            Column("test", dispensable=2),
-        ),
-        tuple(
-            (name, f"{total:,}", percent(total / totals.sum()), *(f"{n:,}" for n in rows))
-            for name, total, rows in zip(names, totals, inspection.rows_by_class, strict=True)
-        ),
+    parts = (Column(part, dispensable=2) for part in ("train", "validate", "test"))
+    rows = (
+        (name, f"{total:,}", percent(total / totals.sum()), *(f"{n:,}" for n in rows))
+        for name, total, rows in zip(names, totals, inspection.rows_by_class, strict=True)
     )
+    columns = (text("class"), Column("rows"), Column("share", "%", dispensable=1), *parts)
+    return Grid("Classes", columns, tuple(rows))
 
 
 def label_candidates(candidates: Iterable["Candidate"]) -> Grid:
     """Return the columns of a table that might hold the class."""
-    return Grid(
+    return grid(
         "Possible labels",
-        (Column("column", numeric=False), Column("holds", numeric=False), Column("values")),
-        tuple((one.name, one.kind, f"{one.values:,}") for one in candidates),
+        candidates,
+        (text("column"), lambda one: one.name),
+        (text("holds"), lambda one: one.kind),
+        (Column("values"), lambda one: f"{one.values:,}"),
     )

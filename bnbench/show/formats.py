@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 from bnbench.evidence.advice import IN_WORDS, Advice
@@ -142,34 +143,32 @@ def _contrast(comparison: Comparison, contrast: ExperimentContrast) -> dict[str,
     }
 
 
+def _read(*names: str, of: str = "") -> dict[str, Callable[[RunRecord], Any]]:
+    """Return headings with what reads these attributes of a record, or ``of`` one of its parts."""
+    return {name: attrgetter(of + name) for name in names}
+
+
+def _last(values: Sequence[float]) -> float | None:
+    return values[-1] if values else None
+
+
 CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
-    "experiment": lambda r: r.experiment,
-    "experiment_id": lambda r: r.experiment_id,
-    "protocol_id": lambda r: r.protocol_id,
-    "training_version": lambda r: r.training_version,
-    "placement": lambda r: r.config.model.batch_norm.placement,
-    "input_batch_norm": lambda r: r.config.model.batch_norm.input,
-    "seed": lambda r: r.seed,
-    "status": lambda r: r.status,
-    "started_at": lambda r: r.started_at,
-    "test_accuracy": lambda r: r.test_accuracy,
-    "test_loss": lambda r: r.test_loss,
+    **_read("experiment", "experiment_id", "protocol_id", "training_version"),
+    **_read("placement", of="config.model.batch_norm."),
+    "input_batch_norm": attrgetter("config.model.batch_norm.input"),
+    **_read("seed", "status", "started_at", "test_accuracy", "test_loss"),
     "val_accuracy": lambda r: _last(r.history.val_accuracy),
     "val_loss": lambda r: _last(r.history.val_loss),
     "accuracy": lambda r: _last(r.history.accuracy),
     "loss": lambda r: _last(r.history.loss),
     "epochs": lambda r: len(r.history.loss),
     "epoch_seconds_total": lambda r: sum(r.history.epoch_seconds),
-    "compile_seconds": lambda r: r.compile_seconds,
-    "duration_seconds": lambda r: r.duration_seconds,
-    "parameters": lambda r: r.parameters.total,
-    "trainable_parameters": lambda r: r.parameters.trainable,
-    "device": lambda r: r.environment.device,
-    "processor": lambda r: r.environment.processor,
-    "jobs": lambda r: r.environment.jobs,
-    "tensorflow": lambda r: r.environment.tensorflow,
-    "data_sha256": lambda r: r.data.sha256,
-    "weights_sha256": lambda r: r.weights_sha256,
+    **_read("compile_seconds", "duration_seconds"),
+    "parameters": attrgetter("parameters.total"),
+    "trainable_parameters": attrgetter("parameters.trainable"),
+    **_read("device", "processor", "jobs", "tensorflow", of="environment."),
+    "data_sha256": attrgetter("data.sha256"),
+    **_read("weights_sha256"),
 }
 
 
@@ -219,10 +218,6 @@ CSV_CONTRAST_FIELDS: dict[str, Callable[[Comparison, ExperimentContrast], Any]] 
 }
 
 
-def _last(values: Sequence[float]) -> float | None:
-    return values[-1] if values else None
-
-
 def _end(interval: tuple[float, float] | None, which: int) -> float | None:
     return interval[which] if interval else None
 
@@ -245,14 +240,10 @@ def _csv(headings: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
-def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    text = visible(value)
+def _csv_cell(value: Any) -> Any:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value  # written unrounded, None as nothing
+    text = visible(str(value).lower() if isinstance(value, bool) else value)
     # A spreadsheet would take such a text for a formula.
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
@@ -263,10 +254,14 @@ def to_markdown(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) ->
     It begins with the first answer alone, in a line that fits a pull request.
     """
     shown = pages(comparisons, advice)
-    blocks = [f"**{_md(page.answer[0])}**" for page in shown[:1]]
-    for page in shown:
-        blocks += _blocks(page, f"## {_md(page.title)}", _markdown_grid, lambda s: f"- {_md(s)}")
-    return _document(blocks)
+    first = [f"**{_md(page.answer[0])}**" for page in shown[:1]]
+    parts = [
+        _blocks(
+            page, f"## {_md(page.title)}", _markdown_grid, lambda sentence: f"- {_md(sentence)}"
+        )
+        for page in shown
+    ]
+    return "\n\n".join([*first, *parts]) + "\n"
 
 
 def _markdown_grid(grid: Grid) -> str:
@@ -290,10 +285,11 @@ def _md(text: str) -> str:
 
 def to_latex(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> str:
     """Return the same as LaTeX tables for the package booktabs, with sentences as comments."""
-    blocks: list[str] = []
-    for page in pages(comparisons, advice):
-        blocks += _blocks(page, _comment(page.title), _latex_grid, _comment)
-    return _document(blocks)
+    parts = (
+        _blocks(page, _comment(page.title), _latex_grid, _comment)
+        for page in pages(comparisons, advice)
+    )
+    return "\n\n".join(parts) + "\n"
 
 
 def _comment(text: str) -> str:
@@ -302,23 +298,14 @@ def _comment(text: str) -> str:
 
 def _latex_grid(grid: Grid) -> str:
     def line(cells: Iterable[str]) -> str:
-        return f"{' & '.join(map(_tex, cells))} \\\\"
+        return f"{' & '.join(map(_tex, cells))} \\\\\n"
 
     alignment = "".join("r" if column.numeric else "l" for column in grid.columns)
-    return "\n".join(
-        [
-            "\\begin{table}",
-            "\\centering",
-            f"\\caption{{{_tex(grid.title)}}}",
-            f"\\begin{{tabular}}{{{alignment}}}",
-            "\\toprule",
-            line(column.header for column in grid.columns),
-            "\\midrule",
-            *(line(row) for row in grid.rows),
-            "\\bottomrule",
-            "\\end{tabular}",
-            "\\end{table}",
-        ]
+    header = line(column.header for column in grid.columns)
+    return (
+        f"\\begin{{table}}\n\\centering\n\\caption{{{_tex(grid.title)}}}\n"
+        f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{header}\\midrule\n"
+        f"{''.join(map(line, grid.rows))}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
     )
 
 
@@ -344,16 +331,13 @@ def _tex(text: str) -> str:
 
 def _blocks(
     page: Page, title: str, table: Callable[[Grid], str], sentence: Callable[[str], str]
-) -> list[str]:
+) -> str:
     answer, remarks, closing = (
         "\n".join(map(sentence, sentences))
         for sentences in (page.answer, page.remarks, page.closing)
     )
-    return [title, answer, *map(table, page.tables), remarks, closing]
-
-
-def _document(blocks: Iterable[str]) -> str:
-    return "\n\n".join(filter(None, blocks)) + "\n"
+    blocks = [title, answer, *map(table, page.tables), remarks, closing]
+    return "\n\n".join(filter(None, blocks))
 
 
 FORMATS: dict[str, Callable[[Sequence[Comparison], Advice], str]] = {

@@ -1,8 +1,8 @@
 """A comparison and a network as tables of text, not yet laid out for any medium."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.epoch_times import EpochRatio
@@ -11,17 +11,12 @@ from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.architecture import Activation, Dense, Layer
 from bnbench.experiments.sweep import label, short_key
-from bnbench.show.remarks import (
-    after_and_before,
-    examples,
-    excludes_zero,
-    lacks_significance,
-    network,
-)
+from bnbench.show import remarks
 from bnbench.text import fixed, seconds, signed
 
 NOTHING = "–"
 _LONGEST_HEADING = 16  # of a baseline's name, as a wider column would be left out sooner
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Column:
     """A column: its heading, its unit, and what to do with it on a terminal that is too narrow.
 
     First the columns ``beneath`` become a second line in the cells of the one before them. Then
-    those with the highest ``dispensable`` are left out; those with 0 never are.
+    those with the highest ``dispensable`` are left out, from the right; those with 0 never are.
     """
 
     heading: str
@@ -46,76 +41,66 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A titled table whose cells are plain text, not yet laid out for any medium.
-
-    One that is ``turnable`` may have its rows for columns where it is too wide.
-    """
+    """A titled table whose cells are plain text, not yet laid out for any medium."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
-    turnable: bool = False
 
-    def turned(self) -> "Grid":
-        """Return it with the rows for columns."""
-        first, *others = self.columns
-        heads, *cells = zip(*self.rows, strict=True)
-        columns = (Column("", numeric=False), *(Column(head, first.unit) for head in heads))
-        rows = zip((column.header for column in others), cells, strict=True)
-        return Grid(self.title, columns, tuple((head, *row) for head, row in rows))
+
+def grid(title: str, items: Iterable[Item], *columns: tuple[Column, Callable[[Item], str]]) -> Grid:
+    """Return a table with a row for each item; each column comes with what makes its cells."""
+    rows = tuple(tuple(cell(item) for _, cell in columns) for item in items)
+    return Grid(title, tuple(column for column, _ in columns), rows)
+
+
+def text(heading: str, dispensable: int = 0, *, beneath: bool = False) -> Column:
+    """Return a column of words."""
+    return Column(heading, "", dispensable, numeric=False, beneath=beneath)
 
 
 def placements(comparison: Comparison) -> Grid:
     """Return one row for each pair that differs in the placement alone: after minus before."""
-    metric, new = comparison.question.measure, f"new {examples(comparison.config.data)}"
-    return Grid(
+    metric, new = comparison.question.measure, f"new {remarks.examples(comparison.config.data)}"
+
+    def side(which: int) -> Callable[[ExperimentContrast], str]:
+        return lambda contrast: _mean(remarks.after_and_before(contrast)[which])
+
+    def settings(key: str) -> Callable[[ExperimentContrast], str]:
+        return lambda contrast: ", ".join(map(_setting(key), remarks.after_and_before(contrast)))
+
+    return grid(
         f"Before or after the activations (after minus before, margin ±{comparison.margin:g} "
         f"{metric.difference_unit})",
-        (
-            Column("network", numeric=False),
-            *(Column(short_key(key), "after, before", dispensable=5) for key in comparison.tuned),
-            Column("after", metric.unit, dispensable=4),
-            Column("before", metric.unit, dispensable=4),
-            Column("difference", metric.difference_unit),
-            Column(new, metric.difference_unit, dispensable=3, beneath=True),
-            Column("seeds", dispensable=2),
-            Column("verdict", numeric=False),
-            Column(f"on {new}", dispensable=1, numeric=False, beneath=True),
-        ),
-        tuple(_placement_row(comparison, contrast) for contrast in comparison.placement_contrasts),
+        comparison.placement_contrasts,
+        (text("network"), remarks.network),
+        *((Column(short_key(k), "after, before", 5), settings(k)) for k in comparison.tuned),
+        (Column("after", metric.unit, 4), side(0)),
+        (Column("before", metric.unit, 4), side(1)),
+        (Column("difference", metric.difference_unit), lambda c: difference(c, _sign(c))),
+        (Column(new, metric.difference_unit, 3, beneath=True), _for_new_images),
+        (Column("seeds", dispensable=2), _pairs),
+        (text("verdict"), _winner),
+        (text(f"on {new}", 1, beneath=True), on_new_images),
     )
 
 
-def _placement_row(comparison: Comparison, contrast: ExperimentContrast) -> tuple[str, ...]:
-    after, before = after_and_before(contrast)
-    sign = 1 if contrast.experiment is after else -1
-    values = [(after.config.settings()[k], before.config.settings()[k]) for k in comparison.tuned]
-    result = contrast.result
-    return (
-        network(contrast),
-        *(", ".join(map(setting_value, pair)) for pair in values),
-        _mean(after),
-        _mean(before),
-        difference(contrast, sign),
-        _for_new_images(contrast),
-        str(result.looks[-1].seeds if result.looks else result.sample.pairs),
-        _winner(contrast, sign),
-        on_new_images(contrast),
-    )
+def _sign(contrast: ExperimentContrast) -> int:
+    """Return 1 where the contrast is after minus before, else -1."""
+    return 1 if contrast.experiment is remarks.after_and_before(contrast)[0] else -1
 
 
-def _winner(contrast: ExperimentContrast, sign: int) -> str:
-    """Return the verdict with the placement that it is for; ``sign`` 1 means after minus before."""
+def _winner(contrast: ExperimentContrast) -> str:
+    """Return the verdict with the placement that it is for."""
     if contrast.failing and contrast.result.looks:
-        after, before = after_and_before(contrast)
-        sides = {"after": after, "before": before}
-        failing = [name for name, side in sides.items() if side in contrast.failing]
+        sides = zip(remarks.after_and_before(contrast), ("after", "before"), strict=True)
+        failing = [name for side, name in sides if side in contrast.failing]
         return f"{' and '.join(failing)} {'fails' if len(failing) == 1 else 'fail'} to train"
-    better = {"better": sign, "worse": -sign}.get(contrast.result.verdict or "")
-    if better is None:
-        return verdict(contrast)
-    side = "after" if better == 1 else "before"
-    return verdict(contrast).replace(contrast.result.verdict or "", f"{side} better", 1)
+    better = {"better": _sign(contrast), "worse": -_sign(contrast)}
+    word, *rest = verdict(contrast).split(" ", 1)
+    if word in better:
+        word = "after better" if better[word] == 1 else "before better"
+    return " ".join([word, *rest])
 
 
 def results(comparison: Comparison) -> Grid:
@@ -124,85 +109,71 @@ def results(comparison: Comparison) -> Grid:
     labels = {base.label for base in comparison.baselines.values()}
     base = labels.pop() if len(labels) == 1 else ""
     base = base if 0 < len(base) <= _LONGEST_HEADING else "baseline"
-    return Grid(
+
+    def against(
+        cell: Callable[[ExperimentContrast], str], none: str = NOTHING
+    ) -> Callable[[Experiment], str]:
+        def of_experiment(experiment: Experiment) -> str:
+            contrast = comparison.against_baseline(experiment)
+            return cell(contrast) if contrast else none
+
+        return of_experiment
+
+    return grid(
         "Results (± half the 95 % interval, for differences over all looks)",
+        comparison.experiments,
+        (text("experiment"), lambda e: e.label),
+        (text("placement", beneath=True), lambda e: e.config.model.batch_norm.placement),
+        *((Column(short_key(key), dispensable=2), _setting(key)) for key in comparison.tuned),
+        (Column(metric.heading, metric.unit), _mean),
+        (Column("seeds", dispensable=1, beneath=True), _seeds),
+        (Column(f"vs {base}", metric.difference_unit), against(difference)),
+        (text("verdict", beneath=True), against(verdict, "baseline")),
+        (text(f"new {remarks.examples(comparison.config.data)}", 4), against(on_new_images)),
         (
-            Column("experiment", numeric=False),
-            Column("placement", dispensable=2, numeric=False, beneath=True),
-            *(Column(short_key(key)) for key in comparison.tuned),
-            Column(metric.heading, metric.unit),
-            Column("seeds", dispensable=4, beneath=True),
-            Column(f"vs {base}", metric.difference_unit, dispensable=1),
-            Column("verdict", dispensable=3, numeric=False, beneath=True),
-            Column(f"new {examples(comparison.config.data)}", dispensable=6, numeric=False),
-            Column("epoch time", "s", dispensable=5),
-            Column("ratio", "95 % CI", dispensable=5, beneath=True),
+            Column("epoch time", "s", 3),
+            lambda e: seconds(e.epoch_quartiles[1]) if e.epoch_quartiles else NOTHING,
         ),
-        tuple(_result_row(comparison, e) for e in comparison.experiments),
-    )
-
-
-def _result_row(comparison: Comparison, experiment: Experiment) -> tuple[str, ...]:
-    contrast = comparison.against_baseline(experiment)
-    quartiles = experiment.epoch_quartiles
-    is_baseline = experiment is comparison.baselines[experiment]
-    settings = experiment.config.settings() if comparison.tuned else {}
-    return (
-        experiment.label,
-        experiment.config.model.batch_norm.placement,
-        *(setting_value(settings[key]) for key in comparison.tuned),
-        _mean(experiment),
-        _seeds(experiment),
-        difference(contrast) if contrast else NOTHING,
-        "baseline" if contrast is None else verdict(contrast),
-        NOTHING if contrast is None else on_new_images(contrast),
-        seconds(quartiles[1]) if quartiles else NOTHING,
-        NOTHING if is_baseline else _ratio(comparison.ratios[experiment]),
+        (Column("ratio", "95 % CI", 3, beneath=True), lambda e: _ratio(comparison.ratios[e])),
     )
 
 
 def contrasts(comparison: Comparison) -> Grid:
     """Return one row for each contrast with its test, its wins and what else differs."""
     unit = comparison.question.measure.difference_unit
-    new = f"new {examples(comparison.config.data)}"
-    return Grid(
+    new = f"new {remarks.examples(comparison.config.data)}"
+    return grid(
         f"Contrasts (first minus second, margin ±{comparison.margin:g} {unit})",
+        comparison.contrasts,
+        (text("experiment"), lambda c: c.experiment.label),
+        (text("against", beneath=True), lambda c: c.baseline.label),
+        (Column("seeds", dispensable=3), _pairs),
+        (Column("difference", unit), difference),
+        (Column(new, unit, 5, beneath=True), _for_new_images),
         (
-            Column("experiment", numeric=False),
-            Column("against", numeric=False, beneath=True),
-            Column("seeds", dispensable=3),
-            Column("difference", unit),
-            Column(new, unit, dispensable=5, beneath=True),
-            Column("p", "Holm", dispensable=4),
-            Column("won-tied-lost", dispensable=4, beneath=True),
-            Column("P(improvement)", "95 % CI", dispensable=8),
-            Column("verdict", numeric=False),
-            Column(f"on {new}", dispensable=2, numeric=False, beneath=True),
-            Column("also differs in", dispensable=7, numeric=False),
+            Column("p", "Holm", 4),
+            lambda c: NOTHING if c.result.p_holm is None else f"{c.result.p_holm:.4f}",
         ),
-        tuple(_contrast_row(contrast) for contrast in comparison.contrasts),
+        (
+            Column("won-tied-lost", dispensable=4, beneath=True),
+            lambda c: "{}-{}-{}".format(*c.result.sample.outcomes),
+        ),
+        (
+            Column("P(improvement)", "95 % CI", 7),
+            lambda c: _share(*c.result.sample.improvement),
+        ),
+        (text("verdict"), lambda c: verdict(c) + _because(c.result)),
+        (text(f"on {new}", 2, beneath=True), on_new_images),
+        (
+            text("also differs in", 6),
+            lambda c: ", ".join(key.removeprefix("model.") for key in c.confounds) or NOTHING,
+        ),
     )
 
 
-def _contrast_row(contrast: ExperimentContrast) -> tuple[str, ...]:
-    result = contrast.result
-    improvement, ci95 = result.sample.improvement
-    share = NOTHING if improvement is None else f"{improvement:.2f}"
-    if ci95:
-        share += " [{:.2f}, {:.2f}]".format(*ci95)
-    return (
-        contrast.experiment.label,
-        contrast.baseline.label,
-        str(result.looks[-1].seeds if result.looks else result.sample.pairs),
-        difference(contrast),
-        _for_new_images(contrast),
-        NOTHING if result.p_holm is None else f"{result.p_holm:.4f}",
-        "{}-{}-{}".format(*result.sample.outcomes),
-        share,
-        verdict(contrast) + _because(result),
-        on_new_images(contrast),
-        ", ".join(key.removeprefix("model.") for key in contrast.confounds) or NOTHING,
-    )
+def _pairs(contrast: ExperimentContrast) -> str:
+    looks = contrast.result.looks
+    return str(looks[-1].seeds if looks else contrast.result.sample.pairs)
 
 
 def _for_new_images(contrast: ExperimentContrast) -> str:
@@ -214,27 +185,26 @@ def _for_new_images(contrast: ExperimentContrast) -> str:
 
 def candidates(tuning: Tuning) -> Grid:
     """Return one row for each value of each swept experiment, with the accuracy that chose."""
-    return Grid(
-        "Tuning (mean ± half the 95 % interval, after the last epoch)",
-        (
-            Column("experiment", numeric=False),
-            *(Column(short_key(key)) for key in tuning.keys),
-            Column("seeds", dispensable=1),
-            Column("validation accuracy", "%"),
-            Column("chosen", numeric=False),
-        ),
-        tuple(
-            (
-                one.name,
-                *map(setting_value, one.values(candidate).values()),
-                _seeds(one.judged(candidate)),
-                _mean(one.judged(candidate)),
-                "best" if candidate is one.best else "",
-            )
-            for one in tuning.candidates
-            for candidate in one.experiments
-        ),
+    columns = (
+        text("experiment"),
+        *(Column(short_key(key)) for key in tuning.keys),
+        Column("seeds", dispensable=1),
+        Column("validation accuracy", "%"),
+        text("chosen"),
     )
+    rows = (
+        (
+            one.name,
+            *map(setting_value, one.values(candidate).values()),
+            _seeds(one.judged(candidate)),
+            _mean(one.judged(candidate)),
+            "best" if candidate is one.best else "",
+        )
+        for one in tuning.candidates
+        for candidate in one.experiments
+    )
+    title = "Tuning (mean ± half the 95 % interval, after the last epoch)"
+    return Grid(title, columns, tuple(rows))
 
 
 def setting_value(value: Any) -> str:
@@ -242,73 +212,56 @@ def setting_value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _setting(key: str) -> Callable[[Experiment], str]:
+    return lambda experiment: setting_value(experiment.config.settings()[key])
+
+
 def parameters(comparison: Comparison) -> Grid:
     """Return one row for each experiment with its parameters in total and by role."""
     counts = {e: e.newest.parameters.counts() for e in comparison.experiments}
     roles = next(iter(counts.values()))
-    return Grid(
-        "Parameters",
-        (
-            Column("experiment", numeric=False),
-            *(
-                Column(role.replace("non_", "non-").replace("_", " "), dispensable=order)
-                for order, role in enumerate(roles)
-            ),
-        ),
-        tuple(
-            (label(e.config), *(f"{number:,}" for number in numbers.values()))
-            for e, numbers in counts.items()
-        ),
-        turnable=True,
+    second = ("non_trainable", "bias", "beta", "moving_variance")  # of two that belong together
+    columns = (
+        Column(
+            role.replace("non_", "non-").replace("_", " "),
+            dispensable=order,
+            beneath=role in second,
+        )
+        for order, role in enumerate(roles)
     )
+    rows = ((label(e.config), *map("{:,}".format, roles.values())) for e, roles in counts.items())
+    return Grid("Parameters", (text("experiment"), *columns), tuple(rows))
 
 
 def layers(network: Sequence[Layer]) -> Grid:
     """Return the network layer by layer, as ``model.summary()`` has it."""
-    return Grid(
+    return grid(
         "Layers",
+        network,
+        (text("layer"), lambda layer: layer.name),
+        (text("kind"), lambda layer: layer.kind),
         (
-            Column("layer", numeric=False),
-            Column("kind", numeric=False),
             Column("output shape", dispensable=1),
-            Column("activation", dispensable=2, numeric=False),
-            Column("parameters"),
+            lambda layer: f"(None, {', '.join(map(str, layer.output_shape))})",
         ),
-        tuple(
-            (
-                layer.name,
-                layer.kind,
-                f"(None, {', '.join(map(str, layer.output_shape))})",
-                layer.activation if isinstance(layer, Dense | Activation) else NOTHING,
-                f"{layer.size:,}",
-            )
-            for layer in network
+        (
+            text("activation", 2),
+            lambda layer: layer.activation if isinstance(layer, Dense | Activation) else NOTHING,
         ),
+        (Column("parameters"), lambda layer: f"{layer.size:,}"),
     )
 
 
 def variables(network: Sequence[Layer]) -> Grid:
     """Return every variable with its role, its shape and whether it is trained."""
-    return Grid(
+    return grid(
         "Variables",
-        (
-            Column("layer", numeric=False),
-            Column("role", numeric=False),
-            Column("shape", dispensable=1),
-            Column("parameters", dispensable=2),
-            Column("trained", numeric=False),
-        ),
-        tuple(
-            (
-                layer.name,
-                variable.role,
-                " × ".join(map(str, variable.shape)),
-                f"{variable.size:,}",
-                "yes" if variable.trained else "no",
-            )
-            for layer in network
-            for variable in layer.variables
-        ),
+        [(layer.name, variable) for layer in network for variable in layer.variables],
+        (text("layer"), lambda pair: pair[0]),
+        (text("role"), lambda pair: pair[1].role),
+        (Column("shape", dispensable=1), lambda pair: " × ".join(map(str, pair[1].shape))),
+        (Column("parameters", dispensable=2), lambda pair: f"{pair[1].size:,}"),
+        (text("trained"), lambda pair: "yes" if pair[1].trained else "no"),
     )
 
 
@@ -364,27 +317,29 @@ def verdict(contrast: ExperimentContrast) -> str:
 
 def _because(result: Contrast) -> str:
     """Return why it is undecided though the interval excludes zero."""
-    if result.decided or not excludes_zero(result):
+    if result.decided or not (result.interval and remarks.excludes_zero(result.interval)):
         return ""
     first, second = result.sample.diverged
     if first != second:
         return f" ({first} and {second} diverged)"
-    if lacks_significance(result):
-        return f" (p {result.p_value:.4f} > {result.p_required:.4f})"
+    if remarks.only_lacks_significance(result):
+        return f" (p {result.p_value:.3g} > {result.p_required:.3g})"
     return ""
 
 
 def on_new_images(contrast: ExperimentContrast) -> str:
     """Return whether the verdict holds for new images."""
     images = None if contrast.failing else contrast.new_images
-    holds = images.holds if images else None
-    return NOTHING if holds is None else "holds" if holds else "open"
+    return (
+        NOTHING if images is None or images.holds is None else "holds" if images.holds else "open"
+    )
 
 
 def _ratio(ratio: EpochRatio) -> str:
-    if ratio.mismatch:
-        return "not comparable"
-    if ratio.ratio is None:
+    return "not comparable" if ratio.mismatch else _share(ratio.ratio, ratio.ci95)
+
+
+def _share(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
         return NOTHING
-    interval = " [{:.2f}, {:.2f}]".format(*ratio.ci95) if ratio.ci95 else ""
-    return f"{ratio.ratio:.2f}{interval}"
+    return f"{value:.2f}" + (" [{:.2f}, {:.2f}]".format(*interval) if interval else "")

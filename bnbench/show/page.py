@@ -31,19 +31,17 @@ def pages(comparisons: Iterable[Comparison], advice: Advice = IN_WORDS) -> list[
 
     Parameters that an earlier page has in its table are not shown again.
     """
-    found = []
     shown: set[tuple[str, ...]] = set()
-    for comparison in comparisons:
-        found.append(
-            Page(
-                title=title(comparison),
-                answer=tuple(answer(comparison, advice)),
-                tables=tuple(_tables(comparison, shown)),
-                remarks=tuple(remarks(comparison)),
-                closing=tuple(closing(comparison, advice)),
-            )
+    return [
+        Page(
+            title=title(comparison),
+            answer=tuple(answer(comparison, advice)),
+            tables=tuple(_tables(comparison, shown)),
+            remarks=tuple(remarks(comparison)),
+            closing=tuple(closing(comparison, advice)),
         )
-    return found
+        for comparison in comparisons
+    ]
 
 
 def _tables(comparison: Comparison, shown: set[tuple[str, ...]]) -> Iterator[Grid]:

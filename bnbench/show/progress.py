@@ -50,10 +50,7 @@ class ProgressReporter:
         )
 
     def announce_plan(self, stated: Iterable[tuple[int, int, int]]) -> None:
-        """Write which numbers of seeds do not reach the first look, so that nothing is decided.
-
-        Each is stated with how many of the seeds tune, and with the seeds of the first look.
-        """
+        """Warn of numbers of seeds, stated with those that tune and those of the first look."""
         for seeds, tuning, first in dict.fromkeys(stated):
             if seeds < tuning + first:
                 after = f", after the {tuning} that tune" if tuning else ""
@@ -82,44 +79,37 @@ class ProgressReporter:
         if self.quiet:
             yield lambda event: None
             return
-        lines = not terminal.console(sys.stderr).is_terminal
+        console = terminal.console(sys.stderr)
         with Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("epochs"),
             TimeRemainingColumn(),
-            console=terminal.console(sys.stderr),
+            console=console,
             transient=True,
-            disable=lines,
+            disable=not console.is_terminal,
         ) as bar:
-            yield _Follower(bar, trials, lines)
+            planned = {trial: trial.config.training.epochs for trial in trials}
+            done = dict.fromkeys(trials, 0)
+            ended: set[Trial] = set()
+            task = bar.add_task(f"0/{len(trials)} runs", total=sum(planned.values()))
 
+            def follow(event: Event) -> None:
+                trial = event.trial
+                if isinstance(event, EpochEnded):
+                    done[trial] = event.epochs_done
+                else:
+                    done[trial] = planned[trial]
+                    ended.add(trial)
+                runs = f"{len(ended)}/{len(trials)}"
+                bar.update(task, description=f"{runs} runs", completed=sum(done.values()))
+                if not isinstance(event, EpochEnded):
+                    trouble = isinstance(event, RunFailed) or not event.record.completed
+                    if trouble or not console.is_terminal:
+                        terminal.notice(f"[{runs}] {trial}: {_outcome(event)}")
 
-class _Follower:
-    """Moves a bar with every epoch; writes runs that end in trouble or, with ``lines``, all."""
-
-    def __init__(self, bar: Progress, trials: Sequence[Trial], lines: bool) -> None:
-        self._bar, self._lines = bar, lines
-        self._runs, self._finished = len(trials), 0
-        self._epochs = dict.fromkeys(trials, 0)
-        epochs = sum(trial.config.training.epochs for trial in trials)
-        self._task = bar.add_task(f"0/{self._runs} runs", total=epochs)
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, EpochEnded):
-            self._epochs[event.trial] = event.epochs_done
-        else:
-            self._finished += 1
-            self._epochs[event.trial] = event.trial.config.training.epochs
-        done = f"{self._finished}/{self._runs}"
-        self._bar.update(
-            self._task, description=f"{done} runs", completed=sum(self._epochs.values())
-        )
-        if not isinstance(event, EpochEnded):
-            trouble = isinstance(event, RunFailed) or not event.record.completed
-            if self._lines or trouble:
-                terminal.notice(f"[{done}] {event.trial}: {_outcome(event)}")
+            yield follow
 
 
 def _outcome(event: RunEnded | RunFailed) -> str:

@@ -4,28 +4,28 @@ from collections.abc import Iterator
 
 from bnbench.evidence.comparison import PLACEMENT, Comparison, ExperimentContrast
 from bnbench.evidence.experiment import Experiment
+from bnbench.evidence.records import RunRecord
+from bnbench.evidence.stats import Interval
 from bnbench.evidence.verdicts import Contrast
-from bnbench.experiments.config import DataConfig, PlanConfig
+from bnbench.experiments.config import DataConfig
 from bnbench.experiments.fields import TRAINING_ROWS
 from bnbench.experiments.sweep import without_placement
 from bnbench.text import count, listed
 
-_FAIR_CHOICE = "so over the same seeds another might be the best"
 _ORIGINS = {  # of a run, with their plural: what may change its numbers though all settings agree
     "tensorflow": "versions of TensorFlow",
     "keras": "versions of Keras",
+    "numpy": "versions of NumPy",
     "bnbench": "versions of bnbench",
     "processor": "processors",
     "instruction_set": "instruction sets",
     "device": "devices",
+    "variables": "environment variables",
 }
 
 
 def remarks(comparison: Comparison) -> Iterator[str]:
-    """Yield what weakens the comparison: runs that diverged, confounds, times that do not compare.
-
-    What concerns the experiments comes first, then the tuning, the contrasts and the times.
-    """
+    """Yield what weakens it: of the experiments, the tuning, the contrasts, then the times."""
     yield from _baseline(comparison)
     yield from _plan(comparison)
     yield from _same_networks(comparison)
@@ -40,10 +40,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
 
 
 def examples(data: DataConfig) -> str:
-    """Return what a data set's examples are called: "images" if it has a name, "rows" of a table.
-
-    An array file may hold either, and records do not say which: its examples are "data".
-    """
+    """Return what a data set's examples are called: images, rows, or data of an array file."""
     if data.dataset in TRAINING_ROWS:
         return "images"
     return "rows" if data.is_table else "data"
@@ -55,11 +52,8 @@ def named(contrast: ExperimentContrast) -> str:
 
 
 def after_and_before(contrast: ExperimentContrast) -> tuple[Experiment, Experiment]:
-    """Return the sides of a contrast of the family "placement": BN after, then BN before.
-
-    They are in this order anyway, unless the one with BN after is the other's baseline.
-    """
-    sides = contrast.experiment, contrast.baseline
+    """Return the sides of a contrast of the family "placement": BN after, then BN before."""
+    sides = contrast.experiment, contrast.baseline  # BN after is second only as the baseline
     first = sides[0].config.model.batch_norm.placement
     return sides if first == "after_activation" else sides[::-1]
 
@@ -86,7 +80,10 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     if tuning and not tuning.is_fair(contrast.experiment, contrast.baseline):
         return "the two did not have the same values and seeds to choose from"
     if contrast.failing and result.looks:
-        return f"{fails(contrast)} to train at these settings"
+        labels = [e.label for e in contrast.failing]
+        return (
+            f"{listed(labels)} {'fails' if len(labels) == 1 else 'fail'} to train at these settings"
+        )
     if result.decided:
         return None
     if not result.looks:
@@ -96,21 +93,18 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
 
 
-def fails(contrast: ExperimentContrast) -> str:
-    """Return which sides fail, with the verb."""
-    failing = [e.label for e in contrast.failing]
-    return f"{listed(failing)} {'fails' if len(failing) == 1 else 'fail'}"
+def only_lacks_significance(result: Contrast) -> bool:
+    """Return whether the interval excludes zero as shown, but p is larger than it may be."""
+    p, required, interval = result.p_value, result.p_required, result.interval
+    if p is None or required is None or interval is None:
+        return False
+    return p > required and excludes_zero(interval)
 
 
-def excludes_zero(result: Contrast) -> bool:
-    """Return whether there is an interval, and zero is not in it."""
-    return result.interval is not None and not result.interval[0] <= 0 <= result.interval[1]
-
-
-def lacks_significance(result: Contrast) -> bool:
-    """Return whether p is larger than it may be."""
-    p, required = result.p_value, result.p_required
-    return p is not None and required is not None and p > required
+def excludes_zero(interval: Interval) -> bool:
+    """Return whether zero is outside; what `signed` takes for rounding is zero here, too."""
+    low, high = (round(end, 11) for end in interval)
+    return not low <= 0 <= high
 
 
 def _diverged_more(contrast: ExperimentContrast) -> str:
@@ -126,45 +120,34 @@ def _diverged_more(contrast: ExperimentContrast) -> str:
 
 
 def _not_significant(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    """Return what p must be where the interval alone would show a difference."""
     result = contrast.result
-    if not (excludes_zero(result) and lacks_significance(result)):
+    if not only_lacks_significance(result):
         return ""
     many = sum(c.family == contrast.family for c in comparison.contrasts)
     among = f" among {count(many, 'contrast')}" if many > 1 else ""
     return (
-        f"the interval excludes zero, but its p of {_p_value(result.p_value)} must be at most "
-        f"{_p_value(result.p_required)}{among}"
+        f"the interval excludes zero, but its p of {result.p_value:.3g} must be at most "
+        f"{result.p_required:.3g}{among}"
     )
 
 
-def _p_value(p: float | None) -> str:
-    return f"{p:.4f}" if p is not None and p >= 0.0001 else "less than 0.0001"
-
-
 def _what_comes(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    result = contrast.result
-    if result.waits_for_others:
+    if contrast.result.waits_for_others:
         return "other comparisons must finish first"
-    if result.next_look is None:
+    if contrast.result.next_look is None:
         return f"the plan ended at {comparison.plan.most} seeds"
-    return f"next look at {result.next_look} seeds{_lacking(contrast)}"
+    return f"next look at {contrast.result.next_look} seeds{_lacking(contrast)}"
 
 
 def _lacking(contrast: ExperimentContrast) -> str:
-    """Return which seeds are missing though later ones are recorded."""
     recorded = contrast.experiment.records.keys() & contrast.baseline.records.keys()
     holes = [seed for seed in contrast.result.missing if seed < max(recorded, default=-1)]
-    if not holes:
-        return ""
-    seeds, are = ("seed", "is") if len(holes) == 1 else ("seeds", "are")
-    return f" ({seeds} {listed([str(seed) for seed in holes])} {are} missing)"
+    return f" (seeds missing: {', '.join(map(str, holes))})" if holes else ""
 
 
 def _baseline(comparison: Comparison) -> Iterator[str]:
     wanted, base = comparison.question.baseline, comparison.baseline.label
-    if comparison.baseline_may_be:
-        candidates = ", ".join(comparison.baseline_may_be)
+    if candidates := ", ".join(comparison.baseline_may_be):
         yield (
             f"baseline {wanted} may be any of {candidates}: name one of them; {base} is the "
             "baseline here"
@@ -175,39 +158,33 @@ def _baseline(comparison: Comparison) -> Iterator[str]:
 
 def _plan(comparison: Comparison) -> Iterator[str]:
     plan, question = comparison.plan, comparison.question
+    promise = (
+        f"first look at {plan.first} seeds, then every {plan.step} to {plan.most}, margin "
+        f"±{plan.margin:g}" + (f", after {plan.tuning} seeds that tune" if plan.tuning else "")
+    )
     if question.margin is not None and question.margin != plan.margin:
         yield (
             f"the margin of ±{question.margin:g} was given for this comparison; the plan that was "
             f"stated before the runs has ±{plan.margin:g}"
         )
-    each = [{r.config.plan for r in e.records.values()} for e in comparison.experiments]
-    if set().union(*each) - {plan}:
-        changed = any(len(plans) > 1 for plans in each) or question.plan
-        what = "the plan was changed after the first run" if changed else "the plans differ"
+    if {r.config.plan for e in comparison.experiments for r in e.records.values()} - {plan}:
         yield (
-            f"{what}; what counts is: {_looks(plan)}. The promise of one false verdict in twenty "
-            "is for one plan, fixed before the first run"
+            f"the plans differ; what counts is: {promise}. The promise of one false verdict in "
+            "twenty is for one plan, fixed before the first run"
         )
     results = sorted((c.result for c in comparison.contrasts), key=lambda result: result.unused)
     for seeds, pairs in {r.looks[-1].seeds: r.unused for r in results if r.unused}.items():
         yield (
-            f"the {count(pairs, 'pair')} of seeds after the look at {seeds} "
-            f"{'is' if pairs == 1 else 'are'} in the means of the experiments, not in the contrasts"
+            f"{count(pairs, 'pair')} of seeds after the look at {seeds}: in the means of the "
+            "experiments, not in the contrasts"
         )
     for contrast in comparison.contrasts:
-        if contrast.result.contradicted_by_last_look:
-            result = contrast.result
+        result = contrast.result
+        if result.contradicted_by_last_look:
             yield (
                 f"{named(contrast)}: {result.verdict} was decided at {result.decided_at} seeds and "
                 f"stays, though the last look, at {result.looks[-1].seeds} seeds, contradicts it"
             )
-
-
-def _looks(plan: PlanConfig) -> str:
-    return (
-        f"first look at {plan.first} seeds, then every {plan.step} to {plan.most}, margin "
-        f"±{plan.margin:g}" + (f", after {plan.tuning} seeds that tune" if plan.tuning else "")
-    )
 
 
 def _diverged(comparison: Comparison) -> Iterator[str]:
@@ -231,18 +208,26 @@ def _same_networks(comparison: Comparison) -> Iterator[str]:
 def _mixed_origins(comparison: Comparison) -> Iterator[str]:
     records = [r for e in comparison.experiments for r in e.records.values()]
     for field, words in _ORIGINS.items():
-        if len(seen := {getattr(record.environment, field) for record in records}) > 1:
-            yield f"made with different {words}: {', '.join(sorted(seen))}; " + (
+        if len(seen := {_origin(record, field) for record in records} - {None}) > 1:
+            yield f"made with different {words}: {', '.join(sorted(filter(None, seen)))}; " + (
                 "that alone may make runs of one seed differ, so they are not exactly paired"
                 if any(_differs_in_pairs(field, c) for c in comparison.contrasts)
                 else "never between the two runs of a pair, so they stay exactly paired"
             )
 
 
+def _origin(record: RunRecord, field: str) -> str | None:
+    """Return what a run was made with; None where older records do not say."""
+    value = getattr(record.environment, field)
+    if field == "variables":
+        return " ".join(f"{name}={setting}" for name, setting in sorted(value.items())) or "none"
+    return None if field == "numpy" and value == "unknown" else str(value)
+
+
 def _differs_in_pairs(field: str, contrast: ExperimentContrast) -> bool:
     ours, theirs = contrast.experiment.records, contrast.baseline.records
     return any(
-        getattr(ours[seed].environment, field) != getattr(theirs[seed].environment, field)
+        len({_origin(side[seed], field) for side in (ours, theirs)} - {None}) > 1
         for seed in ours.keys() & theirs.keys()
     )
 
@@ -252,9 +237,7 @@ def _unequal_seeds(comparison: Comparison) -> Iterator[str]:
         base = comparison.baselines[e]
         common = len(e.records.keys() & base.records.keys())
         alone = len(e.records) - common, len(base.records) - common
-        if not common:
-            yield f"{e.label} and {base.label} have no seed in common, so nothing is paired"
-        elif any(alone):
+        if any(alone):
             yield (
                 f"{e.label} and {base.label} have different seeds: {common} are paired, "
                 f"{alone[0]} and {alone[1]} are not"
@@ -271,11 +254,15 @@ def _tuning(comparison: Comparison) -> Iterator[str]:
             "an advantage, so there is no verdict between those that differ in them"
         )
     for one in tuning.candidates:
-        chosen = f"{one.best.label} was chosen though"
-        if not one.paired:
-            yield f"{chosen} there is no seed that all its values completed, {_FAIR_CHOICE}"
-        if one.uneven:
-            yield f"{chosen} its values do not have the same seeds, {_FAIR_CHOICE}"
+        faults = {
+            "there is no seed that all its values completed": not one.paired,
+            "its values do not have the same seeds": one.uneven,
+        }
+        for fault in (words for words, found in faults.items() if found):
+            yield (
+                f"{one.best.label} was chosen though {fault}, so over the same seeds another might "
+                "be the best"
+            )
 
 
 def _epoch_times(comparison: Comparison) -> Iterator[str]:

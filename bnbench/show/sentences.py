@@ -1,19 +1,21 @@
 """The answer of a comparison, in plain words, and its limits."""
 
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil
 
 from bnbench.evidence.advice import IN_WORDS, Advice
-from bnbench.evidence.comparison import INPUT_BN, PLACEMENT, Comparison, ExperimentContrast
+from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.deciding import next_seeds
-from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.health import health
-from bnbench.evidence.tuning import CHOSEN_BY, Tuning
+from bnbench.evidence.tuning import CHOSEN_BY
 from bnbench.experiments.sweep import short_key
-from bnbench.show.remarks import after_and_before, examples, fails, named, network, reason
+from bnbench.show.remarks import after_and_before, examples, named, network, reason
 from bnbench.text import count, fixed, listed, signed
 
 _FEW = 2  # undecided contrasts that have a sentence each
+_SMOKE = (
+    "This is a smoke run on the shipped sample: it shows that the program works, not which "
+    "placement is better."
+)
 
 
 def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
@@ -23,7 +25,7 @@ def answer(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
         alone = f"{label} is the only experiment of this protocol: nothing to compare it with."
         return [alone, *_health(comparison, advice)]
     return [
-        *_smoke(comparison),
+        *([_SMOKE] if comparison.smoke else []),
         *(_placement(comparison, c, advice) for c in comparison.placement_contrasts),
         *_against_baseline(comparison, advice),
         *_floor(comparison),
@@ -35,7 +37,7 @@ def closing(comparison: Comparison, advice: Advice = IN_WORDS) -> list[str]:
     """Return the closing sentences: the best, its cost, and the limits."""
     if len(comparison.experiments) == 1:
         return []
-    return [*_best(comparison), *_input_bn_too(comparison), *_limits(comparison, advice)]
+    return [*_best(comparison), *_limits(comparison, advice)]
 
 
 def describe_protocol(comparison: Comparison) -> str:
@@ -55,10 +57,9 @@ def describe_protocol(comparison: Comparison) -> str:
 
 def title(comparison: Comparison) -> str:
     """Return what is compared, in one line."""
+    what = f"protocol {comparison.reference}"
     if comparison.tuning:
         what = f"tuned over {listed([short_key(key) for key in comparison.tuned])}"
-    else:
-        what = f"protocol {comparison.reference}"
     start = f"Smoke run, {what}" if comparison.smoke else what[0].upper() + what[1:]
     state = ""
     if comparison.reference not in ("tuned", comparison.config.protocol_id):
@@ -68,19 +69,15 @@ def title(comparison: Comparison) -> str:
 
 
 def _placement(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
-    """Return before or after: a sentence on experiments that differ in the placement alone."""
     result = contrast.result
     after, _ = after_and_before(contrast)
     of = f" ({network(contrast)})" if len(comparison.placement_contrasts) > 1 else ""
     if contrast.failing and result.looks:
-        return (
-            f"No comparison of before and after{of}: {fails(contrast)} to train at these settings."
-        )
+        return f"No comparison of before and after{of}: {reason(comparison, contrast)}."
     if result.verdict in ("better", "worse"):
         after_is_better = (result.verdict == "better") == (contrast.experiment is after)
-        first, second = ("After", "before") if after_is_better else ("Before", "after")
-        lead = f"{first} is better than {second}{of} by {_lead(comparison, contrast)}"
-        return f"{lead}{_ending(comparison, contrast)}."
+        sides = "After is better than before" if after_is_better else "Before is better than after"
+        return f"{sides}{of} by {_lead(comparison, contrast)}{_ending(comparison, contrast)}."
     size = _size(comparison, contrast, minus=contrast.experiment is not after)
     if result.verdict == "equivalent":
         return (
@@ -96,30 +93,34 @@ def _placement(comparison: Comparison, contrast: ExperimentContrast, advice: Adv
 
 def _against_baseline(comparison: Comparison, advice: Advice) -> Iterator[str]:
     """Yield what is compared with the baseline: those decided alike in one sentence."""
-    by_base: dict[Experiment, list[ExperimentContrast]] = {}
+    by_base: dict[str, list[ExperimentContrast]] = {}
     for contrast in comparison.contrasts:
         fails_to_train = contrast.failing and contrast.result.looks  # as a finding says
         if contrast.family == "baseline" and not fails_to_train:
-            by_base.setdefault(contrast.baseline, []).append(contrast)
+            by_base.setdefault(contrast.baseline.label, []).append(contrast)
     for base, contrasts in by_base.items():
-        yield from _decided(comparison, base.label, contrasts)
-        yield from _open(comparison, base.label, contrasts, advice)
+        yield from _decided(comparison, base, contrasts)
+        yield from _open(comparison, base, contrasts, advice)
 
 
 def _decided(
     comparison: Comparison, base: str, contrasts: Sequence[ExperimentContrast]
 ) -> Iterator[str]:
     starts = {
-        "better": f"Better than {base}",
-        "worse": f"Worse than {base}",
-        "equivalent": f"Equivalent to {base}, within ±{comparison.margin:g} points",
+        "better": (f"Better than {base}", "by", _lead),
+        "worse": (f"Worse than {base}", "by", _lead),
+        "equivalent": (
+            f"Equivalent to {base}, within ±{comparison.margin:g} points",
+            "with",
+            _size,
+        ),
     }
-    for verdict, start in starts.items():
+    for verdict, (start, link, size) in starts.items():
         alike: dict[str, list[str]] = {}
         for contrast in contrasts:
             if contrast.result.verdict == verdict:
-                ending = _ending(comparison, contrast)
-                alike.setdefault(ending, []).append(_by(comparison, contrast))
+                found = f"{contrast.experiment.label} {link} {size(comparison, contrast)}"
+                alike.setdefault(_ending(comparison, contrast), []).append(found)
         for ending, experiments in alike.items():
             yield f"{start}: {listed(experiments)}{ending}."
 
@@ -130,9 +131,8 @@ def _open(
     undecided = [contrast for contrast in contrasts if not contrast.result.decided]
     if len(undecided) > _FEW:
         sizes = [f"{c.experiment.label} with {_size(comparison, c)}" for c in undecided]
-        coming = [c for c in undecided if c.result.next_look]
-        more = _more(comparison, coming[0], advice) if coming else ""
-        yield f"Undecided against {base}: {listed(sizes)}{more}."
+        coming = [_more(comparison, c, advice) for c in undecided if c.result.next_look]
+        yield f"Undecided against {base}: {listed(sizes)}{''.join(coming[:1])}."
         return
     for contrast in undecided:
         yield (
@@ -148,13 +148,6 @@ def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
         by_cure.setdefault(finding.cure(advice), []).append(finding.message)
     for cure, messages in by_cure.items():
         yield f"{'; '.join(messages)}: {cure}."
-
-
-def _by(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    label = contrast.experiment.label
-    if contrast.result.verdict == "equivalent":
-        return f"{label} with {_size(comparison, contrast)}"
-    return f"{label} by {_lead(comparison, contrast)}"
 
 
 def _lead(comparison: Comparison, contrast: ExperimentContrast) -> str:
@@ -173,14 +166,13 @@ def _size(
     shown: Callable[[float], str] = signed,
 ) -> str:
     """Return the difference with its interval, of the second side to the first with ``minus``."""
-    result, metric = contrast.result, comparison.question.measure
-    look = result.deciding_look
-    mean = look.sample.mean if look else result.sample.mean
-    interval = look.interval if look else None
+    metric = comparison.question.measure
+    look = contrast.result.deciding_look
+    mean = look.sample.mean if look else contrast.result.sample.mean
     if mean is None:
         return "unknown"
     scale = -metric.scale if minus else metric.scale
-    ends = sorted(scale * end for end in interval or ())
+    ends = sorted(scale * end for end in (look.interval if look else None) or ())
     within = f" [{', '.join(map(shown, ends))}]" if ends else ""
     unit = "points" if metric.difference_unit == "pp" else metric.difference_unit
     return f"{shown(scale * mean)} {unit}{within}"
@@ -198,26 +190,7 @@ def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
     holds = contrast.new_images.holds if contrast.new_images else None
     if holds is None:
         return when
-    return f"{when}; " + (
-        f"holds for {new} too" if holds else f"open for {new}{_too_few_rows(comparison, contrast)}"
-    )
-
-
-def _too_few_rows(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    """Return that no number of seeds makes it hold on these test rows, where that is so."""
-    images, mean = contrast.new_images, abs(contrast.result.sample.mean or 0.0)
-    if images is None or not mean:
-        return ""
-    distance = mean  # from what the interval must exclude
-    if contrast.result.verdict == "equivalent":
-        distance = comparison.margin_in_metric - mean
-    if not 0 < distance < images.floor:
-        return ""
-    needed = ceil(images.rows * (images.floor / distance) ** 2)
-    return (
-        f": no number of seeds can change that on {images.rows:,} test rows; if the difference is "
-        f"real, more than {needed:,} rows can"
-    )
+    return f"{when}; holds for {new} too" if holds else f"{when}; open for {new}"
 
 
 def _floor(comparison: Comparison) -> Iterator[str]:
@@ -236,7 +209,6 @@ def _floor(comparison: Comparison) -> Iterator[str]:
 
 
 def _undecided(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
-    """Return why it is undecided and what may decide it."""
     why = (reason(comparison, contrast) or "") + _likely(comparison, contrast)
     if contrast.result.next_look and not contrast.failing:
         why += _more(comparison, contrast, advice)
@@ -244,15 +216,10 @@ def _undecided(comparison: Comparison, contrast: ExperimentContrast, advice: Adv
 
 
 def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) -> str:
-    """Return how to get the seeds of the next look, where one can type it.
-
-    Adding seeds until before or after is decided gives none to networks of which that is decided or
-    cannot be: these get their number.
-    """
-    added_to = next_seeds([comparison])
-    if {contrast.experiment.identity, contrast.baseline.identity} <= added_to.keys():
-        how = advice.more_seeds
-    else:
+    """Return how to get the seeds of the next look, where one can type it."""
+    how = advice.more_seeds
+    sides = {contrast.experiment.identity, contrast.baseline.identity}
+    if not sides <= next_seeds([comparison]).keys():  # no seeds are added to these automatically
         how = advice.seeds(comparison.tuning_seeds + (contrast.result.next_look or 0))
     return f": {how}" if how else ""
 
@@ -260,9 +227,8 @@ def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
 def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
     """Return how many seeds decide with 80 % power."""
     result = contrast.result
-    if not result.next_look or not result.looks or len(set(result.sample.diverged)) > 1:
-        return ""
-    if not result.sample.std or not result.verdict:
+    same = len(set(result.sample.diverged)) == 1
+    if not (result.next_look and result.looks and result.verdict and result.sample.std and same):
         return ""
     as_seen, at_margin = (
         f"{seeds} seeds have" if seeds else f"no look up to {comparison.plan.most} seeds has"
@@ -277,59 +243,23 @@ def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
 
 
 def _best(comparison: Comparison) -> Iterator[str]:
-    finished = [e for e in comparison.experiments if e.mean is not None]
-    if not finished:
+    metric = comparison.question.measure
+    means = {e: e.mean for e in comparison.experiments if e.mean is not None}
+    if not means:
         yield "No run completed."
         return
-    metric = comparison.question.measure
-    best = max(finished, key=lambda e: metric.direction * (e.mean or 0.0))
-    base = comparison.baselines[best]
-    mean = (
-        f"the best mean {metric.heading}: {fixed(metric.scale * (best.mean or 0.0))} {metric.unit}"
-    )
-    equal = [e.label for e in finished if e.mean == best.mean]
-    if len(equal) > 1:
-        yield f"{listed(equal)} share {mean}."
+    highest = max(means.values(), key=lambda mean: metric.direction * mean)
+    mean = f"the best mean {metric.heading}: {fixed(metric.scale * highest)} {metric.unit}"
+    best, *equal = [e for e in means if means[e] == highest]
+    if equal:
+        yield f"{listed([e.label for e in (best, *equal)])} share {mean}."
         return
+    base = comparison.baselines[best]
     who = f"{base.label}, the baseline," if best is base else best.label
-    seeds = count(len(best.values), "seed")
     completed = f" (of {len(best.records)}; the others diverged)" if best.diverged else ""
     ratio = comparison.ratios[best].ratio
     cost = f", at {ratio:.2f} times the epoch time of {base.label}" if ratio else ""
-    yield f"{who} has {mean} over {seeds}{completed}{cost}."
-
-
-def _input_bn_too(comparison: Comparison) -> Iterator[str]:
-    """Yield what differs from the baseline in BN on the input as well as in the hidden layers."""
-    confounded: dict[Experiment, list[str]] = {}
-    for contrast in comparison.contrasts:
-        both = {INPUT_BN, PLACEMENT} <= set(contrast.differs_in)
-        if both and comparison.is_against_baseline(contrast):
-            confounded.setdefault(contrast.baseline, []).append(contrast.experiment.label)
-    for base, labels in confounded.items():
-        verb = "differs" if len(labels) == 1 else "differ"
-        yield (
-            f"{listed(labels)} {verb} from {base.label} in the input BN too: that gain is not "
-            f"the hidden layers' alone{_input_share(comparison, base)}."
-        )
-
-
-def _input_share(comparison: Comparison, base: Experiment) -> str:
-    for contrast in comparison.contrasts:
-        alone = contrast.baseline is base and contrast.differs_in == (INPUT_BN,)
-        if alone and contrast.result.sample.mean is not None:
-            scale = contrast.experiment.metric.scale
-            difference = signed(scale * contrast.result.sample.mean)
-            return f" (input BN alone, {contrast.experiment.label}: {difference} points)"
-    return "; an experiment with BN on the input alone would show how much of it is"
-
-
-def _smoke(comparison: Comparison) -> Iterator[str]:
-    if comparison.smoke:
-        yield (
-            "This is a smoke run on the shipped sample: it shows that the program works, not which "
-            "placement is better."
-        )
+    yield f"{who} has {mean} over {count(len(best.values), 'seed')}{completed}{cost}."
 
 
 def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
@@ -337,39 +267,22 @@ def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
         return
     if comparison.tuning:
         yield (
-            "Every experiment is shown with the values that did best on the validation data"
-            f"{_seeds_of_choice(comparison.tuning)}; the test data had no part in that choice"
-            f"{', nor these seeds in the comparison' if comparison.tuning_seeds else ''}."
+            "Every experiment is shown with the values that did best on the validation data; the "
+            "test data had no part in that choice"
+            f"{', nor its seeds in the comparison' if comparison.tuning_seeds else ''}."
         )
     pairs = len(comparison.experiments) * (len(comparison.experiments) - 1) // 2
     if len(comparison.contrasts) < pairs:
         how = f": {advice.all_pairs}" if advice.all_pairs else ""
         yield f"The other pairs are not compared here{how}."
-    yield _scope(comparison)
-    yield "All of it is for this network, data set and training budget, not for others."
-
-
-def _seeds_of_choice(tuning: Tuning) -> str:
-    if not all(one.paired for one in tuning.candidates):
-        return ""  # a remark has it
-    experiments = [(one, e) for one in tuning.candidates for e in one.experiments]
-    seeds = {len(one.judged(e).records) for one, e in experiments}
-    number = f"{seeds.pop()} " if len(seeds) == 1 else ""
-    limit = ", as far as the values that diverged least completed them"
-    return f", over the first {number}seeds{limit * any(e.diverged for _, e in experiments)}"
-
-
-def _scope(comparison: Comparison) -> str:
-    """Return what the intervals and verdicts are for."""
     metric, rows = comparison.question.measure, comparison.baseline.newest.data.rows
-    validation = metric is CHOSEN_BY
-    of = f"these {rows[1]:,} validation rows" if validation else f"these {rows[2]:,} test rows"
+    of = f"{rows[1]:,} validation" if metric is CHOSEN_BY else f"{rows[2]:,} test"
     new = f"new {examples(comparison.config.data)}"
-    if metric.by_row:
-        limit = f"each verdict says whether it holds for {new} too"
-    else:
+    limit = f"each verdict says whether it holds for {new} too"
+    if not metric.by_row:
         limit = f"for {new} they are not worked out with this metric"
-    return (
-        f"Intervals and verdicts are for new seeds on {of}, and stay right as seeds are added by "
-        f"the plan; {limit}."
+    yield (
+        f"Intervals and verdicts are for new seeds on these {of} rows, and stay right as seeds are "
+        f"added by the plan; {limit}."
     )
+    yield "All of it is for this network, data set and training budget, not for others."

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -104,8 +104,7 @@ def show_comparisons(
         out.print()
         out.print(_list({"▸": page.answer}))
         out.print()
-        for grid in page.tables:
-            show_grid(grid, out)
+        show_grids(*page.tables, stream=stream)
         out.print(_list({"!": page.remarks, "•": page.closing}))
         out.print()
     if others:
@@ -135,17 +134,12 @@ def _list(sentences_by_mark: Mapping[str, Iterable[str]]) -> Table:
     return table
 
 
-def show_grids(*shown: "Grid") -> None:
-    """Write tables to standard output."""
-    out = console(sys.stdout)
+def show_grids(*shown: "Grid", stream: TextIO | None = None) -> None:
+    """Write tables, fitted to a terminal's width, by default to standard output."""
+    out = console(stream or sys.stdout)
     for grid in shown:
-        show_grid(grid, out)
-
-
-def show_grid(grid: "Grid", out: Console) -> None:
-    """Write one table, fitted to the console's width."""
-    out.print(rendered(grid, out))
-    out.print()
+        out.print(rendered(grid, out))
+        out.print()
 
 
 def show_sections(sections: Iterable["Section"]) -> None:
@@ -162,87 +156,60 @@ def show_sections(sections: Iterable["Section"]) -> None:
 def rendered(grid: "Grid", console: Console) -> Table:
     """Return the grid as a rich table that fits the terminal.
 
-    A grid that is too wide is turned, if it may be; else cells get a second line, and then columns
-    are left out. What is not a terminal gets all columns side by side, and no line is cut.
+    Where it is too wide some columns move beneath others, and then those that are the least needed
+    are left out, and named. What is not a terminal gets all columns, and no line is cut.
     """
 
-    def fits(table: Table) -> bool:
-        wide = console.options.update(width=_ANY_LENGTH)
-        return console.measure(table, options=wide).maximum <= console.width
+    def width(table: Table) -> int:
+        return console.measure(table, options=console.options.update(width=_ANY_LENGTH)).maximum
 
-    table = _rich_table(grid, [[place] for place in range(len(grid.columns))])
-    if not console.is_terminal or fits(table):
+    columns = grid.columns
+    places = list(range(len(columns)))
+    table = _laid_out(grid, places, folded=False)
+    needed = width(table)
+    if not console.is_terminal or needed <= console.width:
         return table
-    if grid.turnable:
-        turned = grid.turned()
-        table = _rich_table(turned, [[place] for place in range(len(turned.columns))])
-        if fits(table):
-            return table
-    stacks = _stacks(grid)
-    while True:
-        table = _rich_table(grid, stacks)
-        places = (place for stack in stacks for place in stack)
-        spare = max(places, key=lambda place: grid.columns[place].dispensable)
-        if fits(table) or not grid.columns[spare].dispensable:
-            return table
-        stacks = [
-            [place for place in stack if place != spare] for stack in stacks if stack[0] != spare
-        ]
+    table = _laid_out(grid, places, folded=True)
+    for place in sorted(places, key=lambda p: (columns[p].dispensable, p), reverse=True):
+        if width(table) <= console.width or not columns[place].dispensable:
+            break
+        places.remove(place)
+        table = _laid_out(grid, places, folded=True)
+    if left_out := [c.heading for place, c in enumerate(columns) if place not in places]:
+        table.caption = Text(
+            f"Too narrow for: {', '.join(left_out)} (all fit in {needed} columns)."
+        )
+    return table
 
 
-def _stacks(grid: "Grid") -> list[list[int]]:
-    """Return the columns' places, each together with those that are to be beneath it."""
+def _laid_out(grid: "Grid", places: Sequence[int], *, folded: bool) -> Table:
+    """Lay out the columns at these places; folded, some are lines beneath others."""
     stacks: list[list[int]] = []
-    for place, column in enumerate(grid.columns):
-        if column.beneath:
+    for place in places:
+        if folded and grid.columns[place].beneath:
             stacks[-1].append(place)
         else:
             stacks.append([place])
-    return stacks
-
-
-def _rich_table(grid: "Grid", stacks: Sequence[Sequence[int]]) -> Table:
-    """Lay out columns, by their places, side by side or in stacks of lines."""
-    kept = [place for stack in stacks for place in stack]
-    left_out = [column.heading for place, column in enumerate(grid.columns) if place not in kept]
-    narrow = any(len(stack) > 1 for stack in stacks)
+    folded = any(len(stack) > 1 for stack in stacks)
     table = Table(
         title=Text(grid.title),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        caption=Text(f"Too narrow for: {', '.join(left_out)}.") if left_out else None,
         caption_justify="left",
-        leading=int(narrow),
+        leading=int(folded),
     )
     for stack in stacks:
-        table.add_column(
-            Text(visible("\n".join(_heads(grid, stack, narrow=narrow)), keep="\n")),
-            justify="right" if grid.columns[stack[0]].numeric else "left",
-            overflow="fold",
-        )
+        columns = [grid.columns[place] for place in stack]
+        heads = [
+            visible(c.header if len(stack) > 1 else c.header.replace(" [", "\n["), keep="\n")
+            for c in columns
+        ]
+        justify: Any = "right" if columns[0].numeric else "left"
+        table.add_column(Text("\n".join(heads)), justify=justify, overflow="fold")
     for row in grid.rows:
-        cells = (
-            "\n".join(line for place in stack for line in _lines(row[place], narrow=narrow))
-            for stack in stacks
-        )
-        table.add_row(*map(Text, cells))
+        cells = ("\n".join(visible(row[place]) for place in stack) for stack in stacks)
+        # What a verdict has in brackets takes a line of its own where there are several anyway.
+        table.add_row(*(Text(c.replace(" (", "\n(") if folded else c) for c in cells))
     return table
-
-
-def _lines(cell: str, *, narrow: bool) -> list[str]:
-    """Return a cell's lines: on a narrow terminal what is in brackets has a line of its own."""
-    return visible(cell).replace(" (", "\n(").split("\n") if narrow else [visible(cell)]
-
-
-def _heads(grid: "Grid", stack: Sequence[int], *, narrow: bool) -> Iterator[str]:
-    """Yield the lines of a stack's heading; what is wider than the cells takes several."""
-    width = max((len(row[place]) for row in grid.rows for place in stack), default=0)
-    for column in (grid.columns[place] for place in stack):
-        if narrow and len(column.header) <= width:
-            yield column.header
-            continue
-        yield from column.heading.split() if narrow and len(stack) == 1 else [column.heading]
-        if column.unit:
-            yield f"[{column.unit}]"

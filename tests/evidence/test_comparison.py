@@ -139,7 +139,7 @@ def test_why_there_is_no_verdict_is_said() -> None:
     ]
     (found,) = compare(holed)
     assert reason(found, found.contrasts[0]) == (
-        "9 pairs; verdicts begin at 10 seeds (seed 4 is missing)"
+        "9 pairs; verdicts begin at 10 seeds (seeds missing: 4)"
     )
     (found,) = compare(records(no_bn=TEN, pre_act=[None, None, *shifted(0.01)[2:]]))
     assert found.contrasts[0].result.verdict == "undecided"

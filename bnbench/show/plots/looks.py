@@ -55,7 +55,9 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
             ends = [scale * end for end in look.interval]
             axes.plot([look.seeds] * 2, ends, color=style["color"], linewidth=THICK)
     seeds = [look.seeds for look in result.looks]
-    means = scale * np.array([look.sample.mean for look in result.looks], dtype=float)  # None as NaN
+    means = scale * np.array(
+        [look.sample.mean for look in result.looks], dtype=float
+    )  # None as NaN
     axes.plot(seeds, means, **style | {"linestyle": "-", "linewidth": 0.8, "markersize": 8})
     if result.decided_at is not None:
         axes.axvline(result.decided_at, **_DECISION)

@@ -51,7 +51,7 @@ def unequal_seeds(shelf: Shelf) -> None:
 @store
 def no_seed_in_common(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN), *runs_of("pre_act", shifted(0.05), first=7))
-    shelf.remarked.append("pre_act and post_act have no seed in common")
+    shelf.remarked.append("have different seeds: 0 are paired")
 
 
 @store
