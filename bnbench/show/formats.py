@@ -22,6 +22,11 @@ from bnbench.show.remarks import incomparable, reason
 from bnbench.text import visible
 
 SCHEMA_VERSION = 3
+MADE_HERE = re.compile(  # how the text of each format begins
+    rb'\A(?:\{\n "schema_version": \d+,\n "protocols"|experiment,experiment_id,protocol_id,'
+    rb"|comparison,metric,experiment,|(?:% |\*\*[^\n]+\n\n## )?(?:Smoke run, )?"
+    rb"(?:[Pp]rotocol [0-9a-f]{8}|[Tt]uned over ))"
+)
 
 
 def to_json(comparisons: Sequence[Comparison], advice: Advice = IN_WORDS) -> str:
@@ -156,8 +161,8 @@ CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "epoch_seconds_total": lambda r: sum(r.history.epoch_seconds),
     "compile_seconds": lambda r: r.compile_seconds,
     "duration_seconds": lambda r: r.duration_seconds,
-    "parameters": lambda r: r.parameters.total,
-    "trainable_parameters": lambda r: r.parameters.trainable,
+    "parameters": lambda r: r.parameters.counts()["total"],
+    "trainable_parameters": lambda r: r.parameters.counts()["trainable"],
     "device": lambda r: r.environment.device,
     "processor": lambda r: r.environment.processor,
     "jobs": lambda r: r.environment.jobs,

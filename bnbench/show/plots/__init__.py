@@ -19,7 +19,7 @@ try:
     from matplotlib.figure import Figure
 
     from bnbench.show.plots import curves, differences, looks, parameters, tuning
-    from bnbench.show.plots.files import ENDINGS, check_ending, to_svg, write
+    from bnbench.show.plots.files import ENDINGS, MADE_HERE, check_ending, to_svg, write
     from bnbench.show.plots.layout import Sheet
     from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
@@ -29,6 +29,7 @@ __all__ = [
     "ENDINGS",
     "HEADINGS",
     "KINDS",
+    "MADE_HERE",
     "alternative_text",
     "check_ending",
     "figure",
