@@ -95,25 +95,17 @@ def staged(path: Path, content: bytes) -> Iterator[Callable[[], None]]:
 
     def put() -> None:
         os.replace(temporary, path)
-        _flush(path.parent)
+        flush(path.parent)
 
     with faults_named(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_path(path)
         try:
             temporary.write_bytes(content)
-            _flush(temporary)
+            flush(temporary)
             yield put
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def remove(path: Path) -> None:
-    """Remove a file, on disk when this returns, if there is one; raises `EnvironmentFault`."""
-    with faults_named(path, "removed"):
-        if os.path.lexists(path):
-            path.unlink(missing_ok=True)
-            _flush(path.parent)
 
 
 def temporary_path(path: Path) -> Path:
@@ -129,7 +121,8 @@ def is_abandoned(entry: os.DirEntry[str]) -> bool:
     return time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER_SECONDS
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file's content, or which files a folder has, is on disk; raises OSError."""
     if path.is_dir() and os.name == "nt":
         return  # Windows opens no folders
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

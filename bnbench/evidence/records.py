@@ -4,21 +4,12 @@ import base64
 import errno
 import json
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+import pydantic
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
 from bnbench.experiments.config import Config
@@ -46,10 +37,9 @@ Series = Annotated[tuple[_Value, ...], _LIST]
 _IMPLIED = ("experiment", "experiment_id", "protocol_id", "swept", "status", "test_accuracy")
 _NO_FILE = (errno.ENOENT, errno.EINVAL, errno.EISDIR)  # a link to nothing, a pipe, a folder
 _configs: dict[str, Config] = {}
-_swept_values = lru_cache(swept_values)
 
 
-def _one_of_equal(value: Any, check: ValidatorFunctionWrapHandler) -> Config:
+def _one_of_equal(value: Any, check: pydantic.ValidatorFunctionWrapHandler) -> Config:
     """Check a config once and give one object for all that are equal: they are few, runs many."""
     if isinstance(value, Config):
         return value
@@ -70,8 +60,8 @@ def _in_utc(moment: str) -> str:
     return moment
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True)
+class _Part(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, strict=True)
 
 
 class Parameters(_Part):
@@ -179,14 +169,14 @@ class RunRecord(_Part):
     schema_version: Literal[3] = 3
     seed: Seed
     training_version: Annotated[int, Field(ge=1)]
-    config: Annotated[Config, WrapValidator(_one_of_equal)]
+    config: Annotated[Config, pydantic.WrapValidator(_one_of_equal)]
     parameters: Parameters
     history: History
     compile_seconds: Seconds
     test_loss: Finite | None
     test_correct: str | None
     weights_sha256: str
-    started_at: Annotated[str, AfterValidator(_in_utc)]
+    started_at: Annotated[str, pydantic.AfterValidator(_in_utc)]
     duration_seconds: Seconds
     data: DataSummary
     environment: Environment
@@ -244,7 +234,7 @@ class RunRecord(_Part):
     @property
     def swept(self) -> dict[str, Any]:
         """The values of the settings that a sweep set, by their dotted keys."""
-        return dict(_swept_values(self.config))
+        return swept_values(self.config)
 
     @property
     def completed(self) -> bool:
@@ -296,8 +286,6 @@ def read_record(path: Path | str) -> RunRecord:
     except OSError as error:
         kind = "not a run record" if error.errno in _NO_FILE else "cannot be read"
         raise DamagedRecord(path, f"{kind}: {error.strerror}") from error
-    if len(content) > LARGEST_RECORD_BYTES:
-        raise DamagedRecord(path, "not a run record: it is too large")
     return parse_record(content, path)
 
 
@@ -307,6 +295,8 @@ def parse_record(content: bytes, where: object) -> RunRecord:
     Records of schema version 2 also state what their other fields imply. A stated value must be the
     implied one.
     """
+    if len(content) > LARGEST_RECORD_BYTES:
+        raise DamagedRecord(where, "not a run record: it is too large")
     try:
         stated = from_json(content)
     except ValueError as error:
@@ -319,7 +309,7 @@ def parse_record(content: bytes, where: object) -> RunRecord:
         raise DamagedRecord(where, reason)
     try:
         record = RunRecord.model_validate(stated | {"schema_version": 3})
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         raise DamagedRecord(where, _first_fault(error)) from error
     implied = {name: getattr(record, name) for name in _IMPLIED if name in stated}
     for known, given in ((implied, stated), (record.parameters.counts(), stated["parameters"])):
@@ -329,7 +319,7 @@ def parse_record(content: bytes, where: object) -> RunRecord:
     return record
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "contradiction":
         return first["msg"]

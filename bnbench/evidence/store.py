@@ -13,7 +13,7 @@ from bnbench.evidence.packed import Found
 from bnbench.evidence.records import DamagedRecord, RunKey, RunRecord, read_record
 from bnbench.experiments.config import Config
 from bnbench.experiments.fields import NAME_PATTERN
-from bnbench.files import faults_named, is_abandoned, remove, staged, temporary_path
+from bnbench.files import faults_named, flush, is_abandoned, staged, temporary_path
 from bnbench.text import visible
 
 _RUN_FOLDER = re.compile(rf"{NAME_PATTERN}-[0-9a-f]{{8}}")  # of one experiment
@@ -101,11 +101,11 @@ class RecordStore:
         path = Path(self._place(record.key))
         model_path = path.with_suffix(".keras")
         with ExitStack() as files:
-            put_record = files.enter_context(staged(path, record.to_json().encode()))
-            puts = [put_record]
-            if model is not None:
-                puts.append(files.enter_context(staged(model_path, model)))
-            remove(model_path)
+            new = {path: record.to_json().encode()} | ({model_path: model} if model else {})
+            puts = [files.enter_context(staged(*file)) for file in new.items()]
+            if os.path.lexists(model_path):
+                model_path.unlink()
+                flush(path.parent)
             for put in puts:
                 put()
         return path
