@@ -159,13 +159,16 @@ def group(records: Iterable[RunRecord], metric: Metric) -> list[Experiment]:
         for by_seed in groups.values()
     ]
     return [
-        Experiment(
-            text if labels.count(text) == 1 else f"{text} [{own}]",  # no name has a bracket
-            dict(sorted(by_seed.items())),
-            metric,
-        )
+        Experiment(_unique(text, own, labels), dict(sorted(by_seed.items())), metric)
         for text, ((_, own), by_seed) in zip(labels, groups.items(), strict=True)
     ]
+
+
+def _unique(text: str, experiment_id: str, labels: list[str]) -> str:
+    if labels.count(text) == 1:
+        return text
+    with_id = f"{text}-{experiment_id}"
+    return with_id if with_id not in labels else f"{text} [{experiment_id}]"  # in no name
 
 
 def _names_of(config: Config) -> tuple[str, ...]:

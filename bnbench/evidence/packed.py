@@ -4,9 +4,8 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from bnbench.evidence.records import (
@@ -22,7 +21,7 @@ from bnbench.text import visible
 
 ENDING = ".jsonl.gz"
 BEGINNING = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff"  # gzip without a time and a name, as `pack` writes it
-_MOST_BYTES = LARGEST_RECORD_BYTES + 1  # of a line
+_MOST_BYTES = 2**28  # unpacked, some 80,000 records; a file of 300 kB can hold as much
 _MOST_WARNINGS = 100
 
 
@@ -70,7 +69,7 @@ def read(path: str, found: Found) -> None:
     refused = number = 0
     try:
         with open_regular(path) as compressed, gzip.open(compressed, "rb") as file:
-            for number, line in enumerate(iter(partial(file.readline, _MOST_BYTES), b""), 1):
+            for number, line in enumerate(_lines(file, path), 1):
                 place = f"{path}:{number}"
                 try:
                     found.add(parse_record(line, place), place)
@@ -84,3 +83,12 @@ def read(path: str, found: Found) -> None:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or "it is no whole gzip file"
         found.warnings.append(str(DamagedRecord(f"{path}:{number + 1}", reason)))
+
+
+def _lines(file: gzip.GzipFile, path: str) -> Iterator[bytes]:
+    unpacked = 0
+    while line := file.readline(LARGEST_RECORD_BYTES + 1):
+        unpacked += len(line)
+        if len(line) > LARGEST_RECORD_BYTES or unpacked > _MOST_BYTES:
+            raise DamagedRecord(path, "the rest of it, as it is too large")
+        yield line
