@@ -113,13 +113,14 @@ class Study:
     def report(self, path: str | Path = "report.html") -> Path:
         """Write one HTML file with answer, tables, plots and configs, and return its path.
 
-        Raises `EnvironmentFault` where it cannot be written or the extra is missing.
+        Raises `InputError` where another file is there, `EnvironmentFault` where it cannot be
+        written or the extra is missing.
         """
-        from bnbench.files import check_writable, write_text
+        from bnbench.files import check_output, write_text
         from bnbench.show import report
 
         path = Path(path)
-        check_writable(path)
+        check_output(path, report.MADE_HERE.search)
         write_text(path, report.to_html(self.comparisons, self.warnings))
         return path
 

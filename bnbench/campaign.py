@@ -14,8 +14,7 @@ from bnbench.evidence.comparison import Comparison, ExperimentContrast
 from bnbench.evidence.deciding import contrasts_to_decide, next_seeds, runs_at_most
 from bnbench.evidence.experiment import in_order
 from bnbench.evidence.question import Question
-from bnbench.evidence.reading import DamagedRecord
-from bnbench.evidence.records import RunKey, RunRecord
+from bnbench.evidence.records import DamagedRecord, RunKey, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.evidence.tuning import tuning_seeds_of
 from bnbench.experiments.config import Config, PlanConfig, check_same_settings

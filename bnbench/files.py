@@ -1,24 +1,23 @@
-"""Files that are put in their place in one step, on disk when the writer returns."""
+"""Files read without waiting, and written whole: on disk when the writer returns, or not at all."""
 
 import errno
 import os
 import re
 import secrets
-import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from bnbench.errors import BnbenchError, EnvironmentFault
+from bnbench.errors import EnvironmentFault, InputError
 from bnbench.text import visible
 
 _TEMPORARY = re.compile(r"\.tmp-bnbench-[0-9a-f]{8}-.+", re.DOTALL)
 _ABANDONED_AFTER_SECONDS = 24 * 3600.0  # no file takes that long to write
-
+_LARGEST_OUTPUT_BYTES = 2**26
 _TOO_LARGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_DISK_FAULTS = _TOO_LARGE | {errno.EIO, errno.EROFS}
 
 
 def open_regular(path: Path | str) -> BinaryIO:
@@ -36,71 +35,77 @@ def open_regular(path: Path | str) -> BinaryIO:
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | without_waiting))
 
 
+def check_output(path: Path, is_own: Callable[[bytes], object]) -> None:
+    """Check, before any work, that a command may write its output to ``path``.
+
+    Raises `InputError` for what `check_replaceable` refuses, `EnvironmentFault` where no file can
+    be written.
+    """
+    check_replaceable(path, is_own)
+    check_writable(path)
+
+
+def check_replaceable(path: Path, is_own: Callable[[bytes], object]) -> None:
+    """Raise `InputError` unless nothing is lost by writing to ``path``: the rule of all commands.
+
+    It must be free, or a file that is empty or whose content ``is_own``: made by this command. A
+    link is never replaced, nor a file that may not be read.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.is_file() and not path.is_symlink():
+        with faults_named(path, "read"), path.open("rb") as file:
+            content = file.read(_LARGEST_OUTPUT_BYTES)
+        if not content or is_own(content):
+            return
+    raise InputError(
+        f"{visible(path)}: is there already, and this command did not make it; move it away, or "
+        "choose another name"
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Raise `EnvironmentFault` unless a file can be made beside ``path``."""
+    with faults_named(path, "written"):
+        probe = temporary_path(path)
+        probe.touch()
+        probe.unlink()
+
+
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` in one step, on disk when this returns.
+    """Write a text as `write_atomically` does."""
+    write_atomically(path, text.encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace ``path`` by the content in one step, on disk when this returns; makes the folder.
 
     Raises `EnvironmentFault`, with the old file still in its place, where that fails.
     """
-    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file with the same ending, then put it at ``path``.
-
-    Makes the folder. Raises `EnvironmentFault`, with the old file in its place, where that fails.
-    """
-    with staged(path, write) as temporary:
-        put(temporary, path)
+    with staged(path, content) as put:
+        put()
 
 
 @contextmanager
-def staged(path: Path, write: Callable[[Path], object]) -> Iterator[Path]:
-    """Give a temporary file that ``write`` filled, on disk and beside ``path``, for `put`.
+def staged(path: Path, content: bytes) -> Iterator[Callable[[], None]]:
+    """Write the content to a temporary file beside ``path``; give what puts it in its place.
 
-    Makes the folder. At the end the file is gone, unless it was put in its place. Raises
-    `EnvironmentFault`.
+    Makes the folder. What was not put is removed at the end. Raises `EnvironmentFault`.
     """
+
+    def put() -> None:
+        os.replace(temporary, path)
+        flush(path.parent)
+
     with faults_named(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_path(path)
         try:
-            _fill(temporary, write)
-            _flush(temporary)
-            yield temporary
+            temporary.write_bytes(content)
+            flush(temporary)
+            yield put
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def put(temporary: Path, path: Path) -> None:
-    """Move a staged file to ``path``, over what is there; raises `EnvironmentFault`."""
-    with faults_named(path, "written"):
-        os.replace(temporary, path)
-        _flush(path.parent)
-
-
-def remove(path: Path) -> None:
-    """Remove a file, on disk when this returns, if there is one; raises `EnvironmentFault`."""
-    with faults_named(path, "removed"):
-        if os.path.lexists(path):
-            path.unlink(missing_ok=True)
-            _flush(path.parent)
-
-
-def check_writable(path: Path, beginning: bytes = b"") -> None:
-    """Raise `EnvironmentFault` unless a file can be put at ``path``.
-
-    A file that is there is replaced only if it begins like those that the command writes, or is
-    empty.
-    """
-    with faults_named(path, "written"):
-        if os.path.lexists(path):
-            if not path.is_file():
-                raise FileExistsError(errno.EEXIST, "it is there and is no file")
-            if beginning and not beginning.startswith(path.read_bytes()[: len(beginning)]):
-                raise FileExistsError(errno.EEXIST, "another kind of file is there")
-        probe = temporary_path(path)
-        probe.touch()
-        probe.unlink()
 
 
 def temporary_path(path: Path) -> Path:
@@ -109,43 +114,15 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".tmp-bnbench-{secrets.token_hex(4)}-{ending}")
 
 
-def is_abandoned(entry: os.DirEntry[str], now: float) -> bool:
-    """Whether this is a temporary file, not a link or a folder, that nobody writes any more.
-
-    ``now`` is the time on the clock of the file system, whose machine may be another.
-    """
+def is_abandoned(entry: os.DirEntry[str]) -> bool:
+    """Return whether this is a temporary file, no link and no folder, left a day ago or longer."""
     if not _TEMPORARY.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
         return False
-    return now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER_SECONDS
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER_SECONDS
 
 
-def _fill(temporary: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill the file; where the disk makes that fail, an OSError says so.
-
-    A library that is cut off ends in errors of its own, such as zlib's. Other errors are its bugs.
-    """
-    try:
-        write(temporary)
-    except (OSError, BnbenchError):
-        raise
-    except Exception as error:
-        if fault := _disk_fault(error, temporary.parent):
-            raise fault from error
-        raise
-
-
-def _disk_fault(error: Exception, folder: Path) -> OSError | None:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _DISK_FAULTS:
-            return OSError(cause.errno, cause.strerror)
-        cause = cause.__cause__ or cause.__context__
-    if shutil.disk_usage(folder).free == 0:
-        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return None
-
-
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file's content, or which files a folder has, is on disk; raises OSError."""
     if path.is_dir() and os.name == "nt":
         return  # Windows opens no folders
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -161,12 +138,8 @@ def faults_named(path: Path, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        where = f"{visible(path)}: cannot be {done}"
-        raise EnvironmentFault(f"{where}: {reason}; {_cure(error)}") from error
-
-
-def _cure(error: OSError) -> str:
-    if error.errno in _TOO_LARGE:
-        return "free some space, then run the same command again"
-    return "make it accessible, or choose another place"
+        cure = "make it accessible, or choose another place"
+        if error.errno in _TOO_LARGE:
+            cure = "free some space, then run the same command again"
+        reason = f"cannot be {done}: {error.strerror or error}"
+        raise EnvironmentFault(f"{visible(path)}: {reason}; {cure}") from error

@@ -319,7 +319,7 @@ def record(
         "data": DataSummary(**data),
         "environment": Environment(**environment),
     }
-    return RunRecord(**(fields | changes))
+    return RunRecord(**fields).model_copy(update=changes)
 
 
 def _results(accuracy: float | None) -> dict[str, Any]:

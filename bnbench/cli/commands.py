@@ -147,12 +147,13 @@ def compare(
 ) -> None:
     """Show what the records answer: verdicts and tables, the newest protocol first."""
     from bnbench.cli import answers, checks
-    from bnbench.files import check_writable
+    from bnbench.files import check_output
+    from bnbench.show import formats
 
     if table != "runs" and format != "csv":
         raise InputError("--table: chooses the rows of --format csv; other formats have them all")
     if output:
-        check_writable(output)
+        check_output(output, formats.MADE_HERE.search)
     study = answers.compared(
         runs_dir,
         names=names or (),
@@ -189,11 +190,11 @@ def plot(
 ) -> None:
     """Draw learning curves, differences, looks, tuning and parameters (needs the extra plot)."""
     from bnbench.cli import answers
-    from bnbench.files import check_writable
+    from bnbench.files import check_output
     from bnbench.show import plots, sentences, terminal
 
     plots.files.check_ending(output)
-    check_writable(output)
+    check_output(output, plots.files.MADE_HERE.search)
     study = answers.compared(
         runs_dir, names=names or (), baseline=baseline, margin=margin, all_pairs=all_pairs
     )
@@ -224,10 +225,11 @@ def report(
     """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
     from bnbench.cli import answers
     from bnbench.evidence.compare import without_subsumed
-    from bnbench.files import check_writable
+    from bnbench.files import check_output
+    from bnbench.show import report as html_report
     from bnbench.show import terminal
 
-    check_writable(output)
+    check_output(output, html_report.MADE_HERE.search)
     study = answers.compared(
         runs_dir,
         names=names or (),
@@ -285,14 +287,19 @@ def pack(
     """Write all records to one file, to keep or to share: one record to a line."""
     from bnbench.evidence import packed
     from bnbench.evidence.store import RecordStore
-    from bnbench.files import check_writable
+    from bnbench.files import check_output
     from bnbench.show import terminal
 
     if not output.name.endswith(packed.ENDING):
         raise InputError(f"{output}: expected a name that ends in {packed.ENDING}")
-    check_writable(output, packed.BEGINNING)
+    check_output(output, lambda held: held.startswith(packed.BEGINNING))
     records, warnings = RecordStore(runs_dir).read_all()
     terminal.warn(warnings)
+    if warnings and output.exists() and output.parent.samefile(runs_dir):
+        raise InputError(
+            f"{visible(output)}: is packed itself, and what was skipped would be lost; choose "
+            "another place"
+        )
     if not records:
         raise InputError(f"{runs_dir}: no records here, so there is nothing to pack")
     packed.pack(records, output)
@@ -304,7 +311,7 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     from bnbench.cli.advice import COMMANDS
     from bnbench.experiments.config import dump_yaml
     from bnbench.experiments.fields import TABLES
-    from bnbench.files import write_text
+    from bnbench.files import check_output, write_text
     from bnbench.show import data_grids, terminal
     from bnbench.training.inspection import inspect_data, name_for
 
@@ -313,7 +320,7 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     place = visible(shlex.quote(str(output or f"{name_for(file)}.yaml")))
     command = f"bnbench run {place} --set {PLACEMENTS}"
     if output:
-        _check_not_taken(output, f"# {command}\n", whole=False)
+        check_output(output, lambda held: held.startswith(f"# {command}\n".encode()))
     found = inspect_data(file, label, data_dir, lambda line: terminal.warn([line]))
     terminal.show_grids(data_grids.parts(found), data_grids.class_rows(found))
     cures = COMMANDS
@@ -324,30 +331,11 @@ def _describe(file: str, label: str | None, output: Path | None, data_dir: Path 
     comments = "".join(f"# {line}\n" for line in (command, *found.reasons))
     text = comments + dump_yaml(found.config, defaults=False)
     if output:
-        _check_not_taken(output, text, whole=True)
+        check_output(output, text.encode().__eq__)
         write_text(output, text)
     else:
         terminal.write(f"\n{text}")
     terminal.notice(f"{output or 'Save it, then'}: {command}", copied=True)
-
-
-def _check_not_taken(output: Path, text: str, *, whole: bool) -> None:
-    """Refuse a file that is there, unless it holds this text or, if not ``whole``, begins with it.
-
-    The start is compared before the data are read, so that another file is refused at once.
-    """
-    from bnbench.files import check_writable, faults_named
-
-    check_writable(output)
-    if output.exists():
-        expected = text.encode()
-        with faults_named(output, "read"), output.open("rb") as file:
-            held = file.read(len(expected) + whole)
-        if held != expected:
-            raise InputError(
-                f"--output: {visible(output)} is there and holds something else; choose another "
-                "name"
-            )
 
 
 def _name_candidates(file: str, output: Path | None) -> None:

@@ -175,13 +175,13 @@ def _fetch(name: str, problems: list[str], report: Report) -> bytes:
         files.check_writable(target)
     report(f"downloading {BASE_URL}{name} to {cache}")
     packed, content = _download(name, problems)
-    with _advised(cache), files.staged(target, lambda path: path.write_bytes(packed)) as staged:
+    with _advised(cache), files.staged(target, packed) as put:
         if os.path.isfile(target) and search(name, [cache]).path is None:
             damaged = target.with_name(f"{name}.damaged")
             with suppress(FileNotFoundError):  # another process has set it aside
                 os.replace(target, damaged)
                 report(f"{target}: was damaged, set aside as {damaged.name}")
-        files.put(staged, target)
+        put()
     return content
 
 

@@ -43,7 +43,7 @@ class Experiment:
     @property
     def identity(self) -> Identity:
         """Name and experiment id, unique in its comparison."""
-        return self.newest.experiment, self.newest.experiment_id
+        return self.newest.key[:2]
 
     @cached_property
     def values(self) -> dict[int, float]:
@@ -84,7 +84,7 @@ class Experiment:
         return {
             seed: np.array(record.data.test_correct_by_class) / rows
             for seed, record in self.records.items()
-            if record.data.test_correct_by_class is not None
+            if record.completed
         }
 
     @property
@@ -125,20 +125,19 @@ class Experiment:
 
 
 def order_of_seeds(experiments: Iterable[Experiment], most: int) -> tuple[int, ...]:
-    """Return the first ``most`` seeds in the order in which a plan looks at them.
-
-    They rise. Where all configs count their seeds they are 0, 1, 2 and so on, else those that any
-    config lists or a record has, and after them the numbers that follow.
-    """
+    """Return `in_order` of what the experiments' records and their configs have."""
     records = [record for experiment in experiments for record in experiment.records.values()]
     return in_order({r.config.seeds for r in records}, {r.seed for r in records}, most)
 
 
 def in_order(
-    stated: Iterable[int | tuple[int, ...]], recorded: Iterable[int], most: int
+    stated: Collection[int | tuple[int, ...]], recorded: Iterable[int], most: int
 ) -> tuple[int, ...]:
-    """Return the same from the seeds that configs state (a count or a list) and those recorded."""
-    stated = list(stated)
+    """Return the first ``most`` seeds in the order in which a plan looks at them: ascending.
+
+    Where all configs state a count of seeds they are 0, 1, 2 and so on, else those that any config
+    lists or a record has, and after them the numbers that follow.
+    """
     if all(isinstance(seeds, int) for seeds in stated):
         return tuple(range(most))
     known = set(recorded)
@@ -149,34 +148,27 @@ def in_order(
 def group(records: Iterable[RunRecord], metric: Metric) -> list[Experiment]:
     """Return the experiments of these records; of a run recorded twice the first record counts.
 
-    An experiment is a name with an id: several networks may have one name.
+    An experiment is a name with an id: several networks may have one name, and then their labels
+    have the id too. Some of its records may be of a sweep; the longest one gives the label.
     """
     groups: dict[Identity, dict[int, RunRecord]] = {}
     for record in records:
-        by_seed = groups.setdefault((record.experiment, record.experiment_id), {})
-        by_seed.setdefault(record.seed, record)
-    labels = _labels({own: _most_swept(by_seed.values()) for own, by_seed in groups.items()})
-    return [
-        Experiment(label, dict(sorted(by_seed.items())), metric)
-        for label, by_seed in zip(labels, groups.values(), strict=True)
-    ]
-
-
-def _most_swept(records: Iterable[RunRecord]) -> str:
-    """Return the label of the longest sweep that a record is of, as some may be of none."""
-    return label(max((record.config for record in records), key=lambda config: len(config.swept)))
-
-
-def _labels(wanted: Mapping[Identity, str]) -> list[str]:
-    """Return a label for each, unique among them whatever the names."""
-    texts = list(wanted.values())
-    longer = [
-        text if texts.count(text) == 1 else f"{text}-{own}" for (_, own), text in wanted.items()
+        groups.setdefault(record.key[:2], {}).setdefault(record.seed, record)
+    labels = [
+        label(max((r.config for r in by_seed.values()), key=lambda config: len(config.swept)))
+        for by_seed in groups.values()
     ]
     return [
-        text if longer.count(text) == 1 else f"{name} [{own}]"  # no name has a bracket
-        for text, (name, own) in zip(longer, wanted, strict=True)
+        Experiment(_unique(text, own, labels), dict(sorted(by_seed.items())), metric)
+        for text, ((_, own), by_seed) in zip(labels, groups.items(), strict=True)
     ]
+
+
+def _unique(text: str, experiment_id: str, labels: list[str]) -> str:
+    if labels.count(text) == 1:
+        return text
+    with_id = f"{text}-{experiment_id}"
+    return with_id if with_id not in labels else f"{text} [{experiment_id}]"  # in no name
 
 
 def _names_of(config: Config) -> tuple[str, ...]:
@@ -197,20 +189,18 @@ def known_names(configs: Iterable[Config]) -> list[str]:
 
 def called(experiments: Sequence[Experiment], name: str | None) -> list[Experiment]:
     """Return the experiments of this name; a label comes before all other kinds of names."""
-    if name is None:
-        return []
-    for place in range(len(_names_of(experiments[0].config))):
-        found = [e for e in experiments if name in (e.label, _names_of(e.config)[place])]
+    names = [(e.label, *_names_of(e.config)) for e in experiments]
+    for kind in range(len(names[0])):
+        found = [e for e, own in zip(experiments, names, strict=True) if own[kind] == name]
         if found:
-            return [e for e in found if e.label == name] or found
+            return found
     return []
 
 
 def position(config: Config, names: Sequence[str]) -> tuple[Any, ...]:
     """Return the sort key of experiments: as named, by placement, input BN, name and values."""
     norm = config.model.batch_norm
-    own = [names.index(name) for name in _names_of(config) if name in names]
-    given = own[0] if own else len(names)
+    given = next((names.index(name) for name in _names_of(config) if name in names), len(names))
     placement = get_args(Placement).index(norm.placement)
     values = order_of_values(config, config.swept)
     return given, placement, norm.input, config.name, values, config.experiment_id
@@ -224,51 +214,43 @@ def learned(record: RunRecord) -> bool:
     one class that is better than guessing is enough (Fisher's exact test, p < 0.01). A network that
     assigns all rows to one class has not learned.
     """
-    right, rows = _by_class(record)
-    if not rows or says_one_class(record):
+    classes = _by_class(record)
+    if not classes or says_one_class(record):
         return False
-    if sum(rows) <= 1000 and _smallest_p(right, rows) < 0.01:
+    if sum(rows for _, rows in classes) <= 1000 and _smallest_p(classes) < 0.01:
         return True
-    balanced = sum(r / n for r, n in zip(right, rows, strict=True)) / len(rows)
-    guess = 1 / len(rows)
-    error = math.sqrt(sum(guess * (1 - guess) / n for n in rows)) / len(rows)
+    balanced = sum(right / rows for right, rows in classes) / len(classes)
+    guess = 1 / len(classes)
+    error = math.sqrt(sum(guess * (1 - guess) / rows for _, rows in classes)) / len(classes)
     return balanced > min(guess + 3 * error, (1 + guess) / 2)
 
 
-def _smallest_p(right: list[int], rows: list[int]) -> float:
+def _smallest_p(classes: Sequence[tuple[int, int]]) -> float:
     """Return the smallest p of Fisher's test over the classes, times one less than there are.
 
     How many rows were assigned to a class is known where there are two. With more classes it is
     taken to be as many as possible, all that were wrong in other classes, so that p is never too
     small.
     """
-    wrong = sum(rows) - sum(right)
-    smallest = min(
-        _fisher(r, n, sum(rows), assigned=r + wrong - (n - r))
-        for r, n in zip(right, rows, strict=True)
-    )
-    return smallest * (len(rows) - 1)
-
-
-def _fisher(right: int, of_class: int, rows: int, assigned: int) -> float:
-    """Return the probability that a guess which assigns so many rows gets as many right."""
-    total, others = math.comb(rows, assigned), rows - of_class
-    return sum(
-        math.comb(of_class, k) * math.comb(others, assigned - k) / total
-        for k in range(max(right, assigned - others), min(assigned, of_class) + 1)
-    )
+    total = sum(rows for _, rows in classes)
+    wrong = sum(rows - right for right, rows in classes)
+    smallest = 1.0
+    for right, rows in classes:
+        others, assigned = total - rows, right + wrong - (rows - right)
+        as_good = range(max(right, assigned - others), min(assigned, rows) + 1)
+        ways = (math.comb(rows, k) * math.comb(others, assigned - k) for k in as_good)
+        smallest = min(smallest, sum(way / math.comb(total, assigned) for way in ways))
+    return smallest * (len(classes) - 1)
 
 
 def says_one_class(record: RunRecord) -> bool:
     """Return whether a run assigns all test rows to one class."""
-    right, rows = _by_class(record)
-    return sum(map(bool, right)) == 1 and any(r == n for r, n in zip(right, rows, strict=True))
+    recognized = [(right, rows) for right, rows in _by_class(record) if right]
+    return len(recognized) == 1 and recognized[0][0] == recognized[0][1]
 
 
-def _by_class(record: RunRecord) -> tuple[list[int], list[int]]:
-    """Return the right rows and all rows of each class that has test rows."""
-    counted = zip(
-        record.data.test_correct_by_class or (), record.data.test_rows_by_class, strict=False
-    )
-    kept = [(right, rows) for right, rows in counted if rows]
-    return [right for right, _ in kept], [rows for _, rows in kept]
+def _by_class(record: RunRecord) -> list[tuple[int, int]]:
+    """Return the correct rows and all rows of each class that has test rows."""
+    data = record.data
+    counted = zip(data.test_correct_by_class or (), data.test_rows_by_class, strict=False)
+    return [(right, rows) for right, rows in counted if rows]

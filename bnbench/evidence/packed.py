@@ -1,28 +1,33 @@
 """Packed records, ``*.jsonl.gz``: a record to a line, which is how a study is shared."""
 
 import gzip
+import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
-from bnbench.evidence.reading import LARGEST_RECORD_BYTES, DamagedRecord, parse_record
-from bnbench.evidence.records import RunKey, RunRecord
+from bnbench.evidence.records import (
+    LARGEST_RECORD_BYTES,
+    DamagedRecord,
+    RunKey,
+    RunRecord,
+    parse_record,
+)
 from bnbench.experiments.config import check_same_settings
 from bnbench.files import open_regular, write_atomically
 from bnbench.text import visible
 
 ENDING = ".jsonl.gz"
-BEGINNING = b"\x1f\x8b"  # of every gzip file
+BEGINNING = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff"  # gzip without a time and a name, as `pack` writes it
 _MOST_BYTES = 2**28  # unpacked, some 80,000 records; a file of 300 kB can hold as much
 _MOST_WARNINGS = 100
 
 
 @dataclass
-class Packed:
-    """What packed files hold: records, the place of each (``file:line``), and warnings."""
+class Found:
+    """What was found: one record to a run, the place of each, and warnings of all else."""
 
     records: dict[RunKey, RunRecord] = field(default_factory=dict)
     places: dict[RunKey, str] = field(default_factory=dict)
@@ -34,15 +39,16 @@ class Packed:
         Raises `InputError` where that is of other settings with the same id.
         """
         known = self.records.setdefault(record.key, record)
+        first = self.places.setdefault(record.key, place)
         if known is not record and known != record:
             check_same_settings([known.config, record.config])
-            first = visible(self.places[record.key])
-            raise DamagedRecord(place, f"{first} has another record of this run, which counts")
-        self.places.setdefault(record.key, place)
+            raise DamagedRecord(
+                place, f"{visible(first)} has another record of this run, which counts"
+            )
 
 
 def is_packed(entry: os.DirEntry[str]) -> bool:
-    """Whether this is a file of packed records."""
+    """Return whether this is a file of packed records."""
     return entry.name.endswith(ENDING) and os.path.isfile(entry)
 
 
@@ -51,45 +57,35 @@ def pack(records: Iterable[RunRecord], path: Path) -> None:
 
     They are sorted by name, id and seed. Raises `EnvironmentFault`.
     """
-    ordered = sorted(records, key=lambda record: record.key)
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-            for record in ordered:
-                file.write(record.to_line().encode() + b"\n")
-
-    write_atomically(path, write)
+    content = io.BytesIO()
+    with gzip.GzipFile("", "wb", 9, content, mtime=0) as file:
+        for record in sorted(records, key=lambda record: record.key):
+            file.write(record.to_json(line=True).encode() + b"\n")
+    write_atomically(path, content.getvalue())
 
 
-def read(paths: Sequence[Path]) -> Packed:
-    """Return what the files hold; a line that is no record costs a warning and hides no other."""
-    packed = Packed()
-    for path in paths:
-        _read_file(path, packed)
-    return packed
-
-
-def _read_file(path: Path, packed: Packed) -> None:
+def read(path: str, found: Found) -> None:
+    """Add what a packed file holds; a line that is no record costs a warning and hides no other."""
     refused = number = 0
     try:
         with open_regular(path) as compressed, gzip.open(compressed, "rb") as file:
             for number, line in enumerate(_lines(file, path), 1):
                 place = f"{path}:{number}"
                 try:
-                    packed.add(parse_record(line, place), place)
+                    found.add(parse_record(line, place), place)
                 except DamagedRecord as damage:
-                    packed.warnings.append(str(damage))
+                    found.warnings.append(str(damage))
                     refused += 1
                 if refused == _MOST_WARNINGS:
                     raise DamagedRecord(place, "the rest too, as so much of it is no record")
     except DamagedRecord as damage:
-        packed.warnings.append(str(damage))
+        found.warnings.append(str(damage))
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or "it is no whole gzip file"
-        packed.warnings.append(str(DamagedRecord(f"{path}:{number + 1}", reason)))
+        found.warnings.append(str(DamagedRecord(f"{path}:{number + 1}", reason)))
 
 
-def _lines(file: gzip.GzipFile | BinaryIO, path: Path) -> Iterator[bytes]:
+def _lines(file: gzip.GzipFile, path: str) -> Iterator[bytes]:
     unpacked = 0
     while line := file.readline(LARGEST_RECORD_BYTES + 1):
         unpacked += len(line)

@@ -1,12 +1,9 @@
 """The configs that ship with the package, for those who have no clone of its repository."""
 
-import os
-from functools import partial
 from pathlib import Path
 
 from bnbench.errors import EnvironmentFault, InputError
-from bnbench.files import write_atomically
-from bnbench.text import visible
+from bnbench.files import check_replaceable, write_atomically
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -21,14 +18,17 @@ def write_configs(folder: Path) -> list[Path]:
     shipped = _folder()
     files = sorted((*shipped.rglob("*.yaml"), *shipped.rglob("*.json")))
     contents = {folder / file.relative_to(shipped): file.read_bytes() for file in files}
-    missing = [path for path in contents if not os.path.lexists(path)]
-    differing = {path for path in contents if not _holds(path, contents[path])} - {*missing}
-    cure = "is there already and differs from the shipped file; move it away, or choose another"
-    if differing:
-        faults = [f"{visible(path)}: {cure} folder" for path in sorted(differing)]
+    faults = []
+    for path, content in contents.items():
+        try:
+            check_replaceable(path, content.__eq__)
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
         raise InputError("\n".join(faults))
+    missing = [path for path in contents if not path.exists() or path.stat().st_size == 0]
     for path in missing:
-        write_atomically(path, partial(Path.write_bytes, data=contents[path]))
+        write_atomically(path, contents[path])
     return missing
 
 
@@ -39,10 +39,3 @@ def _folder() -> Path:
     if (clone / "pyproject.toml").is_file() and (clone / "configs").is_dir():
         return clone / "configs"
     raise EnvironmentFault(f"{installed}: the shipped configs are not there; reinstall bnbench")
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    try:
-        return path.is_file() and path.read_bytes() == content
-    except OSError:
-        return False

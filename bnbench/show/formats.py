@@ -23,6 +23,11 @@ from bnbench.show.remarks import reason
 from bnbench.text import visible
 
 SCHEMA_VERSION = 3
+MADE_HERE = re.compile(  # how the text of each format begins
+    rb'\A(?:\{\n "schema_version": \d+,\n "protocols"|experiment,experiment_id,protocol_id,'
+    rb"|comparison,metric,experiment,|(?:% |\*\*[^\n]+\n\n## )?(?:Smoke run, )?"
+    rb"(?:[Pp]rotocol [0-9a-f]{8}|[Tt]uned over ))"
+)
 
 
 def to_json(comparisons: Sequence[Comparison], advice: Advice = IN_WORDS) -> str:
@@ -164,8 +169,8 @@ CSV_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "epochs": lambda r: len(r.history.loss),
     "epoch_seconds_total": lambda r: sum(r.history.epoch_seconds),
     **_read("compile_seconds", "duration_seconds"),
-    "parameters": attrgetter("parameters.total"),
-    "trainable_parameters": attrgetter("parameters.trainable"),
+    "parameters": lambda r: r.parameters.counts()["total"],
+    "trainable_parameters": lambda r: r.parameters.counts()["trainable"],
     **_read("device", "processor", "jobs", "tensorflow", of="environment."),
     "data_sha256": attrgetter("data.sha256"),
     **_read("weights_sha256"),

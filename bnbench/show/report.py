@@ -1,5 +1,6 @@
 """Comparisons as one HTML page that needs nothing else: answer, tables, figures, configs, runs."""
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from bnbench.show.page import Page, pages
 from bnbench.show.remarks import examples
 from bnbench.text import count, fixed, listed, signed
 from bnbench.version import __version__
+
+MADE_HERE = re.compile(rb'<meta name="generator" content="bnbench ')  # what the file holds
 
 
 def to_html(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> str:

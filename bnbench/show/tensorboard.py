@@ -1,7 +1,6 @@
 """Runs for TensorBoard: one event file for each record, written in one step."""
 
 import io
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from importlib import import_module
 from itertools import accumulate
@@ -36,48 +35,38 @@ def write_run(folder: Path, record: RunRecord) -> None:
     earlier file of the run is replaced. Raises `EnvironmentFault`.
     """
     check()
-    run = RecordStore(folder).path(record.config, record.seed).with_suffix("")
-    content = _event_file(record)
-    write_atomically(run / _FILE_NAME, lambda temporary: temporary.write_bytes(content))
-
-
-def _event_file(record: RunRecord) -> bytes:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb  # its api imports TensorFlow
     from tensorboard.summary.writer.record_writer import RecordWriter
 
+    start = datetime.fromisoformat(record.started_at).timestamp()
+    settings = hparams_pb(_hyperparameters(record), start_time_secs=start)
+    events = [
+        Event(wall_time=start, file_version="brain.Event:2"),
+        Event(wall_time=start, summary=settings),
+    ]
+    ends = accumulate(record.history.epoch_seconds, initial=start)
+    next(ends)
+    for epoch, (end, scalars) in enumerate(zip(ends, _scalars(record), strict=True)):
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+        events.append(Event(wall_time=end, step=epoch, summary=Summary(value=values)))
     content = io.BytesIO()
     writer = RecordWriter(content)
-    for event in _events(record):
+    for event in events:
         writer.write(event.SerializeToString())
-    return content.getvalue()
-
-
-def _events(record: RunRecord) -> Iterator[Any]:
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.plugins.hparams.summary_v2 import hparams_pb  # its api imports TensorFlow
-
-    start = datetime.fromisoformat(record.started_at).timestamp()
-    yield Event(wall_time=start, file_version="brain.Event:2")
-    settings = hparams_pb(_hyperparameters(record), start_time_secs=start)
-    yield Event(wall_time=start, summary=settings)
-    ends = list(accumulate(record.history.epoch_seconds, initial=start))[1:]
-    for epoch, (end, values) in enumerate(zip(ends, _scalars(record), strict=True)):
-        yield Event(wall_time=end, step=epoch, summary=_summary(values))
+    run = RecordStore(folder).path(record.config, record.seed).with_suffix("")
+    write_atomically(run / _FILE_NAME, content.getvalue())
 
 
 def _scalars(record: RunRecord) -> list[dict[str, float]]:
+    """Return the values of each epoch by tag; those on the test rows are of the last epoch."""
     history = vars(record.history)
     epochs = [dict(zip(history, row, strict=True)) for row in zip(*history.values(), strict=True)]
     test = {"test_loss": record.test_loss, "test_accuracy": record.test_accuracy}
     if epochs:
         epochs[-1] |= {tag: value for tag, value in test.items() if value is not None}
     return epochs
-
-
-def _summary(scalars: Mapping[str, float]) -> Any:
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
-    values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
-    return Summary(value=values)
 
 
 def _hyperparameters(record: RunRecord) -> dict[str, Any]:
@@ -88,10 +77,3 @@ def _hyperparameters(record: RunRecord) -> dict[str, Any]:
         for key, value in record.config.settings().items()
         if value is not None
     }
-
-
-def _seconds_since_1970(moment: str) -> float:
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except (ValueError, OverflowError, OSError):  # a record from elsewhere may have any text
-        return 0.0

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnbench.evidence.reading import DamagedRecord, parse_record
-from bnbench.evidence.records import RunRecord, pack_bits
+from bnbench.evidence.records import DamagedRecord, RunRecord, pack_bits, parse_record
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments.architecture import ROLES
 from bnbench.training import TRAINING_VERSION
@@ -61,8 +60,8 @@ def test_reading_gives_back_what_was_written(runs) -> None:
     assert store.find(made.config, 3) == made
     assert store.find(made.config, 4) is None
     assert store.read_all() == ([made], [])
-    assert parse_record(made.to_line().encode(), "line") == made
-    assert "\n" not in made.to_line()
+    assert parse_record(made.to_json(line=True).encode(), "line") == made
+    assert "\n" not in made.to_json(line=True)
 
 
 def test_a_swept_record_has_its_values() -> None:

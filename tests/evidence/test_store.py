@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from bnbench.errors import EnvironmentFault
-from bnbench.evidence.reading import DamagedRecord
-from bnbench.evidence.records import RunRecord
+from bnbench.evidence.records import DamagedRecord, RunRecord
 from bnbench.evidence.store import RecordStore
 from tests.conftest import ROOT, record
 

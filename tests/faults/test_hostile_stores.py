@@ -420,8 +420,9 @@ def draw_cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check_plots(shelf: Shelf, folder: Path) -> None:
     """Every comparison can be drawn by its reference; what is written is harmless."""
-    for body in bodies_of(shelf) if shelf.counted else [{"reference": "none"}]:
-        path = folder / "plot.svg"
+    bodies = bodies_of(shelf) if shelf.counted else [{"reference": "none"}]
+    for number, body in enumerate(bodies):
+        path = folder / f"plot{number}.svg"
         done = drive(
             *("plot", "--runs-dir", shelf.folder, "--output", path),
             *("--protocol", body["reference"]),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnbench.evidence.reading import DamagedRecord, read_record
+from bnbench.evidence.records import DamagedRecord, read_record
 from bnbench.evidence.store import RecordStore
 from bnbench.experiments import architecture
 from bnbench.experiments.config import Config

@@ -3,10 +3,8 @@
 import errno
 import os
 import resource
-import shutil
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,9 @@ from typing import Any
 import pytest
 
 from bnbench.errors import EnvironmentFault
-from bnbench.evidence.reading import read_record
+from bnbench.evidence.records import read_record
 from bnbench.evidence.store import RecordStore
-from bnbench.files import write_atomically, write_text
+from bnbench.files import write_text
 from tests.conftest import ROOT, bnbench, bnbench_process, record
 from tests.faults.conftest import assert_comparable, assert_short, contents
 
@@ -219,39 +217,6 @@ def test_file_size_limit(runs: Callable[..., Path]) -> None:
     assert_comparable(folder)
 
 
-def cut_off(path: Path) -> None:
-    """End as a compressing library does that flushes after its file was cut off."""
-    try:
-        raise OSError(errno.EFBIG, "File too large")
-    finally:
-        zlib.decompress(b"")
-
-
-def test_a_library_s_own_error_on_a_full_disk(tmp_path: Path) -> None:
-    """An error that a library makes of a full disk is reported as the disk's, with the cure."""
-    (tmp_path / "plot.pdf").write_text("old")
-    with pytest.raises(EnvironmentFault, match=r"plot\.pdf: cannot be written: .*; free some sp"):
-        write_atomically(tmp_path / "plot.pdf", cut_off)
-    assert contents(tmp_path) == {"plot.pdf": b"old"}
-
-
-def test_a_library_s_own_error_where_no_space_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some errors have lost what caused them; then the disk is asked."""
-    full = shutil.disk_usage(tmp_path)._replace(free=0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(EnvironmentFault, match="No space left on device; free some space"):
-        write_atomically(tmp_path / "plot.pdf", lambda path: zlib.decompress(b""))
-
-
-def test_a_bug_of_a_writer_stays_one(tmp_path: Path) -> None:
-    """An error that no disk caused is not made into one that the user could mend."""
-    with pytest.raises(zlib.error):
-        write_atomically(tmp_path / "plot.pdf", lambda path: zlib.decompress(b""))
-    assert contents(tmp_path) == {}
-
-
 @pytest.mark.parametrize("kibibytes", [1, 9, 15])
 def test_a_plot_that_is_cut_off(kibibytes: int, runs: Callable[..., Path], tmp_path: Path) -> None:
     """Wherever a PDF is cut off, `bnbench plot` ends with 3 and one line."""
@@ -281,7 +246,7 @@ def test_a_model_that_cannot_be_saved_costs_no_record(
         resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024,) * 2)
 
     arguments = ("run", tiny_yaml(seeds=5), "--jobs", 1, "--save-models", "--runs-dir", folder)
-    done = bnbench(*arguments, preexec_fn=limit)
+    done = bnbench_process(*arguments, preexec_fn=limit)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]

@@ -51,8 +51,8 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         shipped.write_configs(tmp_path)
     assert str(caught.value).splitlines() == [
-        f"{tmp_path / name}: is there already and differs from the shipped file; move it away, or "
-        "choose another folder"
+        f"{tmp_path / name}: is there already, and this command did not make it; move it away, or "
+        "choose another name"
         for name in ("no_bn.yaml", "pre_act.yaml", "smoke.yaml")
     ]
     assert sorted(os.listdir(tmp_path)) == ["no_bn.yaml", "pre_act.yaml", "smoke.yaml"]

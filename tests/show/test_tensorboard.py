@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from bnbench.errors import EnvironmentFault
-from bnbench.evidence.reading import read_record
-from bnbench.evidence.records import History, RunRecord
+from bnbench.evidence.records import History, RunRecord, read_record
 from bnbench.show import tensorboard
 from tests.conftest import ROOT, record, tiny_settings
 from tests.forge import Forge

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnbench.evidence.reading import parse_record
+from bnbench.evidence.records import parse_record
 from bnbench.experiments.architecture import Dense, build
 from bnbench.experiments.config import Config, parse_config
 from tests.conftest import PLACEMENTS, dataset_of, tiny_settings, write_data

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnbench.evidence.reading import read_record
-from bnbench.evidence.records import RunRecord
+from bnbench.evidence.records import RunRecord, read_record
 from bnbench.experiments import architecture
 from tests.conftest import tiny_settings, write_data
 from tests.forge import Forge
@@ -54,7 +53,7 @@ def test_a_saved_model_is_loaded_as_the_recorded_network(saved: Saved) -> None:
     model, record = saved
     layers = architecture.build(record.config.model, (5, 4), 3)
     assert [layer.name for layer in model.layers] == [layer.name for layer in layers]
-    assert model.count_params() == record.parameters.total
+    assert model.count_params() == record.parameters.counts()["total"]
     assert not model.compiled
     assert model.predict(np.zeros((2, 20)), verbose=0).sum(axis=1) == pytest.approx([1, 1])
 

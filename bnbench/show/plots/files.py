@@ -14,6 +14,10 @@ from bnbench.files import write_atomically, write_text
 from bnbench.show.plots.style import STYLE
 from bnbench.text import visible
 
+MADE_HERE = re.compile(  # what the files hold, PNG, PDF and SVG
+    rb"tEXtSoftware\0bnbench|/Creator \(bnbench\)"
+    rb'|\A<\?xml version="1.0" encoding="UTF-8"\?>\n<svg role="img" aria-label='
+)
 # Instead of a style for the whole page, and of the family at each text.
 _STYLE = "stroke-linejoin: round; font-family: 'DejaVu Sans', 'Verdana', sans-serif"
 _UNNEEDED = re.compile(  # in the tags of an SVG
@@ -39,10 +43,14 @@ def write(figure: Figure, path: Path) -> None:
     if ending == ".svg":
         write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{to_svg(figure)}\n')
         return
-    known = {"CreationDate": None} if ending == ".pdf" else {"Description": figure.get_label()}
+    known = {"Software": "bnbench", "Description": figure.get_label()}
+    if ending == ".pdf":
+        known = {"Creator": "bnbench", "CreationDate": None}
     dpi = min(150, 60_000 / figure.get_figheight())  # an image has at most 65,535 rows
+    drawn = io.BytesIO()
     with style.context(STYLE):
-        write_atomically(path, lambda file: figure.savefig(file, dpi=dpi, metadata=known))
+        figure.savefig(drawn, format=ending[1:], dpi=dpi, metadata=known)
+    write_atomically(path, drawn.getvalue())
 
 
 def to_svg(figure: Figure) -> str:

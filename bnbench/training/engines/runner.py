@@ -11,7 +11,7 @@ from bnbench.datasets.dataset import Dataset
 from bnbench.errors import EnvironmentFault
 from bnbench.evidence.records import RunRecord
 from bnbench.experiments.config import Config, DataConfig
-from bnbench.files import faults_named, write_atomically
+from bnbench.files import faults_named
 from bnbench.memory import CURE
 from bnbench.training.device import Request, load, start
 from bnbench.training.engines.engine import EpochEnded, Event, RunEnded, RunFailed
@@ -84,7 +84,8 @@ def _with_model(trial: Trial, record: RunRecord, program: "TrainingProgram") -> 
             tempfile.TemporaryDirectory(prefix="bnbench-") as folder,
         ):
             path = Path(folder) / "model.keras"
-            write_atomically(path, program.model.save)
+            with faults_named(path, "written"):
+                program.model.save(path)
             return RunEnded(trial, record, path.read_bytes())
     except EnvironmentFault as fault:
         return RunEnded(trial, record, fault=fault)

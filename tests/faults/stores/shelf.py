@@ -26,7 +26,7 @@ def raw(
     It also states what its other fields imply, as records of version 2 do.
     """
     made = record(file, seed, accuracy, overrides=settings, **changes)
-    content: Content = json.loads(made.to_line())
+    content: Content = json.loads(made.to_json(line=True))
     content["parameters"] = made.parameters.counts()
     content |= {name: getattr(made, name) for name in IMPLIED}
     if accuracy is not None:
