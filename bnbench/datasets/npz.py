@@ -106,9 +106,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[zipfile.ZipFile]:
         raise InputError(f"{name}: damaged, or not written by numpy.savez: {reason}") from error
 
 
-def _blocks(
-    archive: zipfile.ZipFile, key: str, header: _Header
-) -> Iterator[tuple[slice, Array]]:
+def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[tuple[slice, Array]]:
     """Yield the array's rows in order, (rows, numbers), each block with its place."""
     rows, numbers = header.shape[0], math.prod(header.shape[1:])
     with archive.open(f"{key}.npy") as member:
