@@ -111,7 +111,8 @@ def _data(settings: DataConfig) -> Iterator[str]:
 def _table(settings: DataConfig) -> Iterator[str]:
     label, share = _literal(settings.label), settings.test_size
     yield from _comment(_SPLIT.format(share=share))
-    yield f"table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True)"
+    yield f"table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True,"
+    yield f"    keep_default_na=False, converters={{{label}: str.strip}})"
     yield "table = table.sample(frac=1, random_state=0)"
     yield f"is_test = table.groupby({label}).cumcount() < ("
     yield f'    table.groupby({label})[{label}].transform("size") * {share}'
