@@ -29,11 +29,8 @@ class Dataset:
 
     Features are (rows, features), C-contiguous, ``uint8`` as stored or else ``float32``; they are
     to be multiplied by ``scale`` (1/255 for ``uint8``, else 1). Labels are (rows,) ``int32`` from
-    0 to ``classes`` - 1. ``sha256`` covers the arrays as they are stored, or as a ``.csv`` is split
-    into them, before validation rows are held out and features standardized, in the order x_train,
-    y_train, x_test, y_test: of each the text ``<dtype.str><shape>``, such as ``|u1(60000, 28,
-    28)``, then its bytes in C order. ``class_names`` are empty where the classes are known by their
-    numbers alone.
+    0 to ``classes`` - 1. ``sha256`` is that of `Sources`. ``class_names`` are empty where classes
+    are known by their numbers alone.
     """
 
     x_train: Array

@@ -19,16 +19,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from bnbench.datasets.sources import (
-    Array,
-    Report,
-    Shape,
-    Sources,
-    as_bytes,
-    check_memory,
-    first_rounded,
-    row_blocks,
-)
+from bnbench.datasets import sources
+from bnbench.datasets.sources import Array, Report, Shape, Sources
 from bnbench.errors import InputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -65,19 +57,19 @@ def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sourc
     """
     with _opened(file, name) as archive:
         headers = _check_headers(archive, name)
-        check_memory(sum(header.bytes_needed for header in headers.values()), f"{name}:")
+        sources.check_memory(sum(header.bytes_needed for header in headers.values()), f"{name}:")
         digest, arrays = hashlib.sha256(), []
         for key, header in headers.items():
             digest.update(f"{header.dtype.str}{header.shape}".encode())
             blocks = _blocks(archive, key, header)
             if key.startswith("y"):
                 array = np.concatenate([block for _, block in blocks]).reshape(header.shape)
-                digest.update(as_bytes(array))
+                digest.update(sources.as_bytes(array))
             else:
                 array = np.empty(header.shape, header.kept_as)
                 rows, rounded = array.reshape(len(array), -1), ""
                 for place, block in blocks:
-                    digest.update(as_bytes(block))
+                    digest.update(sources.as_bytes(block))
                     found = _keep(block, rows[place], place.start, f"{name}: {key}")
                     rounded = rounded or found
                 if rounded:
@@ -91,7 +83,7 @@ def peek(file: BinaryIO, name: str) -> tuple[Shape, Array]:
     """Return the shape of ``x_train`` and the array ``y_train``, reading nothing else."""
     with _opened(file, name) as archive:
         headers = _check_headers(archive, name)
-        check_memory(headers["y_train"].bytes_needed, f"{name}:")
+        sources.check_memory(headers["y_train"].bytes_needed, f"{name}:")
         blocks = _blocks(archive, "y_train", headers["y_train"])
         return headers["x_train"].shape, np.concatenate([block for _, block in blocks])
 
@@ -112,11 +104,11 @@ def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[tup
     with archive.open(f"{key}.npy") as member:
         if header.fortran:  # every row is scattered over the file
             stored: Array = npy.read_array(member, allow_pickle=False)
-            for place in row_blocks(rows, numbers):
+            for place in sources.row_blocks(rows, numbers):
                 yield place, np.ascontiguousarray(stored[place]).reshape(-1, numbers)
             return
         member.read(header.start)
-        for place in row_blocks(rows, numbers):
+        for place in sources.row_blocks(rows, numbers):
             count = (place.stop - place.start) * numbers
             content = member.read(count * header.dtype.itemsize)
             yield place, np.frombuffer(content, header.dtype).reshape(-1, numbers)
@@ -132,7 +124,7 @@ def _keep(stored: Array, kept: Array, row: int, where: str) -> str:
         too_large = np.isfinite(stored[first]).all()
         what = "a number too large for float32" if too_large else "NaN or infinite numbers"
         raise InputError(f"{where}[{row + first}]: holds {what}")
-    found = first_rounded(stored, kept)
+    found = sources.first_rounded(stored, kept)
     if not found:
         return ""
     rounded = f"{where}[{row + found[0] // kept.shape[1]}]: {found[1]}"

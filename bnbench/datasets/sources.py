@@ -21,8 +21,9 @@ _BLOCK = 1 << 20  # numbers in a block of rows
 class Sources(NamedTuple):
     """Features ``uint8`` or ``float32`` (rows, ...), labels any integers (rows,) or (rows, 1).
 
-    ``sha256`` covers the arrays as they are stored, see `fingerprint`. ``class_names``, in order,
-    and ``feature_names`` are empty where classes and features have numbers alone.
+    ``sha256`` is the `fingerprint` of the arrays as they are stored, or as a ``.csv`` is split into
+    them, in this order. ``class_names``, in order, and ``feature_names`` are empty where classes
+    and features have numbers alone.
     """
 
     x_train: Array
@@ -35,7 +36,10 @@ class Sources(NamedTuple):
 
 
 def fingerprint(arrays: Iterable[Array]) -> str:
-    """Return SHA-256 over arrays: of each ``<dtype.str><shape>``, then its bytes in C order."""
+    """Return SHA-256 over arrays: of each ``<dtype.str><shape>``, then its bytes in C order.
+
+    The text of Fashion-MNIST's training images is ``|u1(60000, 28, 28)``.
+    """
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

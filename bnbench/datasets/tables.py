@@ -12,17 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnbench.datasets import sources
 from bnbench.datasets.csv import NUMBER, Table
-from bnbench.datasets.sources import (
-    WHOLE_UP_TO,
-    Array,
-    Report,
-    Shape,
-    Sources,
-    check_memory,
-    fingerprint,
-    first_rounded,
-)
+from bnbench.datasets.sources import Array, Report, Shape, Sources
 from bnbench.errors import InputError
 from bnbench.experiments.config import DataConfig
 from bnbench.experiments.document import shorten
@@ -45,7 +37,7 @@ class Candidate(NamedTuple):
 
 
 def read(table: Table, settings: DataConfig, report: Report) -> Sources:
-    """Return the four arrays, their fingerprint, and the names of classes and features.
+    """Return the four arrays, their sources.fingerprint, and the names of classes and features.
 
     The test set is the same share of every class, ``settings.test_size``. The training rows are put
     in an order of which any end, held out to validate, has its share of every class. A fixed seed
@@ -57,7 +49,7 @@ def read(table: Table, settings: DataConfig, report: Report) -> Sources:
     class_names, y = _classes(table, label)
     train, test = _split(y, len(class_names), settings.test_size)
     names = [name for place, name in enumerate(table.columns) if place != label]
-    check_memory(4 * len(y) * len(names), f"{table.name}:")
+    sources.check_memory(4 * len(y) * len(names), f"{table.name}:")
     places = np.empty(len(y), np.int64)
     places[np.concatenate([train, test])] = np.arange(len(y))
     x = np.empty((len(y), len(names)), np.float32)
@@ -70,7 +62,7 @@ def read(table: Table, settings: DataConfig, report: Report) -> Sources:
     if row != len(y):
         raise InputError(f"{table.name}: changed while it was read")
     arrays = x[: len(train)], y[train], x[len(train) :], y[test]
-    return Sources(*arrays, fingerprint(arrays), class_names, tuple(names))
+    return Sources(*arrays, sources.fingerprint(arrays), class_names, tuple(names))
 
 
 def peek(table: Table, settings: DataConfig) -> tuple[Shape, int, int]:
@@ -96,9 +88,10 @@ def candidates(table: Table) -> list[Candidate]:
     for block in table.blocks():
         rows += len(block)
         for place, column in block.items():
-            kinds[place].add(_kind(column))
+            present = column.dropna()
+            kinds[place].add(_kind(present))
             if len(values[place]) <= MOST_CLASSES:
-                values[place].update(column.dropna().unique().tolist())
+                values[place].update(present.unique().tolist())
 
     def unlikely(place: int) -> tuple[bool, bool, int, int]:
         unnamed = _LABEL.fullmatch(table.columns[place].casefold()) is None
@@ -126,7 +119,7 @@ def _kind(column: Any) -> str:
         return _TEXT
     if column.dtype.kind == "b":
         return "true or false"
-    return _WHOLE if (column.dropna() % 1 == 0).all() else _NUMBERS
+    return _WHOLE if (column.to_numpy() % 1 == 0).all() else _NUMBERS
 
 
 def _some(names: Sequence[str]) -> str:
@@ -249,7 +242,7 @@ def _features(table: Table, label: int, report: Report) -> Iterator[Array]:
         with np.errstate(over="ignore"):  # reported below, with its place
             kept = numbers.astype(np.float32)
         _check_numbers(numbers, kept, table, label, row)
-        for column in np.flatnonzero((np.abs(numbers) > WHOLE_UP_TO).any(axis=0)).tolist():
+        for column in np.flatnonzero((np.abs(numbers) > sources.WHOLE_UP_TO).any(axis=0)).tolist():
             _check_rounded(features.iloc[:, column], kept[:, column], table, reported, report)
         yield kept
         row += len(block)
@@ -263,7 +256,7 @@ def _check_rounded(
     column: Any, kept: Array, table: Table, reported: set[int], report: Report
 ) -> None:
     """Refuse integers that float32 changes, and report fractions that are whole, once a column."""
-    found = first_rounded(column.to_numpy(), kept)
+    found = sources.first_rounded(column.to_numpy(), kept)
     if found is None or column.name in reported:
         return
     text = f"{_where(table, column.name)}: {found[1]}"

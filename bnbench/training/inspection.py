@@ -207,7 +207,7 @@ def _odd_labels(names: Sequence[str]) -> Iterator[str]:
     """Yield which labels may be no class, or the same class as another."""
 
     def some(labels: Sequence[str]) -> str:
-        return _some("label", "labels", [f"'{shorten(label)}'" for label in labels])
+        return _some("label", [f"'{shorten(label)}'" for label in labels])
 
     if missing := [name for name in names if name.casefold() in _MISSING]:
         yield f"{some(missing)} may mean a missing value: drop such rows, unless it is a class"
@@ -306,9 +306,8 @@ def _untested_classes(dataset: Dataset) -> Iterator[str]:
     if missing:
         names = [dataset.class_names[one] if dataset.class_names else str(one) for one in missing]
         yield (
-            f"{_some('class', 'classes', names)} {'has' if len(names) == 1 else 'have'} no test "
-            "row, so nothing is measured of what is learned there: shuffle the rows before "
-            "splitting"
+            f"{_some('class', names)} {'has' if len(names) == 1 else 'have'} no test row, so "
+            "nothing is measured of what is learned there: shuffle the rows before splitting"
         )
 
 
@@ -319,10 +318,8 @@ def _copies_of_the_label(dataset: Dataset, columns: Sequence[str]) -> Iterator[s
         if _determines_the_class(feature, dataset.y_train, dataset.classes)
     ]
     if places:
-        determines = "alone determines" if len(places) == 1 else "each determine"
-        yield (
-            f"{_named(places, columns)} {determines} the class: drop what is a copy of the label"
-        )
+        verb = "alone determines" if len(places) == 1 else "each determine"
+        yield f"{_named(places, columns)} {verb} the class: drop what is a copy of the label"
 
 
 def _determines_the_class(feature: Array, y: Array, classes: int) -> bool:
@@ -357,9 +354,8 @@ def _constant(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
     if not places or len(dataset.feature_shape) > 1:
         return
     alone = len(places) == 1
-    which = f"{len(places):,} of the {dataset.features:,} features"
-    if columns or alone:
-        which = _named(places, columns)
+    many = f"{len(places):,} of the {dataset.features:,} features"
+    which = _named(places, columns) if columns or alone else many
     yield (
         f"{which} {'is' if alone else 'are'} constant over the training rows: drop "
         f"{'it' if alone else 'them'}, as there is nothing to learn"
@@ -369,9 +365,10 @@ def _constant(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
 def _named(places: Sequence[int], columns: Sequence[str]) -> str:
     """Return ``column a``, ``columns a and b``, ``features 0, 3, 4 and 7 more``."""
     names = [columns[place] if columns else str(place) for place in places]
-    return _some("column", "columns", names) if columns else _some("feature", "features", names)
+    return _some("column" if columns else "feature", names)
 
 
-def _some(noun: str, plural: str, names: Sequence[str]) -> str:
+def _some(noun: str, names: Sequence[str]) -> str:
     more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
-    return f"{noun if len(names) == 1 else plural} {listed([*names[:_NAMED], *more])}"
+    plural = "" if len(names) == 1 else "es" if noun == "class" else "s"
+    return f"{noun}{plural} {listed([*names[:_NAMED], *more])}"
