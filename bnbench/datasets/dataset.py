@@ -131,7 +131,12 @@ def split(settings: DataConfig, sources: Sources) -> Dataset:
     """Return what was read, split and standardized as the settings say; raises as `load` does."""
     name = settings.dataset
     classes = _count_classes(sources.y_train, name)
-    _check_test_labels(sources.y_test, classes, name)
+    low, high = sources.y_test.min(), sources.y_test.max()
+    if low < 0 or high >= classes:
+        raise InputError(
+            f"{name}: y_test: expected the classes of y_train, 0 to {classes - 1}, found "
+            f"{low if low < 0 else high}"
+        )
     rows = len(sources.x_train)
     held_out = settings.validation_rows(rows)
     if not 0 < held_out < rows:
@@ -263,15 +268,6 @@ def _count_classes(y_train: Array, dataset: str) -> int:
             "the classes from 0 without gaps"
         )
     return len(labels)
-
-
-def _check_test_labels(y_test: Array, classes: int, dataset: str) -> None:
-    low, high = y_test.min(), y_test.max()
-    if low < 0 or high >= classes:
-        raise InputError(
-            f"{dataset}: y_test: expected the classes of y_train, 0 to {classes - 1}, found "
-            f"{low if low < 0 else high}"
-        )
 
 
 def _check_part(y: Array, classes: int, part: str) -> None:

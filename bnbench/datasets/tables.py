@@ -5,7 +5,7 @@ features, each straight to its place. Rows are counted from 1 below the header.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -165,13 +165,13 @@ def _classes(table: Table, place: int) -> tuple[tuple[str, ...], Array]:
 def _ordered(texts: Sequence[str], where: str) -> tuple[tuple[str, ...], Array]:
     """Return the classes in order, and which of them each text is; equal numbers are one class."""
     values: list[Any] = list(texts)
-    name = str
+    named: Callable[[Any], str] = str
     if all(map(NUMBER.fullmatch, texts)):
         if any(map(_is_fraction, texts)):
             raise InputError(f"{where}: {_no_classes(texts, f'{len(texts):,}')}")
-        values, name = list(map(Decimal, texts)), "{:.0f}".format
+        values, named = list(map(Decimal, texts)), "{:.0f}".format
     places = {value: place for place, value in enumerate(sorted(set(values)))}
-    return tuple(map(name, places)), np.array([places[value] for value in values], np.int32)
+    return tuple(map(named, places)), np.array([places[value] for value in values], np.int32)
 
 
 def _is_fraction(text: str) -> bool:

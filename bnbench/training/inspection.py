@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bnbench.datasets.dataset import Dataset, batch_faults, read, size_warnings, split
+from bnbench.datasets.dataset import Dataset, read, size_warnings, split
 from bnbench.datasets.sources import Array, Report, row_blocks
 from bnbench.evidence.health import FeatureValues, Finding, ScalesApart, of_data
 from bnbench.evidence.records import DataSummary
@@ -129,7 +129,8 @@ def _config(
         reasons.append("validation_size: a tenth of the training rows would not have every class")
     rows, plain = len(dataset.y_train), TrainingConfig()
     config = Config(name=name_for(path), data=settings)
-    batch = _batch_size(config, rows + len(dataset.y_val))
+    sizes = range(min(rows, plain.batch_size), 1, -1)
+    batch = next((size for size in sizes if rows % size != 1), plain.batch_size)
     steps = math.ceil(rows / batch)
     unit = 10 ** max(0, math.floor(math.log10(_STEPS / steps)))
     epochs = max(plain.epochs, unit * math.ceil(_STEPS / steps / unit))
@@ -142,20 +143,6 @@ def _config(
         )
     training = TrainingConfig(batch_size=batch, epochs=epochs)
     return config.model_copy(update={"training": training}), tuple(reasons)
-
-
-def _batch_size(config: Config, training_rows: int) -> int:
-    """Return the largest size up to the default that Batch Normalization can take."""
-    norm = config.model.batch_norm.model_copy(update={"input": True})
-    config = config.model_copy(
-        update={"model": config.model.model_copy(update={"batch_norm": norm})}
-    )
-    largest = config.training.batch_size
-    for size in range(largest, 1, -1):
-        tried = config.model_copy(update={"training": TrainingConfig(batch_size=size)})
-        if not batch_faults(tried, training_rows):
-            return size
-    return largest
 
 
 def name_for(path: str) -> str:
@@ -288,17 +275,12 @@ def equal_by_chance(x: Array, y: Array) -> float:
     expected = 0.0
     for one in np.unique(y):
         own = random.permutation(np.flatnonzero(y == one))
-        expected += len(own) * min(1.0, len(own) * _agreement(x[own[:_COMPARED_ROWS]]))
+        some = x[own[:_COMPARED_ROWS]]
+        shifts = range(1, min(_SHIFTS + 1, len(some)))
+        equal = [(some == np.roll(some, shift, axis=0)).mean(axis=0) for shift in shifts]
+        agreement = float(np.mean(equal, axis=0).prod()) if equal else 0.0  # of two rows, by chance
+        expected += len(own) * min(1.0, len(own) * agreement)
     return expected / len(x)
-
-
-def _agreement(x: Array) -> float:
-    """Return how likely two rows, given in random order, agree in every feature by chance."""
-    shifts = range(1, min(_SHIFTS + 1, len(x)))
-    if not shifts:
-        return 0.0
-    agreeing = [(x == np.roll(x, shift, axis=0)).mean(axis=0) for shift in shifts]
-    return float(np.mean(agreeing, axis=0).prod())
 
 
 def _untested_classes(dataset: Dataset) -> Iterator[str]:
