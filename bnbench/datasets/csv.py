@@ -16,7 +16,7 @@ from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.document import shorten
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-MOST_COLUMNS = 10_000  # pandas takes time for each of them
+MOST_COLUMNS = 25_000  # pandas takes time for each of them
 _HEADER_BYTES = 1 << 24  # at most, with the blank lines before it
 _BLOCK_BYTES = 1 << 26  # of a block at most, unpacked, or as many as its numbers may have
 _NUMBER_BYTES = 64
