@@ -9,16 +9,21 @@ from contextlib import contextmanager
 from csv import Error as UnreadableRow
 from csv import reader
 from gzip import GzipFile
-from io import TextIOWrapper
-from typing import Any, BinaryIO, TextIO
+from io import BufferedReader, RawIOBase, TextIOWrapper
+from typing import Any, BinaryIO
 
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.document import shorten
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+MOST_COLUMNS = 25_000  # pandas takes time for each of them
+_HEADER_BYTES = 1 << 24  # at most, with the blank lines before it
+_BLOCK_BYTES = 1 << 26  # of a block at most, unpacked, or as many as its numbers may have
+_NUMBER_BYTES = 64
 _ROWS = 1 << 17  # of a block at most
-_NUMBERS = 1 << 20  # of a block at most
-_LONGEST_LINE = 1 << 24  # of a header, in letters: a line without end is no table
+_LEAST_ROWS = 256  # of a block of many columns, each of which takes time in every block
+_NUMBERS = 1 << 20  # of other blocks at most
+_READ_AT_ONCE = 1 << 18  # bytes
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -48,19 +53,25 @@ class Table:
             raise EnvironmentFault(
                 f"{self.name}: a .csv takes pandas; install it with: pip install 'bnbench[csv]'"
             ) from error
-        with self._text() as text, warnings.catch_warnings(), _faults_named(self.name):
+        rows = min(_ROWS, max(_LEAST_ROWS, _NUMBERS // len(self.columns)))
+        most = max(_BLOCK_BYTES, _NUMBER_BYTES * rows * len(self.columns))
+        content = _Unpacked(self._file, self.name, most)
+        with _faults_named(self.name), content.text() as text, warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)
             try:
-                yield from pandas.read_csv(
+                blocks = pandas.read_csv(
                     text,
                     header=0,
                     names=list(range(len(self.columns))),
                     index_col=False,
                     skipinitialspace=True,
                     low_memory=False,  # else a column may be numbers here and text there
-                    chunksize=max(1, min(_ROWS, _NUMBERS // len(self.columns))),
+                    chunksize=rows,
                     **options,
                 )
+                for block in blocks:
+                    content.begin_block()
+                    yield block
             except pandas.errors.ParserWarning as error:
                 raise InputError(
                     f"{self.name}: rows have more fields than the header has names"
@@ -69,20 +80,38 @@ class Table:
                 raise InputError(f"{self.name}: {_unreadable(str(error))}") from error
 
     def _header(self) -> Sequence[str]:
-        with self._text() as text:
-            lines = iter(lambda: text.readline(_LONGEST_LINE), "")
-            return next(filter(None, reader(lines, skipinitialspace=True)), ())
+        with _Unpacked(self._file, self.name, _HEADER_BYTES).text() as text:
+            return next(filter(None, reader(text, skipinitialspace=True)), ())
 
-    @contextmanager
-    def _text(self) -> Iterator[TextIO]:
-        self._file.seek(0)
-        packed = self.name.endswith(".gz")
-        content = GzipFile(fileobj=self._file) if packed else self._file
-        text = TextIOWrapper(content, encoding="utf-8-sig", newline="")
-        try:
-            yield text
-        finally:
-            text.detach()  # the file is read again, and closed by whoever opened it
+
+class _Unpacked(RawIOBase):
+    """The content of a file from its start; a block of more than ``most`` bytes is an error."""
+
+    def __init__(self, file: BinaryIO, name: str, most: int) -> None:
+        file.seek(0)
+        self._content = GzipFile(fileobj=file) if name.endswith(".gz") else file
+        self._name, self._most = name, most
+        self.begin_block()
+
+    def begin_block(self) -> None:
+        self._left = self._most
+
+    def text(self) -> TextIOWrapper:
+        return TextIOWrapper(BufferedReader(self, _READ_AT_ONCE), "utf-8-sig", newline="")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._content.read(len(buffer))
+        buffer[: len(content)] = content
+        self._left -= len(content)
+        if self._left < 0:
+            raise InputError(
+                f"{self._name}: expected the rows of a table, found more than {self._most:,} "
+                "bytes of blank lines, or of one row; look for a line or a quoted text without end"
+            )
+        return len(content)
 
 
 @contextmanager
@@ -114,6 +143,11 @@ def _check_columns(names: Sequence[str], file: str) -> None:
     """Refuse a header that is missing, or whose columns cannot be distinguished."""
     if not names:
         raise InputError(f"{file}: expected a header and rows, but the file is empty")
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"{file}: expected at most {MOST_COLUMNS:,} columns, found {len(names):,}; keep those "
+            "that matter, or save the table as .npz"
+        )
     if len(names) == 1:
         other = next((word for sign, word in _SEPARATORS.items() if sign in names[0]), None)
         found = f"{other} between them; save it with commas" if other else "only one"

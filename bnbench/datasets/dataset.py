@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -20,6 +20,7 @@ from bnbench.experiments.fields import TRAINING_ROWS
 
 FASHION_MNIST = "fashion_mnist"
 SAMPLE = "fashion_mnist_sample"
+MANY_FEATURES = 20_000  # beyond which compiling takes long
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +29,8 @@ class Dataset:
 
     Features are (rows, features), C-contiguous, ``uint8`` as stored or else ``float32``; they are
     to be multiplied by ``scale`` (1/255 for ``uint8``, else 1). Labels are (rows,) ``int32`` from
-    0 to ``classes`` - 1. ``sha256`` covers the arrays as they are stored, or as a ``.csv`` is split
-    into them, before validation rows are held out and features standardized, in the order x_train,
-    y_train, x_test, y_test: of each the text ``<dtype.str><shape>``, such as ``|u1(60000, 28,
-    28)``, then its bytes in C order. ``class_names`` are empty where the classes are known by their
-    numbers alone.
+    0 to ``classes`` - 1. ``sha256`` is that of `Sources`. ``class_names`` are empty where classes
+    are known by their numbers alone.
     """
 
     x_train: Array
@@ -99,7 +97,20 @@ def load(
     the user's file has wrong, EnvironmentFault for data that is missing, damaged, too large for the
     memory there is or cannot be fetched.
     """
-    return split(settings, read(settings, data_dir, report))
+    dataset = split(settings, read(settings, data_dir, report))
+    for warning in size_warnings(dataset):
+        report(f"{settings.dataset}: {warning}")
+    return dataset
+
+
+def size_warnings(dataset: Dataset) -> list[str]:
+    """Return a sentence, without its end, if there are so many features that training is slow."""
+    if dataset.features <= MANY_FEATURES:
+        return []
+    return [
+        f"{dataset.features:,} features: the first epoch may take minutes, as a program is "
+        "compiled for them; keep fewer, where few matter"
+    ]
 
 
 def read(
@@ -118,8 +129,43 @@ def read(
 
 def split(settings: DataConfig, sources: Sources) -> Dataset:
     """Return what was read, split and standardized as the settings say; raises as `load` does."""
-    dataset = _split(settings, sources)
-    return _standardized(dataset, settings.dataset) if settings.standardize else dataset
+    name = settings.dataset
+    classes = _count_classes(sources.y_train, name)
+    low, high = sources.y_test.min(), sources.y_test.max()
+    if low < 0 or high >= classes:
+        raise InputError(
+            f"{name}: y_test: expected the classes of y_train, 0 to {classes - 1}, found "
+            f"{low if low < 0 else high}"
+        )
+    rows = len(sources.x_train)
+    held_out = settings.validation_rows(rows)
+    if not 0 < held_out < rows:
+        raise InputError(
+            f"data.validation_size: expected 1 to {rows - 1:,}, as {name} has {rows:,} training "
+            f"rows, got {held_out:,}"
+        )
+    cut = rows - held_out
+    y, y_test = (y.reshape(-1).astype(np.int32) for y in (sources.y_train, sources.y_test))
+    _check_part(y[:cut], classes, f"{name}: the first {cut:,} rows, left for training,")
+    _check_part(y[cut:], classes, f"{name}: the last {held_out:,} rows, for validation,")
+    x, x_test = (x.reshape(len(x), -1) for x in (sources.x_train, sources.x_test))
+    parts, scale = [x[:cut], x[cut:], x_test], 1 / 255 if x.dtype == np.uint8 else 1.0
+    if settings.standardize:
+        parts, scale = scales.standardize(parts, scale, name), 1.0
+    x_train, x_val, x_test = parts
+    return Dataset(
+        x_train=x_train,
+        y_train=y[:cut],
+        x_val=x_val,
+        y_val=y[cut:],
+        x_test=x_test,
+        y_test=y_test,
+        classes=classes,
+        feature_shape=sources.x_train.shape[1:],
+        scale=scale,
+        sha256=sources.sha256,
+        class_names=sources.class_names,
+    )
 
 
 def describe(settings: DataConfig) -> Description:
@@ -173,20 +219,18 @@ def status(data_dir: Path | None = None) -> list[DataState]:
         found = fashion_mnist.search(name, places)
         problem = None if found.path else "; ".join(found.problems) or "not found"
         files.append(FileState(name, f"md5:{md5}", found.path, problem))
-    advice = None if all(file.path for file in files) else fashion_mnist.ADVICE
-    return [DataState(FASHION_MNIST, tuple(files), advice), _sample_status()]
-
-
-def _sample_status() -> DataState:
-    path: Path | None = fashion_mnist.SAMPLE_PATH
-    problem = None
+    sample, problem = fashion_mnist.SAMPLE_PATH, None
     try:
         fashion_mnist.sample_content()
     except EnvironmentFault as fault:
-        path, problem = None, str(fault)
+        problem = str(fault)
     checksum = f"sha256:{fashion_mnist.SAMPLE_SHA256}"
-    file = FileState(fashion_mnist.SAMPLE_PATH.name, checksum, path, problem)
-    return DataState(SAMPLE, (file,), "Reinstall bnbench." if problem else None)
+    file = FileState(sample.name, checksum, None if problem else sample, problem)
+    advice = None if all(file.path for file in files) else fashion_mnist.ADVICE
+    return [
+        DataState(FASHION_MNIST, tuple(files), advice),
+        DataState(SAMPLE, (file,), "Reinstall bnbench." if problem else None),
+    ]
 
 
 @contextmanager
@@ -210,43 +254,6 @@ def _user_file(dataset: str) -> Iterator[BinaryIO]:
         raise InputError(f"{dataset}: changed while it was read")
 
 
-def _split(settings: DataConfig, sources: Sources) -> Dataset:
-    dataset = settings.dataset
-    classes = _count_classes(sources.y_train, dataset)
-    _check_test_labels(sources.y_test, classes, dataset)
-    rows = len(sources.x_train)
-    validation_size = settings.validation_rows(rows)
-    if not 0 < validation_size < rows:
-        raise InputError(
-            f"data.validation_size: expected 1 to {rows - 1:,}, as {dataset} has {rows:,} "
-            f"training rows, got {validation_size:,}"
-        )
-    cut = rows - validation_size
-    y = _labels(sources.y_train)
-    _check_part(y[:cut], classes, f"{dataset}: the first {cut:,} rows, left for training,")
-    _check_part(y[cut:], classes, f"{dataset}: the last {validation_size:,} rows, for validation,")
-    x = sources.x_train.reshape(rows, -1)
-    return Dataset(
-        x_train=x[:cut],
-        y_train=y[:cut],
-        x_val=x[cut:],
-        y_val=y[cut:],
-        x_test=sources.x_test.reshape(len(sources.x_test), -1),
-        y_test=_labels(sources.y_test),
-        classes=classes,
-        feature_shape=sources.x_train.shape[1:],
-        scale=1 / 255 if x.dtype == np.uint8 else 1.0,
-        sha256=sources.sha256,
-        class_names=sources.class_names,
-    )
-
-
-def _standardized(dataset: Dataset, name: str) -> Dataset:
-    parts = (dataset.x_train, dataset.x_val, dataset.x_test)
-    x_train, x_val, x_test = scales.standardize(parts, dataset.scale, name)
-    return replace(dataset, x_train=x_train, x_val=x_val, x_test=x_test, scale=1.0)
-
-
 def _count_classes(y_train: Array, dataset: str) -> int:
     labels = np.unique(y_train)
     where = f"{dataset}: y_train"
@@ -263,15 +270,6 @@ def _count_classes(y_train: Array, dataset: str) -> int:
     return len(labels)
 
 
-def _check_test_labels(y_test: Array, classes: int, dataset: str) -> None:
-    low, high = y_test.min(), y_test.max()
-    if low < 0 or high >= classes:
-        raise InputError(
-            f"{dataset}: y_test: expected the classes of y_train, 0 to {classes - 1}, found "
-            f"{low if low < 0 else high}"
-        )
-
-
 def _check_part(y: Array, classes: int, part: str) -> None:
     missing = np.setdiff1d(np.arange(classes), y)
     if len(missing):
@@ -279,7 +277,3 @@ def _check_part(y: Array, classes: int, part: str) -> None:
             f"{part} lack class {missing[0]}: shuffle the training rows (they may be sorted by "
             "class), or choose another data.validation_size"
         )
-
-
-def _labels(y: Array) -> Array:
-    return y.reshape(-1).astype(np.int32, copy=False)

@@ -67,7 +67,12 @@ def read(data_dir: Path | None, report: Report) -> Sources:
     places = folders(data_dir)
     found = {name: search(name, places) for name in FILES}
     if _required_folder(data_dir) and not all(file.path for file in found.values()):
-        raise EnvironmentFault(_not_in_required(places[0], found))
+        lines = [problem for file in found.values() for problem in file.problems]
+        missing = [name for name, file in found.items() if not file.path and not file.problems]
+        if missing:
+            lines.append(f"{places[0]}: lacks {', '.join(missing)}")
+        lines.append("Put the original files there, or choose no folder (BNBENCH_DATA_DIR unset).")
+        raise EnvironmentFault("\n".join(lines))
     arrays = []
     for name, file in found.items():
         if file.path:
@@ -150,15 +155,6 @@ def _keras_cache() -> Path | None:
     return Path(keras_home) / "datasets" / "fashion-mnist" if keras_home else None
 
 
-def _not_in_required(folder: Path, found: dict[str, Found]) -> str:
-    lines = [problem for file in found.values() for problem in file.problems]
-    missing = [name for name, file in found.items() if not file.path and not file.problems]
-    if missing:
-        lines.append(f"{folder}: lacks {', '.join(missing)}")
-    lines.append("Put the original files there, or choose no folder (BNBENCH_DATA_DIR unset).")
-    return "\n".join(lines)
-
-
 def _reason(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error)
     return " ".join(text.split())[:200] or type(error).__name__
@@ -187,7 +183,6 @@ def _fetch(name: str, problems: list[str], report: Report) -> bytes:
 
 @contextmanager
 def _advised(cache: Path) -> Iterator[None]:
-    """Say in an error about the cache how to do without it."""
     try:
         with files.faults_named(cache, "written"):
             yield

@@ -4,66 +4,48 @@ Every header is checked before memory is taken, and numbers are read block by bl
 memory is needed than the arrays fill at the end.
 """
 
+import hashlib
 import lzma
 import math
 import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from tokenize import TokenError
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
-from bnbench.datasets.sources import (
-    Array,
-    Fingerprint,
-    Report,
-    Shape,
-    Sources,
-    check_memory,
-    first_rounded,
-)
+from bnbench.datasets import sources
+from bnbench.datasets.sources import Array, Report, Shape, Sources
 from bnbench.errors import InputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-_BLOCK = 1 << 20  # bytes that are read at once
 
 _FAULTS = (  # what zipfile and numpy raise on a file that is not what it should be
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    SyntaxError,
-    TokenError,
-    RuntimeError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, SyntaxError),
+    *(TokenError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
 
-@dataclass(frozen=True)
-class _Header:
+class _Header(NamedTuple):
     shape: Shape
-    dtype: np.dtype[Any]
     fortran: bool
+    dtype: np.dtype[Any]
     start: int  # of the numbers
 
     @property
-    def rows(self) -> int:
-        return self.shape[0]
+    def kept_as(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8 if self.dtype == np.uint8 else np.float32)
 
     @property
-    def row_bytes(self) -> int:
-        return math.prod(self.shape[1:]) * self.dtype.itemsize
+    def bytes_needed(self) -> int:
+        """The bytes of the array as it is kept, and as it is stored where it is read at once."""
+        at_once = self.dtype.itemsize if self.fortran else 0
+        return math.prod(self.shape) * (self.kept_as.itemsize + at_once)
 
 
 def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sources:
@@ -75,29 +57,35 @@ def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sourc
     """
     with _opened(file, name) as archive:
         headers = _check_headers(archive, name)
-        check_memory(sum(map(_bytes_needed, headers.values())), f"{name}:")
-        made = Fingerprint()
-
-        def array(key: str) -> Array:
-            header = headers[key]
-            made.begin(header.shape, header.dtype)
-            blocks = map(made.taken, _blocks(archive, key, header))
+        sources.check_memory(sum(header.bytes_needed for header in headers.values()), f"{name}:")
+        digest, arrays = hashlib.sha256(), []
+        for key, header in headers.items():
+            digest.update(f"{header.dtype.str}{header.shape}".encode())
+            blocks = _blocks(archive, key, header)
             if key.startswith("y"):
-                return np.concatenate(list(blocks)).reshape(header.shape)
-            return _features(blocks, header, f"{name}: {key}", report)
-
-        x_train, y_train, x_test, y_test = map(array, KEYS)
-        return Sources(x_train, y_train, x_test, y_test, made.text())
+                array = np.concatenate([block for _, block in blocks]).reshape(header.shape)
+                digest.update(sources.as_bytes(array))
+            else:
+                array = np.empty(header.shape, header.kept_as)
+                rows, rounded = array.reshape(len(array), -1), ""
+                for place, block in blocks:
+                    digest.update(sources.as_bytes(block))
+                    found = _keep(block, rows[place], place.start, f"{name}: {key}")
+                    rounded = rounded or found
+                if rounded:
+                    report(f"{rounded}: they were rounded")
+            arrays.append(array)
+        x_train, y_train, x_test, y_test = arrays
+        return Sources(x_train, y_train, x_test, y_test, digest.hexdigest())
 
 
 def peek(file: BinaryIO, name: str) -> tuple[Shape, Array]:
     """Return the shape of ``x_train`` and the array ``y_train``, reading nothing else."""
     with _opened(file, name) as archive:
         headers = _check_headers(archive, name)
-        header = headers["y_train"]
-        check_memory(_bytes_needed(header), f"{name}:")
-        labels = np.concatenate(list(_blocks(archive, "y_train", header)))
-        return headers["x_train"].shape, labels.reshape(header.shape)
+        sources.check_memory(headers["y_train"].bytes_needed, f"{name}:")
+        blocks = _blocks(archive, "y_train", headers["y_train"])
+        return headers["x_train"].shape, np.concatenate([block for _, block in blocks])
 
 
 @contextmanager
@@ -110,50 +98,39 @@ def _opened(file: BinaryIO, name: str) -> Iterator[zipfile.ZipFile]:
         raise InputError(f"{name}: damaged, or not written by numpy.savez: {reason}") from error
 
 
-def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[Array]:
-    """Yield the array's rows in order, as many at once as a block holds: (rows, numbers)."""
-    step = max(1, _BLOCK // header.row_bytes)
-    starts = range(0, header.rows, step)
+def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[tuple[slice, Array]]:
+    """Yield the array's rows in order, (rows, numbers), each block with its place."""
+    rows, numbers = header.shape[0], math.prod(header.shape[1:])
     with archive.open(f"{key}.npy") as member:
         if header.fortran:  # every row is scattered over the file
             stored: Array = npy.read_array(member, allow_pickle=False)
-            for row in starts:
-                block = stored[row : row + step]
-                yield np.ascontiguousarray(block).reshape(len(block), -1)
+            for place in sources.row_blocks(rows, numbers):
+                yield place, np.ascontiguousarray(stored[place]).reshape(-1, numbers)
             return
         member.read(header.start)
-        for row in starts:
-            count = min(step, header.rows - row)
-            content = member.read(count * header.row_bytes)
-            yield np.frombuffer(content, header.dtype).reshape(count, -1)
+        for place in sources.row_blocks(rows, numbers):
+            count = (place.stop - place.start) * numbers
+            content = member.read(count * header.dtype.itemsize)
+            yield place, np.frombuffer(content, header.dtype).reshape(-1, numbers)
 
 
-def _features(blocks: Iterable[Array], header: _Header, where: str, report: Report) -> Array:
-    """Return ``uint8`` or ``float32`` features; ``where`` names the array in messages."""
-    kept = np.empty(header.shape, np.uint8 if header.dtype == np.uint8 else np.float32)
-    rows, row, rounded = kept.reshape(header.rows, -1), 0, ""
-    for block in blocks:
-        part = rows[row : row + len(block)]
-        with np.errstate(over="ignore"):  # reported below, with its row
-            part[...] = block
-        _check_finite(block, part, row, where)
-        if not rounded and (found := first_rounded(block, part)):
-            rounded = f"{where}[{row + found[0] // part.shape[1]}]: {found[1]}"
-            if header.dtype.kind in "ui":
-                raise InputError(f"{rounded}; subtract what all rows share, or save float32")
-        row += len(block)
-    if rounded:
-        report(f"{rounded}: they were rounded")
-    return kept
-
-
-def _check_finite(stored: Array, kept: Array, row: int, where: str) -> None:
+def _keep(stored: Array, kept: Array, row: int, where: str) -> str:
+    """Copy features from ``row`` on; return where and how whole numbers were rounded, or ""."""
+    with np.errstate(over="ignore"):  # reported below, with its row
+        kept[...] = stored
     finite = np.isfinite(kept).all(axis=1)
     if not finite.all():
         first = int(np.argmin(finite))
         too_large = np.isfinite(stored[first]).all()
         what = "a number too large for float32" if too_large else "NaN or infinite numbers"
         raise InputError(f"{where}[{row + first}]: holds {what}")
+    found = sources.first_rounded(stored, kept)
+    if not found:
+        return ""
+    rounded = f"{where}[{row + found[0] // kept.shape[1]}]: {found[1]}"
+    if stored.dtype.kind in "ui":
+        raise InputError(f"{rounded}; subtract what all rows share, or save float32")
+    return rounded
 
 
 def _check_headers(archive: zipfile.ZipFile, name: str) -> dict[str, _Header]:
@@ -181,8 +158,8 @@ def _check_header(archive: zipfile.ZipFile, key: str, where: str) -> _Header:
         version = npy.read_magic(member)
         if version != (1, 0):  # numpy writes others for structured types only
             raise InputError(f"{where}: npy format {version} is not read; save a plain array")
-        shape, fortran, dtype = npy.read_array_header_1_0(member)
-        start = member.tell()
+        header = _Header(*npy.read_array_header_1_0(member), member.tell())
+    shape, dtype = header.shape, header.dtype
     if dtype.hasobject:
         raise InputError(f"{where}: holds Python objects (pickles), which are never loaded")
     kinds, wanted = ("buif", "numbers") if key.startswith("x") else ("ui", "integers")
@@ -190,12 +167,13 @@ def _check_header(archive: zipfile.ZipFile, key: str, where: str) -> _Header:
         raise InputError(f"{where}: expected {wanted}, found the type {str(dtype)[:100]}")
     if not shape or min(shape) < 1:
         raise InputError(f"{where}: expected at least one row and one value, found shape {shape}")
-    declared, held = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{key}.npy").file_size
-    if declared != held - start:
+    declared = math.prod(shape) * dtype.itemsize
+    held = archive.getinfo(f"{key}.npy").file_size - header.start
+    if declared != held:
         raise InputError(
-            f"{where}: shape {shape} needs {declared:,} bytes, the file holds {held - start:,}"
+            f"{where}: shape {shape} needs {declared:,} bytes, the file holds {held:,}"
         )
-    return _Header(shape, dtype, fortran, start)
+    return header
 
 
 def _check_shapes(shapes: dict[str, Shape], name: str) -> None:
@@ -210,10 +188,3 @@ def _check_shapes(shapes: dict[str, Shape], name: str) -> None:
     train, test = shapes["x_train"][1:], shapes["x_test"][1:]
     if train != test:
         raise InputError(f"{name}: a row of x_train has shape {train}, one of x_test {test}")
-
-
-def _bytes_needed(header: _Header) -> int:
-    """Return the bytes of an array as it is kept, and as it is stored where it is read at once."""
-    kept = 1 if header.dtype == np.uint8 else 4
-    passing = header.dtype.itemsize if header.fortran else 0
-    return math.prod(header.shape) * (kept + passing)

@@ -1,14 +1,12 @@
 """The scales of features: how far apart they are, and how features are standardized."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from bnbench.datasets.sources import Array, check_memory
+from bnbench.datasets.sources import Array, check_memory, row_blocks
 from bnbench.errors import InputError
-
-_BLOCK = 1 << 20  # numbers in a block
 
 
 class Scales(NamedTuple):
@@ -53,7 +51,7 @@ def standardize(parts: Sequence[Array], scale: float, where: str) -> list[Array]
 
 def _moments(x: Array, scale: float) -> tuple[Array, Array]:
     """Return mean and deviation (n in the divisor) of each feature; infinite where constant."""
-    blocks = list(_blocks(x))
+    blocks = list(row_blocks(*x.shape))
     mean = sum((x[rows].astype(np.float64) * scale).sum(axis=0) for rows in blocks) / len(x)
     squares = sum(((x[rows] * np.float64(scale) - mean) ** 2).sum(axis=0) for rows in blocks)
     deviation = np.sqrt(squares / len(x))
@@ -63,7 +61,7 @@ def _moments(x: Array, scale: float) -> tuple[Array, Array]:
 
 def _standardized(x: Array, scale: float, mean: Array, deviation: Array, where: str) -> Array:
     kept = x if x.dtype == np.float32 else np.empty(x.shape, np.float32)
-    for rows in _blocks(x):
+    for rows in row_blocks(*x.shape):
         with np.errstate(over="ignore"):  # reported below
             kept[rows] = (x[rows].astype(np.float64) * scale - mean) / deviation
         if not np.isfinite(kept[rows]).all():
@@ -73,8 +71,3 @@ def _standardized(x: Array, scale: float, mean: Array, deviation: Array, where: 
                 "it hardly varies over the training rows; drop it"
             )
     return kept
-
-
-def _blocks(x: Array) -> Iterator[slice]:
-    step = max(1, _BLOCK // x.shape[1])
-    return (slice(start, start + step) for start in range(0, len(x), step))

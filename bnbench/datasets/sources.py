@@ -1,7 +1,7 @@
 """What every data set is before its split: four arrays as networks take them, and a fingerprint."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +15,15 @@ Shape = tuple[int, ...]
 Report = Callable[[str], None]
 
 WHOLE_UP_TO = 2**24  # float32 holds every whole number up to here, and not every one beyond
+_BLOCK = 1 << 20  # numbers in a block of rows
 
 
 class Sources(NamedTuple):
     """Features ``uint8`` or ``float32`` (rows, ...), labels any integers (rows,) or (rows, 1).
 
-    ``sha256`` covers the arrays as they are stored, see `Fingerprint`. ``class_names``, in order,
-    and ``feature_names`` are empty where classes and features have numbers alone.
+    ``sha256`` is the `fingerprint` of the arrays as they are stored, or as a ``.csv`` is split into
+    them, in this order. ``class_names``, in order, and ``feature_names`` are empty where classes
+    and features have numbers alone.
     """
 
     x_train: Array
@@ -33,33 +35,27 @@ class Sources(NamedTuple):
     feature_names: tuple[str, ...] = ()
 
 
-class Fingerprint:
-    """SHA-256 over arrays: of each ``<dtype.str><shape>``, then its bytes in C order."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-
-    def begin(self, shape: Shape, dtype: np.dtype[Any]) -> None:
-        """Begin the next array."""
-        self._digest.update(f"{dtype.str}{shape}".encode())
-
-    def taken(self, block: Array) -> Array:
-        """Take the next part of the array, C-contiguous, and return it."""
-        self._digest.update(block.reshape(-1).view(np.uint8).data)
-        return block
-
-    def text(self) -> str:
-        """Return the 64 hex digits."""
-        return self._digest.hexdigest()
-
-
 def fingerprint(arrays: Iterable[Array]) -> str:
-    """Return the fingerprint of whole arrays."""
-    made = Fingerprint()
+    """Return SHA-256 over arrays: of each ``<dtype.str><shape>``, then its bytes in C order.
+
+    The text of Fashion-MNIST's training images is ``|u1(60000, 28, 28)``.
+    """
+    digest = hashlib.sha256()
     for array in arrays:
-        made.begin(array.shape, array.dtype)
-        made.taken(array)
-    return made.text()
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(as_bytes(array))
+    return digest.hexdigest()
+
+
+def as_bytes(array: Array) -> memoryview:
+    """Return the bytes of a C-contiguous array, not copied."""
+    return array.reshape(-1).view(np.uint8).data
+
+
+def row_blocks(rows: int, numbers: int) -> Iterator[slice]:
+    """Yield slices of consecutive rows of so many ``numbers`` each, few enough to copy."""
+    step = max(1, _BLOCK // numbers)
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def check_memory(needed: int, what: str) -> None:
@@ -69,11 +65,11 @@ def check_memory(needed: int, what: str) -> None:
 
 
 def first_rounded(stored: Array, kept: Array) -> tuple[int, str] | None:
-    """Return the place in the flat array of a whole number that float32 changed, and what to say.
+    """Return the place in the flat array of a whole number that float32 changed, and a message.
 
-    ``kept`` holds the ``stored`` numbers as float32. None where float32 holds all whole numbers.
+    ``kept`` holds the ``stored`` numbers as float32. None where it holds all whole numbers.
     """
-    if stored.dtype.kind == "b" or stored.dtype.itemsize < 4:
+    if stored.dtype.itemsize < 4:
         return None
     with np.errstate(invalid="ignore"):  # 2**64 is no uint64
         changed = kept.astype(stored.dtype) != stored

@@ -5,25 +5,16 @@ features, each straight to its place. Rows are counted from 1 below the header.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnbench.datasets import sources
 from bnbench.datasets.csv import NUMBER, Table
-from bnbench.datasets.sources import (
-    WHOLE_UP_TO,
-    Array,
-    Report,
-    Shape,
-    Sources,
-    check_memory,
-    fingerprint,
-    first_rounded,
-)
+from bnbench.datasets.sources import Array, Report, Shape, Sources
 from bnbench.errors import InputError
 from bnbench.experiments.config import DataConfig
 from bnbench.experiments.document import shorten
@@ -31,6 +22,7 @@ from bnbench.experiments.document import shorten
 MOST_CLASSES = 1000
 LEAST_ROWS = 3  # of a class: one each to train, to validate and to test
 _SEED = 0  # of the split
+_TEXT, _WHOLE, _NUMBERS = "text", "whole numbers", "numbers"
 _NAMED = 5  # of columns with a fault, or to choose from
 _LABEL = re.compile(r"(.*[ _.-])?(label|class|target|species|category|outcome|diagnosis|kind)|y")
 _MISSING = ("", "nan", "NaN")  # as a class; others, such as NA, may be one
@@ -45,7 +37,7 @@ class Candidate(NamedTuple):
 
 
 def read(table: Table, settings: DataConfig, report: Report) -> Sources:
-    """Return the four arrays, their fingerprint, and the names of classes and features.
+    """Return the four arrays, their sources.fingerprint, and the names of classes and features.
 
     The test set is the same share of every class, ``settings.test_size``. The training rows are put
     in an order of which any end, held out to validate, has its share of every class. A fixed seed
@@ -57,12 +49,12 @@ def read(table: Table, settings: DataConfig, report: Report) -> Sources:
     class_names, y = _classes(table, label)
     train, test = _split(y, len(class_names), settings.test_size)
     names = [name for place, name in enumerate(table.columns) if place != label]
-    check_memory(4 * len(y) * len(names), f"{table.name}:")
+    sources.check_memory(4 * len(y) * len(names), f"{table.name}:")
     places = np.empty(len(y), np.int64)
     places[np.concatenate([train, test])] = np.arange(len(y))
     x = np.empty((len(y), len(names)), np.float32)
     row = 0
-    for block in _Features(table, label, report).blocks():
+    for block in _features(table, label, report):
         if row + len(block) > len(y):
             break
         x[places[row : row + len(block)]] = block
@@ -70,7 +62,7 @@ def read(table: Table, settings: DataConfig, report: Report) -> Sources:
     if row != len(y):
         raise InputError(f"{table.name}: changed while it was read")
     arrays = x[: len(train)], y[train], x[len(train) :], y[test]
-    return Sources(*arrays, fingerprint(arrays), class_names, tuple(names))
+    return Sources(*arrays, sources.fingerprint(arrays), class_names, tuple(names))
 
 
 def peek(table: Table, settings: DataConfig) -> tuple[Shape, int, int]:
@@ -90,37 +82,44 @@ def candidates(table: Table) -> list[Candidate]:
     Columns with the name of a label come first, then text, which no feature may be, then the last
     column and the first, and among the rest the one of fewest values.
     """
-    seen: list[set[Any]] = [set() for _ in table.columns]
+    values: list[set[Any]] = [set() for _ in table.columns]
     kinds: list[set[str]] = [set() for _ in table.columns]
     rows = 0
     for block in table.blocks():
         rows += len(block)
-        for place, values in enumerate(seen):
-            kinds[place].add(_kind(block[place]))
-            if len(values) <= MOST_CLASSES:
-                values.update(block[place].dropna().unique().tolist())
+        for place, column in block.items():
+            present = column.dropna()
+            kinds[place].add(_kind(present))
+            if len(values[place]) <= MOST_CLASSES:
+                values[place].update(present.unique().tolist())
+
+    def unlikely(place: int) -> tuple[bool, bool, int, int]:
+        unnamed = _LABEL.fullmatch(table.columns[place].casefold()) is None
+        end = {len(kinds) - 1: 0, 0: 1}.get(place, 2)
+        return unnamed, kinds[place] == {_WHOLE}, end, len(values[place])
+
+    most = min(MOST_CLASSES, rows // LEAST_ROWS)
     held = [
-        Candidate(column, "text" if len(found) > 1 else next(iter(found)), len(values))
-        for column, found, values in zip(table.columns, kinds, seen, strict=True)
-        if "numbers" not in found or "text" in found
-        if 2 <= len(values) <= min(MOST_CLASSES, rows // LEAST_ROWS)
+        place
+        for place, found in enumerate(kinds)
+        if (_NUMBERS not in found or _TEXT in found) and 2 <= len(values[place]) <= most
     ]
-    ends = (table.columns[-1], table.columns[0])
-
-    def unlikely(one: Candidate) -> tuple[bool, bool, int, int]:
-        place = ends.index(one.name) if one.name in ends else len(ends)
-        named = _LABEL.fullmatch(one.name.casefold()) is not None
-        return not named, one.kind == "whole numbers", place, one.values
-
-    return sorted(held, key=unlikely)
+    return [
+        Candidate(
+            table.columns[place],
+            _TEXT if len(kinds[place]) > 1 else next(iter(kinds[place])),
+            len(values[place]),
+        )
+        for place in sorted(held, key=unlikely)
+    ]
 
 
 def _kind(column: Any) -> str:
     if column.dtype.kind not in "biuf":
-        return "text"
+        return _TEXT
     if column.dtype.kind == "b":
         return "true or false"
-    return "whole numbers" if (column.dropna() % 1 == 0).all() else "numbers"
+    return _WHOLE if (column.to_numpy() % 1 == 0).all() else _NUMBERS
 
 
 def _some(names: Sequence[str]) -> str:
@@ -141,14 +140,14 @@ def _label_place(table: Table, label: str | None) -> int:
 
 def _classes(table: Table, place: int) -> tuple[tuple[str, ...], Array]:
     """Return the classes' names in their order, and the class of every row, int32 (rows,)."""
-    where = f"{table.name}: column {shorten(table.columns[place])}"
+    where = _where(table, place)
     codes: dict[str, int] = {}
     parts: list[Array] = []
     for block in table.blocks(usecols=[place], dtype=str, na_filter=False):
-        inverse, texts = block[place].factorize()
+        inverse, texts = block[place].factorize()  # -1 where the field is missing
         stripped = [text.strip() for text in texts]
-        missing = [-1, *(code for code, text in enumerate(stripped) if text in _MISSING)]
-        if (lacking := np.isin(inverse, missing)).any():
+        lacking = np.array([text in _MISSING for text in [*stripped, ""]])[inverse]
+        if lacking.any():
             row = sum(map(len, parts)) + int(np.argmax(lacking)) + 1
             raise InputError(f"{where}, row {row:,}: no class; fill it in or drop the row")
         known = [codes.setdefault(text, len(codes)) for text in stripped]
@@ -165,16 +164,14 @@ def _classes(table: Table, place: int) -> tuple[tuple[str, ...], Array]:
 
 def _ordered(texts: Sequence[str], where: str) -> tuple[tuple[str, ...], Array]:
     """Return the classes in order, and which of them each text is; equal numbers are one class."""
-    if not all(map(NUMBER.fullmatch, texts)):
-        names = tuple(sorted(texts))
-        return names, np.array([names.index(text) for text in texts], np.int32)
-    if any(map(_is_fraction, texts)):
-        raise InputError(f"{where}: {_no_classes(texts, f'{len(texts):,}')}")
-    numbers = list(map(Decimal, texts))
-    values = sorted(set(numbers))
-    return tuple(f"{value:.0f}" for value in values), np.array(
-        [values.index(number) for number in numbers], np.int32
-    )
+    values: list[Any] = list(texts)
+    named: Callable[[Any], str] = str
+    if all(map(NUMBER.fullmatch, texts)):
+        if any(map(_is_fraction, texts)):
+            raise InputError(f"{where}: {_no_classes(texts, f'{len(texts):,}')}")
+        values, named = list(map(Decimal, texts)), "{:.0f}".format
+    places = {value: place for place, value in enumerate(sorted(set(values)))}
+    return tuple(map(named, places)), np.array([places[value] for value in values], np.int32)
 
 
 def _is_fraction(text: str) -> bool:
@@ -234,83 +231,71 @@ def _split(y: Array, classes: int, test_size: float) -> tuple[Array, Array]:
     return np.concatenate([start, middle, end]), np.sort(np.concatenate(test))
 
 
-@dataclass(frozen=True)
-class _Features:
-    """All columns of a table but the label, checked."""
+def _features(table: Table, label: int, report: Report) -> Iterator[Array]:
+    """Yield consecutive rows of all columns but the label, ``float32`` and checked."""
+    reported: set[int] = set()
+    row = 0
+    for block in table.blocks(dtype={label: str}):
+        features = block.drop(columns=label)
+        _check_kinds(features, table, row)
+        numbers = features.to_numpy(np.float64)
+        with np.errstate(over="ignore"):  # reported below, with its place
+            kept = numbers.astype(np.float32)
+        _check_numbers(numbers, kept, table, label, row)
+        for column in np.flatnonzero((np.abs(numbers) > sources.WHOLE_UP_TO).any(axis=0)).tolist():
+            _check_rounded(features.iloc[:, column], kept[:, column], table, reported, report)
+        yield kept
+        row += len(block)
 
-    table: Table
-    label: int
-    report: Report
 
-    def blocks(self) -> Iterator[Array]:
-        """Yield consecutive rows, ``float32``."""
-        places = [place for place in range(len(self.table.columns)) if place != self.label]
-        rounded: set[int] = set()
-        row = 0
-        for block in self.table.blocks(dtype={self.label: str}):
-            self._check_kinds(block[places], row)
-            numbers = block[places].to_numpy(np.float64)
-            with np.errstate(over="ignore"):  # reported below, with its place
-                kept = numbers.astype(np.float32)
-            self._check_numbers(numbers, kept, places, row)
-            for column in np.flatnonzero((np.abs(numbers) > WHOLE_UP_TO).any(axis=0)).tolist():
-                place = places[column]
-                if place not in rounded and self._rounds(block[place], kept[:, column]):
-                    rounded.add(place)
-            yield kept
-            row += len(block)
+def _where(table: Table, place: int) -> str:
+    return f"{table.name}: column {shorten(table.columns[place])}"
 
-    def _where(self, place: int) -> str:
-        return f"{self.table.name}: column {shorten(self.table.columns[place])}"
 
-    def _rounds(self, column: Any, kept: Array) -> bool:
-        """Return whether float32 changes whole numbers of a column, which integers may not have."""
-        found = first_rounded(column.to_numpy(), kept)
-        if found is None:
-            return False
-        text = f"{self._where(column.name)}: {found[1]}"
-        if column.dtype.kind in "iu":
-            raise InputError(
-                f"{text}; drop it where it only names the rows, else subtract a number"
-            )
-        self.report(f"{text}: they were rounded")
-        return True
+def _check_rounded(
+    column: Any, kept: Array, table: Table, reported: set[int], report: Report
+) -> None:
+    """Refuse integers that float32 changes, and report fractions that are whole, once a column."""
+    found = sources.first_rounded(column.to_numpy(), kept)
+    if found is None or column.name in reported:
+        return
+    text = f"{_where(table, column.name)}: {found[1]}"
+    if column.dtype.kind in "iu":
+        raise InputError(f"{text}; drop it where it only names the rows, else subtract a number")
+    reported.add(column.name)
+    report(f"{text}: they were rounded")
 
-    def _check_kinds(self, block: Any, row: int) -> None:
-        import pandas
 
-        wrong = []
-        for place, column in block.items():
-            if column.dtype.kind in "iuf":
-                continue
-            found = "numbers too large to be read"
-            if column.dtype.kind == "b":
-                found = "true and false"
-            else:
-                text = column[pandas.to_numeric(column, errors="coerce").isna() & column.notna()]
-                if len(text):
-                    at = row + int(text.index[0] - column.index[0]) + 1
-                    found = f"'{shorten(str(text.iloc[0]))}' in row {at:,}"
-            wrong.append(f"{shorten(self.table.columns[place])} ({found})")
-        if wrong:
-            raise InputError(
-                f"{self.table.name}: expected numbers in every column but the label, found others "
-                f"in column{'s' * (len(wrong) > 1)} {_some(wrong)}; encode them as numbers (0 and "
-                "1 for each value), or drop them"
-            )
+def _check_kinds(features: Any, table: Table, row: int) -> None:
+    import pandas
 
-    def _check_numbers(self, numbers: Array, kept: Array, places: Sequence[int], row: int) -> None:
-        finite = np.isfinite(kept)
-        if finite.all():
-            return
-        first, column = (int(at) for at in np.argwhere(~finite)[0])
-        number = numbers[first, column]
-        where = f"{self._where(places[column])}, row {row + first + 1:,}"
-        if np.isnan(number):
-            lacking = int(np.isnan(numbers).any(axis=1).sum())
-            more = f", as are others in {lacking - 1:,} rows near it" if lacking > 1 else ""
-            raise InputError(
-                f"{where}: the value is missing{more}; fill it in, or drop row or column"
-            )
-        what = "an infinite number" if np.isinf(number) else "a number too large for float32"
-        raise InputError(f"{where}: holds {what}")
+    wrong = []
+    for column in np.flatnonzero([kind.kind not in "iuf" for kind in features.dtypes]).tolist():
+        values = features.iloc[:, column]
+        found = "true and false" if values.dtype.kind == "b" else "numbers too large to be read"
+        not_numbers = pandas.to_numeric(values, errors="coerce").isna() & values.notna()
+        if not_numbers.any():
+            first = int(np.argmax(not_numbers))
+            found = f"'{shorten(str(values.iloc[first]))}' in row {row + first + 1:,}"
+        wrong.append(f"{shorten(table.columns[values.name])} ({found})")
+    if wrong:
+        raise InputError(
+            f"{table.name}: expected numbers in every column but the label, found others in "
+            f"column{'s' * (len(wrong) > 1)} {_some(wrong)}; encode them as numbers (0 and 1 for "
+            "each value), or drop them"
+        )
+
+
+def _check_numbers(numbers: Array, kept: Array, table: Table, label: int, row: int) -> None:
+    finite = np.isfinite(kept)
+    if finite.all():
+        return
+    first, column = np.argwhere(~finite)[0].tolist()
+    where = f"{_where(table, column + (column >= label))}, row {row + first + 1:,}"
+    if np.isnan(numbers[first, column]):
+        others = int(np.isnan(numbers).any(axis=1).sum()) - 1
+        more = f", as are others in {others:,} rows near it" if others else ""
+        raise InputError(f"{where}: the value is missing{more}; fill it in, or drop row or column")
+    infinite = np.isinf(numbers[first, column])
+    what = "an infinite number" if infinite else "a number too large for float32"
+    raise InputError(f"{where}: holds {what}")

@@ -97,7 +97,8 @@ def _table(settings: DataConfig) -> Iterator[str]:
         f"The rows come in another order. Of every class the first ones, a share of {share:g}, are "
         "kept to test. bnbench draws others, so accuracies differ for that, too."
     )
-    yield f"""table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True)
+    yield f"""table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True,
+    keep_default_na=False, converters={{{label}: str.strip}})
 table = table.sample(frac=1, random_state=0)
 is_test = table.groupby({label}).cumcount() < (
     table.groupby({label})[{label}].transform("size") * {share}

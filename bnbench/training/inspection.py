@@ -2,19 +2,20 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bnbench.datasets.dataset import Dataset, batch_faults, read, split
-from bnbench.datasets.sources import Array, Report, Sources
+from bnbench.datasets.dataset import Dataset, read, size_warnings, split
+from bnbench.datasets.sources import Array, Report, row_blocks
 from bnbench.evidence.health import Finding, of_data
 from bnbench.evidence.records import DataSummary
 from bnbench.experiments.config import Config, DataConfig, TrainingConfig, parse_config
-from bnbench.experiments.document import dump_lines, shorten
-from bnbench.text import listed, percent
+from bnbench.experiments.document import shorten
+from bnbench.text import listed, percent, visible
 
 _STEPS = 1000  # after which BN's moving statistics have left their start values behind
 _LONGEST_NAME = 64
@@ -26,8 +27,8 @@ _ROWS_OF_A_VALUE = 5  # on average; fewer may be of one class by chance
 _FIRST_ROWS = 1000  # enough to see that most features do not determine the class
 _COMPARED_ROWS = 1000  # of a class, enough to estimate how often two of them are equal
 _SHIFTS = 8  # by which they are compared with others of their class
-_BLOCK = 1 << 20  # numbers in a block
-_NAMED = 3  # features in a message
+_NAMED = 3  # features or labels in a message
+_MISSING = {"?", "-", "na", "n/a", "#n/a", "<na>", "n.a.", "null", "none", "nil", "nan", "missing"}
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,20 @@ def inspect_data(
 
     Raises `InputError` and `EnvironmentFault` as `bnbench.datasets.dataset.load` does.
     """
-    lines = dump_lines({"data.dataset": path, "data.label": label})
-    overrides = [line.replace(": ", "=", 1) for line in lines]
-    settings = parse_config("name: any", path, overrides).data
+    settings = parse_config("name: any", path, {"data.dataset": path, "data.label": label}).data
     sources = read(settings, data_dir, report)
-    settings = _with_rows_of_every_class(settings, sources)
+    classes, rows = len(sources.class_names), len(sources.x_train)
+    if settings.is_table and settings.validation_rows(rows) < classes:
+        settings = settings.model_copy(update={"validation_size": min(2 * classes, rows // 2)})
     dataset = split(settings, sources)
     summary = summarize(dataset, None)
     margin = Config(name="any").plan.margin
-    findings = tuple(_findings(dataset, summary, margin))
-    config, reasons = _config(path, settings, dataset, summary, findings)
+    findings = tuple(
+        finding
+        for finding in of_data(summary, margin)
+        if not (finding.kind == "feature_values" and small_uint8(dataset))  # a warning says why
+    )
+    config, reasons = _config(path, settings, dataset, findings)
     parts = (dataset.y_train, dataset.y_val, dataset.y_test)
     return Inspection(
         summary=summary,
@@ -103,39 +108,29 @@ def summarize(dataset: Dataset, correct: Array | None) -> DataSummary:
     )
 
 
-def _with_rows_of_every_class(settings: DataConfig, sources: Sources) -> DataConfig:
-    """Return settings by which a table's validation rows are of every class."""
-    classes, rows = len(sources.class_names), len(sources.x_train)
-    if settings.is_table and settings.validation_rows(rows) < classes:
-        return settings.model_copy(update={"validation_size": min(2 * classes, rows // 2)})
-    return settings
-
-
-def _findings(dataset: Dataset, summary: DataSummary, margin: float) -> Iterator[Finding]:
-    """Yield the findings but one: a warning says why ``uint8`` features are small."""
-    for finding in of_data(summary, margin):
-        if not (finding.kind == "feature_values" and small_uint8(dataset)):
-            yield finding
-
-
 def _config(
-    path: str,
-    settings: DataConfig,
-    dataset: Dataset,
-    summary: DataSummary,
-    findings: tuple[Finding, ...],
+    path: str, settings: DataConfig, dataset: Dataset, findings: tuple[Finding, ...]
 ) -> tuple[Config, tuple[str, ...]]:
     """Return the config, and the reasons for what differs from the defaults."""
-    reasons = [f"standardize: {reason}" for reason in _off_scale(dataset, findings)]
+    reasons = []
+    if largest := small_uint8(dataset):
+        reasons.append(f"standardize: uint8 is divided by 255, and the largest value is {largest}")
+    for finding in findings:
+        if finding.kind == "feature_scales":
+            reasons.append("standardize: the features' ranges lie far apart")
+        elif finding.kind == "feature_values":
+            reasons.append("standardize: the features are not about 1 around 0")
     if reasons:
         settings = settings.model_copy(update={"standardize": True})
     if settings.is_table and settings.validation_size != "auto":
         reasons.append("validation_size: a tenth of the training rows would not have every class")
-    rows, plain = summary.rows[0], TrainingConfig()
+    rows, plain = len(dataset.y_train), TrainingConfig()
     config = Config(name=name_for(path), data=settings)
-    batch = _batch_size(config, rows + summary.rows[1])
+    sizes = range(min(rows, plain.batch_size), 1, -1)
+    batch = next((size for size in sizes if rows % size != 1), plain.batch_size)
     steps = math.ceil(rows / batch)
-    epochs = max(plain.epochs, _round_up(_STEPS / steps))
+    unit = 10 ** max(0, math.floor(math.log10(_STEPS / steps)))
+    epochs = max(plain.epochs, unit * math.ceil(_STEPS / steps / unit))
     if batch != plain.batch_size:
         reasons.append(f"batch_size: {rows:,} training rows leave no batch of one row")
     if epochs != plain.epochs:
@@ -145,35 +140,6 @@ def _config(
         )
     training = TrainingConfig(batch_size=batch, epochs=epochs)
     return config.model_copy(update={"training": training}), tuple(reasons)
-
-
-def _off_scale(dataset: Dataset, findings: tuple[Finding, ...]) -> Iterator[str]:
-    """Yield why the features should be standardized."""
-    if largest := small_uint8(dataset):
-        yield f"uint8 is divided by 255, and the largest value is {largest}"
-    for finding in findings:
-        if finding.kind == "feature_scales":
-            yield "the features' ranges lie far apart"
-        elif finding.kind == "feature_values":
-            yield "the features are not about 1 around 0"
-
-
-def _batch_size(config: Config, training_rows: int) -> int:
-    """Return the largest size up to the default that Batch Normalization can take."""
-    norm = config.model.batch_norm.model_copy(update={"input": True})
-    model = config.model.model_copy(update={"batch_norm": norm})
-    for size in range(config.training.batch_size, 1, -1):
-        training = TrainingConfig(batch_size=size)
-        tried = config.model_copy(update={"model": model, "training": training})
-        if not batch_faults(tried, training_rows):
-            return size
-    return config.training.batch_size
-
-
-def _round_up(epochs: float) -> int:
-    """Return a number of one digit and zeros that is at least so large."""
-    unit = int(10 ** math.floor(math.log10(max(epochs, 1))))
-    return math.ceil(epochs / unit) * unit
 
 
 def name_for(path: str) -> str:
@@ -194,6 +160,8 @@ def data_warnings(dataset: Dataset, columns: Sequence[str], margin: float) -> It
     features must be as they are stored, not standardized.
     """
     counting = _counting(dataset) if columns else []
+    yield from size_warnings(dataset)
+    yield from _odd_labels(dataset.class_names)
     yield from _repeated_rows(dataset, columns, counting, margin)
     yield from _untested_classes(dataset)
     yield from _copies_of_the_label(dataset, columns)
@@ -217,6 +185,34 @@ def small_uint8(dataset: Dataset) -> int | None:
     """
     largest = dataset.x_train.max()
     return int(largest) if dataset.x_train.dtype == np.uint8 and 0 < largest <= _SMALL else None
+
+
+def _odd_labels(names: Sequence[str]) -> Iterator[str]:
+    """Yield which labels may be no class, or the same class as another."""
+
+    def some(labels: Sequence[str]) -> str:
+        return _some("label", [f"'{shorten(label)}'" for label in labels])
+
+    if missing := [name for name in names if name.casefold() in _MISSING]:
+        yield f"{some(missing)} may mean a missing value: drop such rows, unless it is a class"
+    if unseen := [name for name in names if visible(name) != name]:
+        yield f"{some(unseen)} with invisible characters: remove them from the file"
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(_plain(name), []).append(name)
+    for same in alike.values():
+        if len(same) > 1:
+            yield (
+                f"{some(same)} differ only in case, blanks or the form of their characters, but "
+                "are different classes: write them alike if they are one"
+            )
+
+
+def _plain(name: str) -> str:
+    """Return what people read of a name, whatever its case, blanks and Unicode normal form."""
+    normal = unicodedata.normalize("NFKC", name).casefold()
+    seen = "".join(c for c in normal if visible(c) == c and not c.isspace())
+    return unicodedata.normalize("NFKC", seen)
 
 
 def _repeated_rows(
@@ -261,9 +257,8 @@ def row_keys(x: Array) -> Array:
     They are valid within one process alone. The chance that two rows of a million share one by
     accident is one in ten million.
     """
-    step = max(1, _BLOCK // x.shape[1])
     zero = x.dtype.type(0)  # added, it makes 0 of -0
-    blocks = (np.ascontiguousarray(x[at : at + step] + zero) for at in range(0, len(x), step))
+    blocks = (np.ascontiguousarray(x[rows] + zero) for rows in row_blocks(*x.shape))
     return np.fromiter((hash(row.tobytes()) for block in blocks for row in block), np.int64, len(x))
 
 
@@ -277,17 +272,12 @@ def equal_by_chance(x: Array, y: Array) -> float:
     expected = 0.0
     for one in np.unique(y):
         own = random.permutation(np.flatnonzero(y == one))
-        expected += len(own) * min(1.0, len(own) * _agreement(x[own[:_COMPARED_ROWS]]))
+        some = x[own[:_COMPARED_ROWS]]
+        shifts = range(1, min(_SHIFTS + 1, len(some)))
+        equal = [(some == np.roll(some, shift, axis=0)).mean(axis=0) for shift in shifts]
+        agreement = float(np.mean(equal, axis=0).prod()) if equal else 0.0  # of two rows, by chance
+        expected += len(own) * min(1.0, len(own) * agreement)
     return expected / len(x)
-
-
-def _agreement(x: Array) -> float:
-    """Return how likely two rows, given in random order, agree in every feature by chance."""
-    shifts = range(1, min(_SHIFTS + 1, len(x)))
-    if not shifts:
-        return 0.0
-    agreeing = [(x == np.roll(x, shift, axis=0)).mean(axis=0) for shift in shifts]
-    return float(np.mean(agreeing, axis=0).prod())
 
 
 def _untested_classes(dataset: Dataset) -> Iterator[str]:
@@ -295,9 +285,8 @@ def _untested_classes(dataset: Dataset) -> Iterator[str]:
     if missing:
         names = [dataset.class_names[one] if dataset.class_names else str(one) for one in missing]
         yield (
-            f"{_some('class', 'classes', names)} {'has' if len(names) == 1 else 'have'} no test "
-            "row, so nothing is measured of what is learned there: shuffle the rows before "
-            "splitting"
+            f"{_some('class', names)} {'has' if len(names) == 1 else 'have'} no test row, so "
+            "nothing is measured of what is learned there: shuffle the rows before splitting"
         )
 
 
@@ -308,10 +297,8 @@ def _copies_of_the_label(dataset: Dataset, columns: Sequence[str]) -> Iterator[s
         if _determines_the_class(feature, dataset.y_train, dataset.classes)
     ]
     if places:
-        determines = "alone determines" if len(places) == 1 else "each determine"
-        yield (
-            f"{_named(places, columns)} {determines} the class: drop what is a copy of the label"
-        )
+        verb = "alone determines" if len(places) == 1 else "each determine"
+        yield f"{_named(places, columns)} {verb} the class: drop what is a copy of the label"
 
 
 def _determines_the_class(feature: Array, y: Array, classes: int) -> bool:
@@ -346,9 +333,8 @@ def _constant(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
     if not places or len(dataset.feature_shape) > 1:
         return
     alone = len(places) == 1
-    which = f"{len(places):,} of the {dataset.features:,} features"
-    if columns or alone:
-        which = _named(places, columns)
+    many = f"{len(places):,} of the {dataset.features:,} features"
+    which = _named(places, columns) if columns or alone else many
     yield (
         f"{which} {'is' if alone else 'are'} constant over the training rows: drop "
         f"{'it' if alone else 'them'}, as there is nothing to learn"
@@ -358,9 +344,10 @@ def _constant(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
 def _named(places: Sequence[int], columns: Sequence[str]) -> str:
     """Return ``column a``, ``columns a and b``, ``features 0, 3, 4 and 7 more``."""
     names = [columns[place] if columns else str(place) for place in places]
-    return _some("column", "columns", names) if columns else _some("feature", "features", names)
+    return _some("column" if columns else "feature", names)
 
 
-def _some(noun: str, plural: str, names: Sequence[str]) -> str:
+def _some(noun: str, names: Sequence[str]) -> str:
     more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
-    return f"{noun if len(names) == 1 else plural} {listed([*names[:_NAMED], *more])}"
+    plural = "" if len(names) == 1 else "es" if noun == "class" else "s"
+    return f"{noun}{plural} {listed([*names[:_NAMED], *more])}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import load_config
 from tests.conftest import bnbench, on_terminal
 from tests.evidence.test_identity import made
@@ -203,7 +204,8 @@ def test_records_of_the_old_default_are_read(runs, tmp_path: Path) -> None:
             r',\s*"standardize": false,\s*"label": null,\s*"test_size": 0.2', "", path.read_text()
         )
         assert times == 1
-        assert '"experiment_id": "1787f990"' in text
         path.write_text(text)
+    records, _ = RecordStore(folder).read_all()
+    assert [record.config.experiment_id for record in records] == ["1787f990"] * 2
     done = bnbench("compare", "--runs-dir", folder, "--strict")
     assert (done.returncode, done.stderr) == (0, "")

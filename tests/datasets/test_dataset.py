@@ -250,6 +250,18 @@ def test_own_arrays_may_be_compressed_and_in_fortran_order(tmp_path: Path) -> No
     assert packed.sha256 == plain.sha256
 
 
+def test_very_many_features_are_reported_before_training(tmp_path: Path) -> None:
+    """Compiling for them takes minutes, in which nothing else would be heard."""
+    x = np.zeros((12, 20_001), np.uint8)
+    path = save(tmp_path / "own.npz", own_arrays(x_train=x, x_test=x[:6]))
+    reported: list[str] = []
+    dataset.load(settings(path), report=reported.append)
+    assert reported == [
+        f"{path}: 20,001 features: the first epoch may take minutes, as a program is compiled for "
+        "them; keep fewer, where few matter"
+    ]
+
+
 def test_an_own_file_is_found_from_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

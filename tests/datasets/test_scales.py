@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bnbench import memory
-from bnbench.datasets import dataset, scales
+from bnbench.datasets import dataset, sources
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.config import DataConfig
 from tests.datasets.test_dataset import own_arrays, save
@@ -61,7 +61,7 @@ def test_blocks_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Large data in many pieces gives what it gives in one, but for the last digits."""
     path = save(tmp_path / "own.npz", own_arrays())
     whole = standardized(path)
-    monkeypatch.setattr(scales, "_BLOCK", 10)
+    monkeypatch.setattr(sources, "_BLOCK", 10)
     np.testing.assert_allclose(standardized(path).x_test, whole.x_test, rtol=1e-6)
 
 

@@ -248,11 +248,44 @@ def test_a_damaged_gzip_file(tmp_path: Path, damage: str) -> None:
         load(path)
 
 
-def test_a_line_without_end_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of something else is not taken into memory to look for its first line."""
-    monkeypatch.setattr(csv, "_LONGEST_LINE", 1000)
-    with pytest.raises(InputError, match="column 223 has no name"):
-        load(write(tmp_path / "own.csv", ",".join(f"c{n}" for n in range(9000))))
+@pytest.mark.parametrize("head", ["", "number,kind,half\n", GOOD], ids=["none", "names", "rows"])
+@pytest.mark.parametrize(
+    "endless", ["x", ",", "\n", '"x\n', '60,"x\n'], ids=["line", "row", "blank", "first", "field"]
+)
+@pytest.mark.parametrize("name", ["own.csv", "own.csv.gz"])
+def test_reading_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, head: str, endless: str
+) -> None:
+    """Neither a line, a quoted text nor blank lines without end fill the memory or take minutes."""
+    monkeypatch.setattr(csv, "_HEADER_BYTES", 1_000_000)
+    monkeypatch.setattr(csv, "_BLOCK_BYTES", 1_000_000)
+    monkeypatch.setattr(csv, "_ROWS", 100)
+    path = write(tmp_path / name, head + endless + endless[-2:] * 2_000_000)
+    for read in (load, lambda path: dataset.describe(settings(path))):
+        with pytest.raises(InputError, match=r"more than 1,000,000 bytes of blank lines, or|limit"):
+            read(path)
+
+
+def test_a_long_table_is_not_taken_for_one_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound holds for a block of rows, not for the file."""
+    path = write(tmp_path / "own.csv", table(taking_turns(30_000)))
+    whole = load(path)
+    monkeypatch.setattr(csv, "_BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(csv, "_NUMBER_BYTES", 1)
+    monkeypatch.setattr(csv, "_READ_AT_ONCE", 10_000)
+    monkeypatch.setattr(csv, "_ROWS", 1000)
+    monkeypatch.setattr(csv, "_BLOCK_BYTES", 400_000)
+    assert path.stat().st_size > 400_000
+    assert load(path).sha256 == whole.sha256
+
+
+def test_a_table_of_very_many_columns_is_refused_at_once(tmp_path: Path) -> None:
+    """Reading it would take minutes; the message says how many columns are read, and the cure."""
+    header = ",".join([*(f"c{n}" for n in range(100_000)), "kind"])
+    with pytest.raises(InputError, match="at most 25,000 columns, found 100,001; keep those"):
+        load(write(tmp_path / "own.csv", header + "\n"))
 
 
 @pytest.mark.parametrize("name", ["own.csv", "own.csv.gz"])
@@ -261,13 +294,13 @@ def test_a_table_that_is_rewritten_while_it_is_read(
 ) -> None:
     """Labels of the old file are not paired with features of the new one, of as many rows."""
     path = write(tmp_path / name, table(taking_turns()))
-    features = tables._Features.blocks
+    features = tables._features
 
-    def rewritten(self: Any) -> Any:
+    def rewritten(*arguments: Any) -> Any:
         write(path, table(taking_turns()[::-1]))
-        return features(self)
+        return features(*arguments)
 
-    monkeypatch.setattr(tables._Features, "blocks", rewritten)
+    monkeypatch.setattr(tables, "_features", rewritten)
     with pytest.raises(InputError, match=rf"{name}: changed while it was read"):
         load(path)
 

@@ -159,6 +159,19 @@ def test_a_table_is_split_as_ours_is(tiny: Make, tmp_path: Path) -> None:
         assert [found["names"][label] for label in labels] == names
 
 
+def test_labels_of_a_table_are_read_as_ours_are(tmp_path: Path) -> None:
+    """NA is a class, and blanks around a label do not count."""
+    labels = ["NA", "x", "x ", "y"]
+    rows = (f"{row},{labels[row % 4]}" for row in range(80))
+    (tmp_path / "own.csv").write_text("\n".join(["one,kind", *rows]))
+    data = {"dataset": str(tmp_path / "own.csv"), "label": "kind"}
+    config = Config.model_validate({"name": "own", "data": data})
+    program = program_of(config)
+    loading = program[program.index("# The rows come") : program.index("model = ")]
+    found = executed("import numpy as np\nimport pandas as pd\n" + loading)
+    assert tuple(found["names"]) == dataset_of(config).class_names == ("NA", "x", "y")
+
+
 def test_the_sample_is_found_in_the_package(keras: Any) -> None:
     """The smoke config's program trains on the sample that bnbench brings along."""
     config = load_config(CONFIGS / "smoke.yaml")

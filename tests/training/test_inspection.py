@@ -9,6 +9,7 @@ import pytest
 from bnbench.datasets import dataset
 from bnbench.datasets.dataset import Dataset
 from bnbench.experiments.config import dump_yaml, parse_config
+from bnbench.text import visible
 from bnbench.training.inspection import (
     Inspection,
     data_warnings,
@@ -301,6 +302,40 @@ def test_classes_without_a_test_row() -> None:
     y[750:] = 2
     (found,) = of_arrays(x, y=y)
     assert found.startswith("class 0 has no test row")
+
+
+@pytest.mark.parametrize("label", ["NULL", "n/a", "#N/A", "NA", "None", "?"])
+def test_labels_that_may_mean_a_missing_value(tmp_path: Path, label: str) -> None:
+    """They are classes, as a country may be called NA, but with a warning."""
+    found = inspected(tmp_path / "own.csv", kind=["cat", label] * 250)
+    assert found.summary.class_names == tuple(sorted(["cat", label]))
+    assert found.warnings == (
+        f"label '{label}' may mean a missing value: drop such rows, unless it is a class",
+    )
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\0"])
+def test_labels_with_invisible_characters(tmp_path: Path, unseen: str) -> None:
+    """They look like another class, and the message shows what people cannot see."""
+    found = inspected(tmp_path / "own.csv", kind=["cat", f"ca{unseen}t"] * 250)
+    shown = f"'ca{visible(unseen)}t'"
+    first, second = found.warnings
+    assert first == f"label {shown} with invisible characters: remove them from the file"
+    assert second.startswith("labels ")
+    assert "'cat'" in second
+    assert shown in second
+    assert "differ only in case, blanks or the form of their characters" in second
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("caf\u00e9", "cafe\u0301"), ("Cat", "cat"), ("sea cat", "seacat")]
+)
+def test_labels_that_look_alike(tmp_path: Path, one: str, other: str) -> None:
+    """Two spellings are two classes, which nobody would see on a page."""
+    found = inspected(tmp_path / "own.csv", kind=[one, other] * 250)
+    assert found.summary.classes == 2
+    (warning,) = found.warnings
+    assert warning.endswith("but are different classes: write them alike if they are one")
 
 
 def of_features(x_train: Any, scale: float = 1.0) -> Dataset:
