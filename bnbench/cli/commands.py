@@ -1,6 +1,5 @@
 """The commands: parse, call, show, exit code."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ import typer
 from bnbench.cli import configs, options
 from bnbench.errors import InputError
 from bnbench.evidence.question import DEFAULT
-from bnbench.text import count, visible
+from bnbench.text import count
 from bnbench.version import __version__
 
 app = typer.Typer(
@@ -22,8 +21,6 @@ app = typer.Typer(
 )
 
 RUNS = Path("runs")
-PLACEMENTS = "model.batch_norm.placement=none,after_activation,before_activation"
-_CANDIDATES = 8  # for the label, that are named
 SMOKE = (
     "data.dataset=fashion_mnist_sample",
     "data.validation_size=500",
@@ -259,11 +256,17 @@ def data(
     debug: options.Debug = False,
 ) -> None:
     """Show where data sets were found; describe FILE and make a config for it."""
+    from bnbench.cli import own_data
     from bnbench.datasets import dataset
+    from bnbench.experiments.fields import TABLES
     from bnbench.show import data_grids, terminal
 
     if file is not None:
-        return _describe(file, label, output, data_dir)
+        if label is None and file.endswith(TABLES):
+            own_data.name_candidates(file, output)
+        else:
+            own_data.describe(file, label, output, data_dir)
+        return
     if label is not None or output is not None:
         raise InputError("--label, --output: expected the file that they are about, too")
     states = dataset.status(data_dir)
@@ -297,76 +300,3 @@ def pack(
         raise InputError(f"{runs_dir}: no records here, so there is nothing to pack")
     packed.pack(records, output)
     terminal.notice(f"{output}: {count(len(records), 'record')}")
-
-
-def _describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:
-    """Show what a file holds, and a config that runs on it."""
-    from bnbench.cli.advice import COMMANDS
-    from bnbench.experiments.config import dump_yaml
-    from bnbench.experiments.fields import TABLES
-    from bnbench.files import write_text
-    from bnbench.show import data_grids, terminal
-    from bnbench.training.inspection import inspect_data, name_for
-
-    if label is None and file.endswith(TABLES):
-        return _name_candidates(file, output)
-    place = visible(shlex.quote(str(output or f"{name_for(file)}.yaml")))
-    command = f"bnbench run {place} --set {PLACEMENTS}"
-    if output:
-        _check_not_taken(output, f"# {command}\n", whole=False)
-    found = inspect_data(file, label, data_dir, lambda line: terminal.warn([line]))
-    terminal.show_grids(data_grids.parts(found), data_grids.class_rows(found))
-    cures = COMMANDS
-    if found.config.data.standardize:
-        cures = replace(COMMANDS, standardize="the config has data.standardize: true")
-    findings = [f"{one.message}: {one.cure(cures)}" for one in found.findings]
-    terminal.show_remarks(f"{sentence}." for sentence in (*found.warnings, *findings))
-    comments = "".join(f"# {line}\n" for line in (command, *found.reasons))
-    text = comments + dump_yaml(found.config, defaults=False)
-    if output:
-        _check_not_taken(output, text, whole=True)
-        write_text(output, text)
-    else:
-        terminal.write(f"\n{text}")
-    terminal.notice(f"{output or 'Save it, then'}: {command}", copied=True)
-
-
-def _check_not_taken(output: Path, text: str, *, whole: bool) -> None:
-    """Refuse a file that is there, unless it holds this text or, if not ``whole``, begins with it.
-
-    The start is compared before the data are read, so that another file is refused at once.
-    """
-    from bnbench.files import check_writable, faults_named
-
-    check_writable(output)
-    if output.exists():
-        expected = text.encode()
-        with faults_named(output, "read"), output.open("rb") as file:
-            held = file.read(len(expected) + whole)
-        if held != expected:
-            raise InputError(
-                f"--output: {visible(output)} is there and holds something else; choose another "
-                "name"
-            )
-
-
-def _name_candidates(file: str, output: Path | None) -> None:
-    """Show which columns of a table might hold the class, and what to type once one is chosen."""
-    from bnbench.datasets import dataset
-    from bnbench.show import data_grids, terminal
-
-    candidates = dataset.candidates(file)
-    if not candidates:
-        raise InputError(
-            f"{file}: no column might hold the class, as none has text or whole numbers of few "
-            "values; make one, such as low and high from a quantity"
-        )
-    terminal.show_grids(data_grids.label_candidates(candidates[:_CANDIDATES]))
-    if (more := len(candidates) - _CANDIDATES) > 0:
-        terminal.write(f"{count(more, 'other column')} might be it too.\n\n")
-    if output:
-        raise InputError(f"--label: expected the column of {file} that holds the class")
-    command = shlex.join(["bnbench", "data", file, "--label", candidates[0].name])
-    terminal.notice(
-        f"If {visible(candidates[0].name)} holds the class: {visible(command)}", copied=True
-    )

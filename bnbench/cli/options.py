@@ -3,22 +3,26 @@
 import math
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bnbench.cli.completion import complete_config, complete_experiment
 from bnbench.errors import InputError
+from bnbench.evidence.metrics import METRICS
 from bnbench.text import visible
 
 debugging = False
 
 Device = Literal["auto", "cpu", "gpu"]
-MetricName = Literal["test_accuracy", "test_balanced_accuracy", "val_accuracy"]
 FormatName = Literal["table", "json", "csv", "markdown", "latex"]
 Rows = Literal["runs", "contrasts"]
 Plot = StrEnum("Plot", ["CURVES", "DIFFERENCES", "LOOKS", "TUNING", "PARAMETERS"])
 FailOn = StrEnum("FailOn", ["WORSE", "UNDECIDED", "UNHEALTHY"])
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[tuple(METRICS)]
 
 
 def finite(value: float | None) -> float | None:

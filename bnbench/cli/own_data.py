@@ -1,0 +1,72 @@
+"""What `bnbench data` does with a file: it says what is in it, and writes a config for it."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from bnbench.cli.advice import COMMANDS
+from bnbench.datasets import dataset
+from bnbench.errors import InputError
+from bnbench.evidence.comparison import PLACEMENT
+from bnbench.experiments.config import dump_yaml
+from bnbench.experiments.fields import Placement
+from bnbench.files import check_writable, faults_named, write_text
+from bnbench.show import data_grids, terminal
+from bnbench.text import count, visible
+from bnbench.training.inspection import inspect_data, name_for
+
+_CANDIDATES = 8  # for the label, that are named
+
+
+def describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:
+    """Show what a file holds, and a config that runs on it, which goes to ``output`` if given."""
+    if output:
+        check_writable(output)
+    place = visible(shlex.quote(str(output or f"{name_for(file)}.yaml")))
+    command = f"bnbench run {place} --set {PLACEMENT}={','.join(get_args(Placement))}"
+    found = inspect_data(file, label, data_dir, lambda line: terminal.warn([line]))
+    comments = "".join(f"# {line}\n" for line in (command, *found.reasons))
+    text = comments + dump_yaml(found.config, defaults=False)
+    if output:
+        _check_not_taken(output, text)
+    terminal.show_grids(data_grids.parts(found), data_grids.class_rows(found))
+    cures = COMMANDS
+    if found.config.data.standardize:
+        cures = replace(COMMANDS, standardize="the config has data.standardize: true")
+    findings = [f"{one.message}: {one.cure(cures)}" for one in found.findings]
+    terminal.show_remarks(f"{sentence}." for sentence in (*found.warnings, *findings))
+    if output:
+        write_text(output, text)
+    else:
+        terminal.write(f"\n{text}")
+    terminal.notice(f"{output or 'Save it, then'}: {command}", copied=True)
+
+
+def _check_not_taken(output: Path, text: str) -> None:
+    if not output.exists():
+        return
+    with faults_named(output, "read"):
+        same = output.read_bytes() == text.encode()
+    if not same:
+        raise InputError(
+            f"--output: {visible(output)} is there and holds something else; choose another name"
+        )
+
+
+def name_candidates(file: str, output: Path | None) -> None:
+    """Show which columns of a table might hold the class, and what to type once one is chosen."""
+    candidates = dataset.candidates(file)
+    if not candidates:
+        raise InputError(
+            f"{file}: no column might hold the class, as none has text or whole numbers of few "
+            "values; make one, such as low and high from a quantity"
+        )
+    terminal.show_grids(data_grids.label_candidates(candidates[:_CANDIDATES]))
+    if (more := len(candidates) - _CANDIDATES) > 0:
+        terminal.write(f"{count(more, 'other column')} might be it too.\n\n")
+    if output:
+        raise InputError(f"--label: expected the column of {file} that holds the class")
+    first = candidates[0].name
+    command = shlex.join(["bnbench", "data", file, "--label", first])
+    terminal.notice(f"If {visible(first)} holds the class: {visible(command)}", copied=True)
