@@ -1,4 +1,4 @@
-"""What `bnbench data` does with a file: it says what is in it, and writes a config for it."""
+"""What `bnbench data` shows: the data sets it found, or what is in a file, with a config for it."""
 
 import shlex
 from dataclasses import replace
@@ -10,7 +10,7 @@ from bnbench.datasets import dataset
 from bnbench.errors import InputError
 from bnbench.evidence.comparison import PLACEMENT
 from bnbench.experiments.config import dump_yaml
-from bnbench.experiments.fields import Placement
+from bnbench.experiments.fields import TABLES, Placement
 from bnbench.files import check_writable, faults_named, write_text
 from bnbench.show import data_grids, terminal
 from bnbench.text import count, visible
@@ -19,8 +19,20 @@ from bnbench.training.inspection import inspect_data, name_for
 _CANDIDATES = 8  # for the label, that are named
 
 
+def show_shipped(data_dir: Path | None) -> None:
+    """Show where the data sets that have a name were found, and what to do about the others."""
+    states = dataset.status(data_dir)
+    terminal.show_grids(data_grids.data_files(states))
+    terminal.write("".join(f"{state.advice}\n" for state in states if state.advice))
+
+
 def describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:
-    """Show what a file holds, and a config that runs on it, which goes to ``output`` if given."""
+    """Show what a file holds, and a config that runs on it, which goes to ``output`` if given.
+
+    Of a table without a label, show the columns that might be it.
+    """
+    if label is None and file.endswith(TABLES):
+        return _name_candidates(file, output)
     if output:
         check_writable(output)
     place = visible(shlex.quote(str(output or f"{name_for(file)}.yaml")))
@@ -29,7 +41,13 @@ def describe(file: str, label: str | None, output: Path | None, data_dir: Path |
     comments = "".join(f"# {line}\n" for line in (command, *found.reasons))
     text = comments + dump_yaml(found.config, defaults=False)
     if output:
-        _check_not_taken(output, text)
+        with faults_named(output, "read"):
+            taken = output.exists() and output.read_bytes() != text.encode()
+        if taken:
+            raise InputError(
+                f"--output: {visible(output)} is there and holds something else; "
+                "choose another name"
+            )
     terminal.show_grids(data_grids.parts(found), data_grids.class_rows(found))
     cures = COMMANDS
     if found.config.data.standardize:
@@ -43,19 +61,7 @@ def describe(file: str, label: str | None, output: Path | None, data_dir: Path |
     terminal.notice(f"{output or 'Save it, then'}: {command}", copied=True)
 
 
-def _check_not_taken(output: Path, text: str) -> None:
-    if not output.exists():
-        return
-    with faults_named(output, "read"):
-        same = output.read_bytes() == text.encode()
-    if not same:
-        raise InputError(
-            f"--output: {visible(output)} is there and holds something else; choose another name"
-        )
-
-
-def name_candidates(file: str, output: Path | None) -> None:
-    """Show which columns of a table might hold the class, and what to type once one is chosen."""
+def _name_candidates(file: str, output: Path | None) -> None:
     candidates = dataset.candidates(file)
     if not candidates:
         raise InputError(
