@@ -61,7 +61,7 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
 
 
 def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
-    """Return all records of a folder; files that are none are passed over."""
+    """Return all records of a folder; other files are passed over."""
     return _store(runs_dir).read_all()[0]
 
 
@@ -112,9 +112,8 @@ class Study:
         """
         from bnbench.show import report
 
-        path = Path(path)
-        write_text(path, report.to_html(self.comparisons, self.warnings))
-        return path
+        write_text(Path(path), report.to_html(self.comparisons, self.warnings))
+        return Path(path)
 
 
 def compare(
@@ -126,9 +125,8 @@ def compare(
     margin: float | None = Question.margin,
     all_pairs: bool = Question.all_pairs,
 ) -> Study:
-    """Compare what is recorded in a folder, one comparison to a protocol, the newest first.
+    """Put a `Question` to the records of a folder: one comparison to a protocol, the newest first.
 
-    The arguments are those of `Question`; ``margin`` is in percentage points, None for the plan's.
     Raises `InputError` for names that have no record, and where there is none at all.
     """
     question = Question(

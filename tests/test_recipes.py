@@ -208,7 +208,7 @@ def follow_both_in_a_sweep() -> None:
     assert re.search(r"\bboth\b", answer)
     follow_pictures(folder, "both")
     for kind in FORMATS:
-        written = printed("compare", "--runs-dir", folder, "--format", kind, "--protocol", "tuned")
+        written = printed("compare", "--runs-dir", folder, "--format", kind)
         assert "both" in written
 
 
