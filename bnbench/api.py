@@ -29,10 +29,7 @@ Source = str | Path | Config
 
 
 def load_config(source: Source, settings: Settings = ()) -> Config:
-    """Return the one experiment of a config file; raises `InputError` as `load_configs` does.
-
-    ``settings`` override keys, as in `run`; a sweep is an error.
-    """
+    """Return the experiment of a config file; raises `InputError` for its faults and a sweep."""
     experiments = load_configs([source], settings)
     if len(experiments) > 1:
         raise InputError(f"expected one experiment, got a sweep of {len(experiments)}")
@@ -171,12 +168,13 @@ def run(
     loaded = load_configs(configs, settings)
     reporter = ProgressReporter(quiet=not progress)
     store = _store(runs_dir)
+    export = _exporter(tensorboard, store)
     store.prepare()
     folder = Path(data_dir) if data_dir else None
     load = cache(lambda part: dataset.load(part, folder, reporter.notice))
     campaign = Campaign(
         store=store,
-        export=_exporter(tensorboard, store),
+        export=export,
         datasets={config: load(config.data) for config in loaded},
         engine=_engine(device, jobs, ray, reporter),
         reporter=reporter,

@@ -195,10 +195,8 @@ def show(
 
     for config in api.load_configs(configs, overrides or ()):
         network = build(config.model, *dataset.describe(config.data)[:2])
-        terminal.write(
-            f"# experiment {config.experiment_id}, protocol {config.protocol_id}\n"
-            f"{dump_yaml(config)}\n"
-        )
+        terminal.write(f"# experiment {config.experiment_id}, protocol {config.protocol_id}\n")
+        terminal.write(f"{dump_yaml(config)}\n")
         terminal.show_grids(grids.layers(network), grids.variables(network))
         number = count_parameters(network)
         terminal.write(

@@ -84,9 +84,7 @@ Margin = Annotated[
     Option(min=0, max=100, help="Percentage points that do not matter.", show_default="the plan's"),
 ]
 AllPairs = Annotated[bool, Option("--all-pairs", help="Compare every two experiments.")]
-Protocol = Annotated[
-    str | None, Option(metavar="ID|tuned|all", help="Protocol: its id, tuned, all.")
-]
+Protocol = Annotated[str | None, Option(metavar="ID|tuned|all", help="The protocol to show.")]
 Format = Annotated[FormatName, Option(help="How to write the comparison.")]
 Rows = Annotated[Literal["runs", "contrasts"], Option(help="What the rows of a CSV are.")]
 Output = Annotated[Path | None, Option(help="File to write to.")]
