@@ -18,7 +18,7 @@ from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config, check_same_settings
 from bnbench.experiments.settings import Settings, listed
 from bnbench.experiments.sweep import load_experiments
-from bnbench.files import write_text
+from bnbench.files import check_writable, write_text
 from bnbench.show import notebook, terminal
 from bnbench.show.progress import ProgressReporter
 from bnbench.text import count, visible
@@ -109,6 +109,7 @@ class Study:
         """
         from bnbench.show import report
 
+        check_writable(Path(path))
         write_text(Path(path), report.to_html(self.comparisons, self.warnings))
         return Path(path)
 

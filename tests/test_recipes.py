@@ -190,9 +190,9 @@ def follow_both_to_the_page() -> None:
 
 
 def follow_pictures(folder: Path, named: str) -> None:
-    for kind in ("curves", "differences", "looks", "tuning", "parameters"):
-        printed("plot", "--runs-dir", folder, "--only", kind, "--output", f"{kind}.svg")
-    printed("plot", "--runs-dir", folder, "--output", "all.png")
+    kinds = ("curves", "differences", "looks", "tuning", "parameters")
+    only = [word for kind in kinds for word in ("--only", kind)]
+    printed("plot", "--runs-dir", folder, *only, "--output", "all.svg")
     printed("report", "--runs-dir", folder, "--output", "report.html")
     assert named in Path("report.html").read_text()
 
