@@ -186,15 +186,11 @@ def follow_both_to_the_page() -> None:
     contrasts = json.loads(printed("compare", "--runs-dir", folder, "--format", "json"))
     (protocol,) = contrasts["protocols"]
     assert [e["name"] for e in protocol["experiments"] if e["placement"] == "both"] == ["double"]
-    follow_pictures(folder, "double against plain")
-
-
-def follow_pictures(folder: Path, named: str) -> None:
     kinds = ("curves", "differences", "looks", "tuning", "parameters")
     only = [word for kind in kinds for word in ("--only", kind)]
     printed("plot", "--runs-dir", folder, *only, "--output", "all.svg")
     printed("report", "--runs-dir", folder, "--output", "report.html")
-    assert named in Path("report.html").read_text()
+    assert "double against plain" in Path("report.html").read_text()
 
 
 def follow_both_in_a_sweep() -> None:
@@ -206,7 +202,9 @@ def follow_both_in_a_sweep() -> None:
     folder = kept(*runs_of(*((c, 0.86 + 0.01 * n) for n, c in enumerate(configs))))
     answer = printed("compare", "--runs-dir", folder)
     assert re.search(r"\bboth\b", answer)
-    follow_pictures(folder, "both")
+    tuned = ("--protocol", "tuned", "--only", "tuning")
+    printed("plot", "--runs-dir", folder, *tuned, "--output", "tuned.svg")
+    assert ">both<" in Path("tuned.svg").read_text()
     for kind in FORMATS:
         written = printed("compare", "--runs-dir", folder, "--format", kind)
         assert "both" in written
