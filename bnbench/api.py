@@ -18,6 +18,9 @@ from bnbench.evidence.store import RecordStore
 from bnbench.experiments.config import Config, check_same_settings
 from bnbench.experiments.document import Settings, listed
 from bnbench.experiments.sweep import load_experiments
+from bnbench.files import check_output, write_text
+from bnbench.show import notebook, terminal
+from bnbench.show.progress import ProgressReporter
 from bnbench.text import count, visible
 from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunFailed
@@ -26,10 +29,7 @@ Source = str | Path | Config
 
 
 def load_config(source: Source, settings: Settings = ()) -> Config:
-    """Return the one experiment of a config file, checked against its data as far as that is cheap.
-
-    ``settings`` override keys, as in `run`. Raises `InputError` with all faults, and for a sweep.
-    """
+    """Return the experiment of a config file; raises `InputError` for its faults and a sweep."""
     experiments = load_configs([source], settings)
     if len(experiments) > 1:
         raise InputError(f"expected one experiment, got a sweep of {len(experiments)}")
@@ -58,7 +58,7 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
 
 
 def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
-    """Return all records of a folder; files that are none are passed over."""
+    """Return all records of a folder; other files are passed over."""
     return _store(runs_dir).read_all()[0]
 
 
@@ -66,8 +66,7 @@ def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
 class Study:
     """What records answer: a comparison for each protocol, the records, and what went wrong.
 
-    ``warnings`` are about the folder of records, ``failures`` are runs that could not be made. In a
-    notebook a study shows itself.
+    ``warnings`` are about the folder of records, ``failures`` are runs that could not be made.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -76,8 +75,6 @@ class Study:
     failures: tuple[RunFailed, ...] = ()
 
     def __str__(self) -> str:
-        from bnbench.show import notebook, terminal
-
         warnings = "".join(f"warning: {warning}\n" for warning in self.warnings)
         return warnings + terminal.plain_text(self.comparisons, notebook.CALLS)
 
@@ -85,24 +82,19 @@ class Study:
         return f"Study of {count(len(self.records), 'run')}; print it for its tables"
 
     def _repr_html_(self) -> str | None:
-        from bnbench.show import notebook
-
         return notebook.to_html(self.comparisons, self.warnings)
 
     def to_frame(self) -> Any:
-        """Return a pandas DataFrame with a row to a run; raises `EnvironmentFault` without pandas.
+        """Return the CSV's rows as a pandas DataFrame: accuracies are shares of 1, times seconds.
 
-        Its columns are those of the CSV: accuracies are shares of 1, times are seconds.
+        Raises `EnvironmentFault` without pandas.
         """
-        from bnbench.show import notebook
-
         return notebook.to_frame(self.comparisons)
 
     def plot(self, kind: str = "differences", comparison: int = 0) -> Any:
-        """Return a Matplotlib figure of one comparison, such as its differences.
+        """Return a Matplotlib figure: curves, differences, looks, tuning or parameters.
 
-        The kinds are curves, differences, looks, tuning and parameters. Raises `InputError` for a
-        kind or a comparison that is not there, `EnvironmentFault` without Matplotlib.
+        Raises `InputError` for one that is not there, `EnvironmentFault` without Matplotlib.
         """
         from bnbench.show import plots
 
@@ -116,7 +108,6 @@ class Study:
         Raises `InputError` where another file is there, `EnvironmentFault` where it cannot be
         written or the extra is missing.
         """
-        from bnbench.files import check_output, write_text
         from bnbench.show import report
 
         path = Path(path)
@@ -134,9 +125,8 @@ def compare(
     margin: float | None = Question.margin,
     all_pairs: bool = Question.all_pairs,
 ) -> Study:
-    """Compare what is recorded in a folder, one comparison to a protocol, the newest first.
+    """Put a `Question` to the records of a folder: one comparison to a protocol, the newest first.
 
-    The arguments are those of `Question`; ``margin`` is in percentage points, None for the plan's.
     Raises `InputError` for names that have no record, and where there is none at all.
     """
     question = Question(
@@ -167,45 +157,32 @@ def run(
 ) -> Study:
     """Make the runs that have no record yet, one to a core, and compare what was asked for.
 
-    ``configs`` are files or `Config` objects, ``seeds`` a count or a list. ``settings`` override
-    keys, as in ``{"training.epochs": 3}``; a tuple is a sweep over its values. ``until_settled``
-    adds seeds from look to look of the configs' plan, until it is decided whether BN belongs before
-    or after the activations (where that is not the question: until each comparison with the
-    baseline is decided) or the plan ends; a list of ``seeds`` then says which come first.
-    ``force`` repeats runs, ``save_models`` keeps each trained model beside its record,
-    ``tensorboard`` is a folder for event files, ``ray`` the HOST:PORT of a cluster whose CPUs make
-    the runs. Without ``progress`` only warnings are shown. Interrupted, it drops the runs under way
-    and keeps what is recorded.
+    ``settings`` override keys, as in ``{"training.epochs": 3}``; a tuple is a sweep over it.
+    ``seeds`` is a count or a list. ``until_settled`` adds seeds, look by look, until the answer is
+    decided or the plan ends; listed ``seeds`` then come first. ``save_models`` keeps each model
+    beside its record, ``tensorboard`` is a folder for event files, ``ray`` a cluster's HOST:PORT.
 
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
     run that fails is in the study's ``failures``, one that diverges among its ``records``.
     """
-    from bnbench.show.progress import ProgressReporter
-
-    if ray is not None and (jobs is not None or device == "gpu"):
-        raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
-    if ray is not None and not (":" in ray and ray.rpartition(":")[2].isdecimal()):
-        raise InputError(f"ray: expected HOST:PORT, got '{visible(ray)}'")
-    if until_settled and isinstance(seeds, int):
-        raise InputError("seeds: the plan says how many there are until it is settled, not a count")
+    _check(seeds, until_settled, device, jobs, ray)
     if seeds is not None:
         settings = [*listed(settings), ("seeds", seeds if isinstance(seeds, int) else [*seeds])]
     loaded = load_configs(configs, settings)
     reporter = ProgressReporter(quiet=not progress)
     store = _store(runs_dir)
-    store.prepare()
     export = _exporter(tensorboard, store)
-    data_folder = Path(data_dir) if data_dir else None
-    load = cache(lambda part: dataset.load(part, data_folder, reporter.notice))
-    datasets = {config: load(config.data) for config in loaded}
+    store.prepare()
+    folder = Path(data_dir) if data_dir else None
+    load = cache(lambda part: dataset.load(part, folder, reporter.notice))
     campaign = Campaign(
-        datasets,
-        store,
-        _engine(device, jobs, ray, reporter),
-        reporter,
+        store=store,
+        export=export,
+        datasets={config: load(config.data) for config in loaded},
+        engine=_engine(device, jobs, ray, reporter),
+        reporter=reporter,
         force=force,
         save_models=save_models,
-        export=export,
         at_once=None if ray is not None or device == "gpu" else jobs or cores(),
     )
     (campaign.run_until_decided if until_settled else campaign.run_all)()
@@ -213,14 +190,22 @@ def run(
     return Study(comparisons, records, failures=tuple(campaign.failures))
 
 
-def _store(folder: str | Path) -> RecordStore:
+def _check(seeds: Any, until_settled: bool, device: Request, jobs: int | None, ray: Any) -> None:
+    if ray is not None and (jobs is not None or device == "gpu"):
+        raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
+    if ray is not None and not (":" in ray and ray.rpartition(":")[2].isdecimal()):
+        raise InputError(f"ray: expected HOST:PORT, got '{visible(ray)}'")
+    if until_settled and isinstance(seeds, int):
+        raise InputError("seeds: the plan says how many there are until it is settled, not a count")
+
+
+def _store(folder: str | Path, option: str = "runs_dir") -> RecordStore:
     if not str(folder):
-        raise InputError("expected a folder, got an empty name")
+        raise InputError(f"{option}: expected a folder, got an empty name")
     return RecordStore(Path(folder))
 
 
 def _engine(device: Request, jobs: int | None, ray: str | None, reporter: Reporter) -> EngineFor:
-    """Return what makes the engine: for as many runs at once as there are, and memory for them."""
     if ray is not None:
         from bnbench.training.engines.ray import Ray
 
@@ -242,7 +227,7 @@ def _exporter(folder: str | Path | None, records: RecordStore) -> Callable[[RunR
         return lambda record: None
     from bnbench.show import tensorboard
 
-    events = _store(folder)
+    events = _store(folder, "tensorboard")
     if events.folder.resolve() == records.folder.resolve():
         raise InputError("tensorboard: expected another folder than that of the records")
     tensorboard.check()

@@ -1,9 +1,8 @@
 """The run loop: which runs are missing, rounds of seeds until decided, each record kept."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Protocol
 
@@ -26,7 +25,7 @@ from bnbench.training.trial import Trial, interleave
 
 @dataclass(frozen=True)
 class Agenda:
-    """What is left to do: runs to make, records already there, and what was odd."""
+    """Runs that are missing, records that are there, and warnings about the records."""
 
     missing: tuple[Trial, ...]
     recorded: tuple[RunRecord, ...]
@@ -34,7 +33,7 @@ class Agenda:
 
 
 class Reporter(Protocol):
-    """Who is told how the work goes; `bnbench.show.progress` tells a person."""
+    """What shows the progress of a campaign, such as that of `bnbench.show.progress`."""
 
     def notice(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
@@ -58,8 +57,7 @@ EngineFor = Callable[[Agenda], Engine]
 class Campaign:
     """Experiments with their data, the store of their records, and how their runs are made.
 
-    ``engine`` gives the engine for what is missing. ``export`` gets every record. ``at_once`` is
-    the number of runs made side by side, None where it is not known before they start.
+    ``export`` gets every record. ``at_once`` is the number of runs made side by side, if known.
     """
 
     datasets: Mapping[Config, Dataset]
@@ -75,7 +73,7 @@ class Campaign:
 
     @property
     def question(self) -> Question:
-        """The question put to the records, with the configs' plan where they agree on one."""
+        """The question, with the configs' plan where they have the same one."""
         plans = {config.plan for config in self.datasets}
         return Question(plan=plans.pop() if len(plans) == 1 else None)
 
@@ -88,8 +86,12 @@ class Campaign:
         agenda = self._agenda({config: config.seed_list for config in self.datasets})
         self._announce(agenda, len(self.datasets))
         if agenda.missing:
-            for seeds, difference in self._resolvable(compare(agenda.recorded, self.question)):
-                self.reporter.announce_resolution(seeds, difference)
+            seeds = {config.protocol_id: len(config.seed_list) for config in self.datasets}
+            for comparison in compare(agenda.recorded, self.question):
+                number = seeds[comparison.config.protocol_id]
+                difference = resolvable_difference(comparison, number)
+                if difference and not comparison.tuning:
+                    self.reporter.announce_resolution(number, difference)
         if len(self.datasets) > 1:
             self.reporter.announce_plan(
                 (len(config.seed_list), tuning_seeds_of(config), config.plan.first)
@@ -107,15 +109,16 @@ class Campaign:
         done = dict.fromkeys(self.datasets, 0)
         identities = {config: (config.name, config.experiment_id) for config in self.datasets}
         while True:
-            agenda = self._agenda(
-                {config: order[done[config] : seeds] for config, seeds in wanted.items()}
-            )
-            self._announce(agenda, len(wanted), _stage(max(wanted.values()), tuning_seeds))
+            coming = {config: order[done[config] : last] for config, last in wanted.items()}
+            agenda = self._agenda(coming)
+            seeds, look = max(wanted.values()), max(wanted.values()) - tuning_seeds
+            stage = f"Look at {look} seeds" if look > 0 else f"Tuning with {seeds} seeds"
+            self._announce(agenda, len(wanted), stage)
             self._make(agenda)
             done |= wanted
             comparisons = self.comparisons()
-            coming = {} if self.failures else next_seeds(comparisons)
-            wanted = {config: coming[own] for config, own in identities.items() if own in coming}
+            further = {} if self.failures else next_seeds(comparisons)
+            wanted = {config: further[own] for config, own in identities.items() if own in further}
             if not any(done[config] < seeds for config, seeds in wanted.items()):
                 break
         most = runs_at_most(comparisons, {identities[config]: done[config] for config in done})
@@ -123,7 +126,6 @@ class Campaign:
         self.reporter.report_outcome(plan, contrasts, len(self.records), most)
 
     def _plan(self) -> tuple[PlanConfig, int, tuple[int, ...]]:
-        """Return the one plan, how many seeds tune, and all seeds in their order."""
         plan = self.question.plan
         if plan is None:
             raise InputError("plan: the configs state different plans; expected one for all")
@@ -141,15 +143,11 @@ class Campaign:
     def _announce(self, agenda: Agenda, experiments: int, stage: str = "") -> None:
         for warning in agenda.warnings:
             self.reporter.warn(warning)
-        seconds = self._expected_seconds(agenda)
         runs = len(agenda.recorded), len(agenda.missing)
-        self.reporter.announce(*runs, experiments, stage, seconds)
+        self.reporter.announce(*runs, experiments, stage, self._expected_seconds(agenda))
 
     def _expected_seconds(self, agenda: Agenda) -> float | None:
-        """Return how long the missing runs take, judging by runs of the same experiments.
-
-        None where an experiment has no run yet, or where it is not known how many are made at once.
-        """
+        """Judge by runs of the same experiments; None where one has no run yet."""
         durations: dict[str, list[float]] = {}
         for record in (*agenda.recorded, *self.records):
             durations.setdefault(record.experiment_id, []).append(record.duration_seconds)
@@ -158,26 +156,12 @@ class Campaign:
             return None
         return sum(median(durations[own]) for own in missing) / min(self.at_once, len(missing))
 
-    def _resolvable(self, known: Iterable[Comparison]) -> Iterator[tuple[int, float]]:
-        """Yield for each protocol its seeds and the difference they can find."""
-        seeds = {config.protocol_id: len(config.seed_list) for config in self.datasets}
-        for comparison in known:
-            number = seeds[comparison.config.protocol_id]
-            difference = None if comparison.tuning else resolvable_difference(comparison, number)
-            if difference:
-                yield number, difference
-
     def _agenda(self, seeds: Mapping[Config, Iterable[int]]) -> Agenda:
         return agenda(
-            interleave(seeds),
-            self.datasets,
-            self.store,
-            force=self.force,
-            models=self.save_models,
+            interleave(seeds), self.datasets, self.store, force=self.force, models=self.save_models
         )
 
     def _make(self, agenda: Agenda) -> None:
-        """Make the missing runs and keep each as it ends."""
         for record in agenda.recorded:
             self.export(record)
         self.records.extend(agenda.recorded)
@@ -199,12 +183,6 @@ class Campaign:
                 report(event)
 
 
-def _stage(seeds: int, tuning_seeds: int) -> str:
-    if seeds > tuning_seeds:
-        return f"Look at {seeds - tuning_seeds} seeds"
-    return f"Tuning with {seeds} seeds"
-
-
 def agenda(
     trials: Iterable[Trial],
     datasets: Mapping[Config, Dataset],
@@ -213,15 +191,13 @@ def agenda(
     force: bool = False,
     models: bool = False,
 ) -> Agenda:
-    """Sort out which of the runs are missing from the store; ``datasets`` has the configs' data.
+    """Find which of the runs are missing from the store.
 
-    ``force`` counts all as missing, ``models`` those without a saved model too. A recorded run has
-    its record, with the config that is asked for now, as what it says beside the settings, such as
-    what was swept, may have changed since; but its plan stays the one of then.
+    ``force`` counts all as missing, ``models`` those without a saved model too. A record gets the
+    config that is asked for now, as what is swept may differ, but keeps its own plan.
 
-    Raises `InputError` where a record comes from other data under the same name, or from other
-    settings with the same id, and `EnvironmentFault` where a missing run's record could not be put
-    in its place.
+    Raises `InputError` for a record of other data, or of other settings with the same id, and
+    `EnvironmentFault` where a missing run's record could not be written.
     """
     missing, recorded = [], []
     warnings: list[str] = []
@@ -230,7 +206,12 @@ def agenda(
         record = None if force else _find(trial, store, packed, warnings)
         if record:
             check_same_settings([record.config, trial.config])
-            _check_data(record, datasets[trial.config], store.path(trial.config, trial.seed))
+            if record.data.sha256 != datasets[trial.config].sha256:
+                raise InputError(
+                    f"{store.path(trial.config, trial.seed)}: made on other data than "
+                    f"{record.config.data.dataset} holds now; repeat the runs, or keep them apart "
+                    "in another folder"
+                )
         if record and not (models and not store.model_path(trial.config, trial.seed).exists()):
             config = trial.config
             if config.plan != record.config.plan:
@@ -245,7 +226,6 @@ def agenda(
 def _find(
     trial: Trial, store: RecordStore, packed: Mapping[RunKey, RunRecord], warnings: list[str]
 ) -> RunRecord | None:
-    """Return the trial's record, in its place or packed, unless it was trained in another way."""
     key = trial.config.name, trial.config.experiment_id, trial.seed
     odd = []
     try:
@@ -261,11 +241,3 @@ def _find(
         record = None
     warnings += [line if record else f"{line}; the run is repeated" for line in odd]
     return record
-
-
-def _check_data(record: RunRecord, dataset: Dataset, place: Path) -> None:
-    if record.data.sha256 != dataset.sha256:
-        raise InputError(
-            f"{place}: made on other data than {record.config.data.dataset} holds now; repeat the "
-            "runs, or keep them apart in another folder"
-        )

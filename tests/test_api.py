@@ -63,7 +63,7 @@ def test_plots_and_report(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no comparison 1; there are 1"):
         study.plot("curves", comparison=1)
     page = study.report(tmp_path / "page.html")
-    assert "Where should Batch Normalization stand?" in page.read_text()
+    assert "Where should Batch Normalization go in" in page.read_text()
     with pytest.raises(EnvironmentFault):
         study.report(tmp_path / "no" / "page.html")
 

@@ -16,10 +16,10 @@ from bnbench.show import formats, terminal
 ALL = "all"  # comparisons, in place of the reference of one
 
 
-def compared(runs_dir: Path, **question: Any) -> api.Study:
+def compared(runs_dir: str, names: Sequence[str] | None, **question: Any) -> api.Study:
     """Compare what is recorded, and warn of what is wrong with the records."""
     gc.disable()  # thousands of records are read once and kept: there is nothing to collect
-    study = api.compare(runs_dir, **question)
+    study = api.compare(runs_dir, names=names or (), **question)
     terminal.warn(study.warnings)
     return study
 
@@ -29,12 +29,10 @@ def chosen(study: api.Study, protocol: str | None) -> Sequence[Comparison]:
 
     Raises `InputError` where there is none of the name.
     """
-    if protocol == ALL:
-        return study.comparisons
     if protocol is None:
         return newest(study.comparisons)
-    found = [c for c in study.comparisons if c.reference == protocol]
-    if not found:
+    found = [c for c in study.comparisons if protocol in (c.reference, ALL)]
+    if not found and protocol != ALL:
         references = ", ".join(c.reference for c in study.comparisons)
         raise InputError(f"--protocol: none named {protocol}; there are: {references}, {ALL}")
     return found
@@ -51,11 +49,10 @@ def show(
 
     Where a protocol is named it is that alone.
     """
-    shown = chosen(study, protocol)
     if format == "table" and output is None:
-        others = [c for c in study.comparisons if c not in shown]
-        terminal.show_comparisons(shown, COMMANDS, others=() if protocol else others)
-        return
+        shown = chosen(study, protocol)
+        others = [] if protocol else [c for c in study.comparisons if c not in shown]
+        return terminal.show_comparisons(shown, COMMANDS, others=others)
     written = chosen(study, protocol or ALL)
     if table == "contrasts":
         text = formats.contrasts_to_csv(written)

@@ -1,29 +1,26 @@
 """The commands: parse, call, show, exit code."""
 
-import shlex
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-from bnbench.cli import configs, options
+from bnbench.cli import options
 from bnbench.errors import InputError
 from bnbench.evidence.question import DEFAULT
-from bnbench.text import count, visible
+from bnbench.text import count
 from bnbench.version import __version__
 
 app = typer.Typer(
-    help="Compare where Batch Normalization stands in an MLP: many paired seeds, intervals, "
-    "a verdict.",
+    help="Compare where Batch Normalization stands in an MLP: paired seeds, intervals, a verdict.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RUNS = Path("runs")
-PLACEMENTS = "model.batch_norm.placement=none,after_activation,before_activation"
-_CANDIDATES = 8  # for the label, that are named
 SMOKE = (
     "data.dataset=fashion_mnist_sample",
     "data.validation_size=500",
@@ -43,7 +40,7 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, help="Show the version.")
+        bool, Option("--version", callback=_show_version, help="Show the version.")
     ] = False,
 ) -> None:
     pass
@@ -52,39 +49,20 @@ def _options(
 @app.command()
 def run(
     configs: options.Configs,
-    seeds: Annotated[
-        str | None, typer.Option(help="A count, or a list such as 0,1,5.", show_default="config")
-    ] = None,
+    seeds: options.Seeds = None,
     overrides: options.Set = None,
-    until_settled: Annotated[
-        bool, typer.Option("--until-settled", help="Add seeds until decided or the plan ends.")
-    ] = False,
-    device: Annotated[options.Device, typer.Option(help="Where to train.")] = "auto",
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once on the CPU.", show_default="the cores")
-    ] = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Run one seed for one epoch on the shipped sample.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Repeat runs that have a record.")] = False,
-    save_models: Annotated[
-        bool, typer.Option("--save-models", help="Keep each trained model beside its record.")
-    ] = False,
-    tensorboard: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.folder, metavar="<path>", help="Folder for TensorBoard's event files."
-        ),
-    ] = None,
-    runs_dir: options.RunsDir = RUNS,
+    until_settled: options.Until = False,
+    device: options.Device = "auto",
+    jobs: options.Jobs = None,
+    smoke: options.Smoke = False,
+    force: options.Force = False,
+    save_models: options.Models = False,
+    tensorboard: options.TensorBoard = None,
+    runs_dir: options.RunsDir = "runs",
     data_dir: options.DataDir = None,
-    ray: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster whose CPUs make the runs.")
-    ] = None,
+    ray: options.Ray = None,
     format: options.Format = "table",
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Show no progress, only what is wrong.")
-    ] = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Train the seeds that have no record yet, and show what the runs answer."""
@@ -117,32 +95,17 @@ def run(
 def compare(
     names: options.Names = None,
     baseline: options.Baseline = DEFAULT.baseline,
-    metric: options.Metric = "test_accuracy",
+    metric: options.Metric = DEFAULT.metric,
     margin: options.Margin = DEFAULT.margin,
     all_pairs: options.AllPairs = DEFAULT.all_pairs,
     format: options.Format = "table",
-    table: Annotated[options.Rows, typer.Option(help="What the rows of a CSV are.")] = "runs",
-    output: Annotated[Path | None, typer.Option(help="File to write to.")] = None,
+    table: options.Rows = "runs",
+    output: options.Output = None,
     protocol: options.Protocol = None,
-    fail_under: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PERCENT",
-            callback=options.finite,
-            help="Exit 1 if any experiment's mean is below it.",
-        ),
-    ] = None,
-    fail_on: Annotated[
-        list[options.FailOn] | None,
-        typer.Option(help="Exit 1 on such a verdict, or on bad health; repeatable."),
-    ] = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Exit 1 on an unclean or unhealthy comparison, or a damaged record."
-        ),
-    ] = False,
-    runs_dir: options.RunsDir = RUNS,
+    fail_under: options.FailUnder = None,
+    fail_on: options.FailOns = None,
+    strict: options.Strict = False,
+    runs_dir: options.RunsDir = "runs",
     debug: options.Debug = False,
 ) -> None:
     """Show what the records answer: verdicts and tables, the newest protocol first."""
@@ -155,12 +118,7 @@ def compare(
     if output:
         check_output(output, formats.MADE_HERE.search)
     study = answers.compared(
-        runs_dir,
-        names=names or (),
-        baseline=baseline,
-        metric=metric,
-        margin=margin,
-        all_pairs=all_pairs,
+        runs_dir, names, baseline=baseline, metric=metric, margin=margin, all_pairs=all_pairs
     )
     answers.show(study, protocol, format, table, output)
     checks.check_comparisons(
@@ -175,17 +133,14 @@ def compare(
 
 @app.command()
 def plot(
-    output: Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.")],
+    output: Annotated[Path, Option(help="File to write: .png, .svg or .pdf.")],
     names: options.Names = None,
-    only: Annotated[
-        list[options.Plot] | None,
-        typer.Option(help="Draw this alone; repeatable.", show_default="all"),
-    ] = None,
+    only: options.Kinds = None,
     protocol: options.Protocol = None,
     baseline: options.Baseline = DEFAULT.baseline,
     margin: options.Margin = DEFAULT.margin,
     all_pairs: options.AllPairs = DEFAULT.all_pairs,
-    runs_dir: options.RunsDir = RUNS,
+    runs_dir: options.RunsDir = "runs",
     debug: options.Debug = False,
 ) -> None:
     """Draw learning curves, differences, looks, tuning and parameters (needs the extra plot)."""
@@ -195,9 +150,7 @@ def plot(
 
     plots.files.check_ending(output)
     check_output(output, plots.files.MADE_HERE.search)
-    study = answers.compared(
-        runs_dir, names=names or (), baseline=baseline, margin=margin, all_pairs=all_pairs
-    )
+    study = answers.compared(runs_dir, names, baseline=baseline, margin=margin, all_pairs=all_pairs)
     chosen, *_ = answers.chosen(study, protocol)
     plots.files.write(plots.figure(chosen, [*map(str, only)] if only else None), output)
     terminal.notice(f"{output}: {sentences.title(chosen)}")
@@ -205,24 +158,17 @@ def plot(
 
 @app.command()
 def report(
-    output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    output: Annotated[Path, Option(help="HTML file to write.")] = Path("report.html"),
     names: options.Names = None,
     baseline: options.Baseline = DEFAULT.baseline,
-    metric: options.Metric = "test_accuracy",
+    metric: options.Metric = DEFAULT.metric,
     margin: options.Margin = DEFAULT.margin,
     all_pairs: options.AllPairs = DEFAULT.all_pairs,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            metavar=options.PROTOCOLS,
-            help="Protocol to report: its id, tuned, or all.",
-            show_default="all but values of a sweep",
-        ),
-    ] = None,
-    runs_dir: options.RunsDir = RUNS,
+    protocol: options.Protocol = None,
+    runs_dir: options.RunsDir = "runs",
     debug: options.Debug = False,
 ) -> None:
-    """Write one HTML file with question, answer, tables, plots and configs (extra report)."""
+    """Write one HTML file with question, answers, tables, plots and configs (extra report)."""
     from bnbench.cli import answers
     from bnbench.evidence.compare import without_subsumed
     from bnbench.files import check_output
@@ -231,57 +177,115 @@ def report(
 
     check_output(output, html_report.MADE_HERE.search)
     study = answers.compared(
-        runs_dir,
-        names=names or (),
-        baseline=baseline,
-        metric=metric,
-        margin=margin,
-        all_pairs=all_pairs,
+        runs_dir, names, baseline=baseline, metric=metric, margin=margin, all_pairs=all_pairs
     )
     shown = answers.chosen(study, protocol) if protocol else without_subsumed(study.comparisons)
-    chosen = replace(study, comparisons=tuple(shown))
-    chosen.report(output)
-    terminal.notice(f"{output}: {count(len(chosen.comparisons), 'comparison')}")
+    replace(study, comparisons=tuple(shown)).report(output)
+    terminal.notice(f"{output}: {count(len(shown), 'comparison')}")
 
 
-for command in (configs.show, configs.explain, configs.script, configs.schema):
-    app.command()(command)
+@app.command()
+def show(
+    configs: options.Configs, overrides: options.Set = None, debug: options.Debug = False
+) -> None:
+    """Show each config with its defaults, its layers and every variable."""
+    from bnbench import api
+    from bnbench.datasets import dataset
+    from bnbench.experiments.architecture import build, count_parameters
+    from bnbench.experiments.config import dump_yaml
+    from bnbench.show import grids, terminal
+
+    for config in api.load_configs(configs, overrides or ()):
+        network = build(config.model, *dataset.describe(config.data)[:2])
+        terminal.write(f"# experiment {config.experiment_id}, protocol {config.protocol_id}\n")
+        terminal.write(f"{dump_yaml(config)}\n")
+        terminal.show_grids(grids.layers(network), grids.variables(network))
+        number = count_parameters(network)
+        terminal.write(
+            f"Total parameters:         {number['total']:>12,}\n"
+            f"Trainable parameters:     {number['trainable']:>12,}\n"
+            f"Non-trainable parameters: {number['non_trainable']:>12,}\n\n"
+        )
+
+
+@app.command()
+def explain(
+    config: options.Config, overrides: options.Set = None, debug: options.Debug = False
+) -> None:
+    """Explain in words why each layer has the parameters it has."""
+    from bnbench import api
+    from bnbench.datasets import dataset
+    from bnbench.lessons.explanation import Section, sections
+    from bnbench.show import terminal
+
+    loaded = api.load_config(config, overrides or ())
+    head = Section(loaded.name, (loaded.description,) if loaded.description else ())
+    terminal.show_sections([head, *sections(loaded, *dataset.describe(loaded.data)[:2])])
+
+
+@app.command()
+def script(
+    config: options.Config, overrides: options.Set = None, debug: options.Debug = False
+) -> None:
+    """Print a plain Keras program that builds and trains the same network."""
+    from bnbench import api
+    from bnbench.datasets import dataset
+    from bnbench.lessons.script import keras_script
+    from bnbench.show import terminal
+
+    loaded = api.load_config(config, overrides or ())
+    terminal.write(keras_script(loaded, *dataset.describe(loaded.data)[:2]))
+
+
+@app.command()
+def schema(debug: options.Debug = False) -> None:
+    """Print the JSON Schema of config files, which editors check them by."""
+    from bnbench.experiments.config import json_schema
+    from bnbench.show import terminal
+
+    terminal.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
 @app.command()
 def data(
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="Own data to describe: .npz or .csv.")
+        str | None, Argument(metavar="FILE", help="Own data to describe: .npz or .csv.")
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(help="Column of a .csv that holds the class.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="File to write the config to.")] = None,
+    label: Annotated[str | None, Option(help="Column of a .csv that holds the class.")] = None,
+    output: Annotated[Path | None, Option(help="File to write the config to.")] = None,
     data_dir: options.DataDir = None,
     debug: options.Debug = False,
 ) -> None:
     """Show where data sets were found; describe FILE and make a config for it."""
-    from bnbench.datasets import dataset
-    from bnbench.show import data_grids, terminal
+    from bnbench.cli import own_data
 
     if file is not None:
-        return _describe(file, label, output, data_dir)
-    if label is not None or output is not None:
+        own_data.describe(file, label, output, data_dir)
+    elif label is None and output is None:
+        own_data.show_shipped(data_dir)
+    else:
         raise InputError("--label, --output: expected the file that they are about, too")
-    states = dataset.status(data_dir)
-    terminal.show_grids(data_grids.data_files(states))
-    for state in states:
-        if state.advice:
-            terminal.write(f"{state.advice}\n")
 
 
-app.command()(configs.init)
+@app.command()
+def init(
+    folder: Annotated[Path, Argument(help="Folder to write to.", metavar="DIR")] = Path("configs"),
+    debug: options.Debug = False,
+) -> None:
+    """Write the configs that ship with bnbench to a folder, to run and to change."""
+    from bnbench.lessons.shipped import write_configs
+    from bnbench.show import terminal
+
+    written = write_configs(folder)
+    for path in written:
+        terminal.write(f"{path}\n")
+    terminal.notice(f"{count(len(written), 'file')} written to {folder}")
 
 
 @app.command()
 def pack(
-    output: Annotated[Path, typer.Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")],
-    runs_dir: options.RunsDir = RUNS,
+    output: Annotated[Path, Argument(help="File to write: .jsonl.gz.", metavar="OUTPUT")],
+    runs_dir: options.RunsDir = "runs",
     debug: options.Debug = False,
 ) -> None:
     """Write all records to one file, to keep or to share: one record to a line."""
@@ -293,68 +297,13 @@ def pack(
     if not output.name.endswith(packed.ENDING):
         raise InputError(f"{output}: expected a name that ends in {packed.ENDING}")
     check_output(output, lambda held: held.startswith(packed.BEGINNING))
-    records, warnings = RecordStore(runs_dir).read_all()
+    records, warnings = RecordStore(Path(runs_dir)).read_all()
     terminal.warn(warnings)
     if warnings and output.exists() and output.parent.samefile(runs_dir):
         raise InputError(
-            f"{visible(output)}: is packed itself, and what was skipped would be lost; choose "
-            "another place"
+            f"{output}: is packed itself, and what was skipped would be lost; choose another place"
         )
     if not records:
         raise InputError(f"{runs_dir}: no records here, so there is nothing to pack")
     packed.pack(records, output)
     terminal.notice(f"{output}: {count(len(records), 'record')}")
-
-
-def _describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:
-    """Show what a file holds, and a config that runs on it."""
-    from bnbench.cli.advice import COMMANDS
-    from bnbench.experiments.config import dump_yaml
-    from bnbench.experiments.fields import TABLES
-    from bnbench.files import check_output, write_text
-    from bnbench.show import data_grids, terminal
-    from bnbench.training.inspection import inspect_data, name_for
-
-    if label is None and file.endswith(TABLES):
-        return _name_candidates(file, output)
-    place = visible(shlex.quote(str(output or f"{name_for(file)}.yaml")))
-    command = f"bnbench run {place} --set {PLACEMENTS}"
-    if output:
-        check_output(output, lambda held: held.startswith(f"# {command}\n".encode()))
-    found = inspect_data(file, label, data_dir, lambda line: terminal.warn([line]))
-    terminal.show_grids(data_grids.parts(found), data_grids.class_rows(found))
-    cures = COMMANDS
-    if found.config.data.standardize:
-        cures = replace(COMMANDS, standardize="the config has data.standardize: true")
-    findings = [f"{one.message}: {one.cure(cures)}" for one in found.findings]
-    terminal.show_remarks(f"{sentence}." for sentence in (*found.warnings, *findings))
-    comments = "".join(f"# {line}\n" for line in (command, *found.reasons))
-    text = comments + dump_yaml(found.config, defaults=False)
-    if output:
-        check_output(output, text.encode().__eq__)
-        write_text(output, text)
-    else:
-        terminal.write(f"\n{text}")
-    terminal.notice(f"{output or 'Save it, then'}: {command}", copied=True)
-
-
-def _name_candidates(file: str, output: Path | None) -> None:
-    """Show which columns of a table might hold the class, and what to type once one is chosen."""
-    from bnbench.datasets import dataset
-    from bnbench.show import data_grids, terminal
-
-    candidates = dataset.candidates(file)
-    if not candidates:
-        raise InputError(
-            f"{file}: no column might hold the class, as none has text or whole numbers of few "
-            "values; make one, such as low and high from a quantity"
-        )
-    terminal.show_grids(data_grids.label_candidates(candidates[:_CANDIDATES]))
-    if (more := len(candidates) - _CANDIDATES) > 0:
-        terminal.write(f"{count(more, 'other column')} might be it too.\n\n")
-    if output:
-        raise InputError(f"--label: expected the column of {file} that holds the class")
-    command = shlex.join(["bnbench", "data", file, "--label", candidates[0].name])
-    terminal.notice(
-        f"If {visible(candidates[0].name)} holds the class: {visible(command)}", copied=True
-    )

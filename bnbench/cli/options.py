@@ -1,52 +1,44 @@
-"""The options that several commands take: their types, and their help."""
+"""The options of the commands: their types, and their help."""
 
 import math
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, BadParameter, Option
 
 from bnbench.cli.completion import complete_config, complete_experiment
 from bnbench.errors import InputError
+from bnbench.evidence.metrics import METRICS
 from bnbench.text import visible
 
 debugging = False
 
-Device = Literal["auto", "cpu", "gpu"]
-MetricName = Literal["test_accuracy", "test_balanced_accuracy", "val_accuracy"]
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[tuple(METRICS)]
+DeviceName = Literal["auto", "cpu", "gpu"]
 FormatName = Literal["table", "json", "csv", "markdown", "latex"]
-Rows = Literal["runs", "contrasts"]
-Plot = StrEnum("Plot", ["CURVES", "DIFFERENCES", "LOOKS", "TUNING", "PARAMETERS"])
+PlotKind = StrEnum("PlotKind", ["CURVES", "DIFFERENCES", "LOOKS", "TUNING", "PARAMETERS"])
 FailOn = StrEnum("FailOn", ["WORSE", "UNDECIDED", "UNHEALTHY"])
 
 
-def finite(value: float | None) -> float | None:
-    """Return a number that is one; raises `typer.BadParameter` for infinity and nan."""
+def _finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"expected a number, got {value}")
+        raise BadParameter(f"expected a number, got {value}")
     return value
-
-
-def folder(text: Any) -> Path:
-    """Return the folder of a name; an empty one would be the folder where the command is run."""
-    if not str(text):
-        raise typer.BadParameter("expected a folder, got an empty name")
-    return Path(text)
 
 
 def parsed_seeds(text: str | None) -> int | list[int] | None:
     """Return a count, or the seeds themselves: a comma, even at the end, makes a list."""
-    if text is None:
-        return None
     try:
-        if "," not in text:
-            return int(text)
+        if text is None or "," not in text:
+            return None if text is None else int(text)
         return [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
-        raise InputError(
-            f"--seeds: expected a count or a list such as 0,1,5, got '{visible(text)}'"
-        ) from None
+        expected = "--seeds: expected a count or a list such as 0,1,5"
+        raise InputError(f"{expected}, got '{visible(text)}'") from None
 
 
 def _set_debugging(value: bool) -> None:
@@ -55,58 +47,54 @@ def _set_debugging(value: bool) -> None:
 
 
 Config = Annotated[
-    Path, typer.Argument(help="YAML file.", metavar="CONFIG", autocompletion=complete_config)
+    Path, Argument(help="YAML file.", metavar="CONFIG", autocompletion=complete_config)
 ]
 Configs = Annotated[
-    list[Path], typer.Argument(help="YAML files.", metavar="CONFIG", autocompletion=complete_config)
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Give a config key another value; repeatable. KEY=1,2 runs it with each (a sweep).",
-    ),
+    list[Path], Argument(help="YAML files.", metavar="CONFIG", autocompletion=complete_config)
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="NAME", help="Experiments; default: all.", autocompletion=complete_experiment
-    ),
+    Argument(metavar="NAME", help="Experiments; default: all.", autocompletion=complete_experiment),
 ]
+Set = Annotated[
+    list[str] | None,
+    Option("--set", metavar="KEY=VALUE", help="Override a key; KEY=1,2 runs each; repeatable."),
+]
+Seeds = Annotated[str | None, Option(help="A count, or a list: 0,1,5.", show_default="config")]
+Until = Annotated[bool, Option("--until-settled", help="Add seeds until decided or the plan ends.")]
+Device = Annotated[DeviceName, Option(help="Where to train.")]
+Jobs = Annotated[int | None, Option(min=1, help="Runs at once on CPUs.", show_default="the cores")]
+Smoke = Annotated[bool, Option("--smoke", help="Run one seed for one epoch on the shipped sample.")]
+Force = Annotated[bool, Option("--force", help="Repeat runs that have a record.")]
+Models = Annotated[bool, Option("--save-models", help="Keep trained models beside their records.")]
+TensorBoard = Annotated[str | None, Option(metavar="<path>", help="Folder for its event files.")]
+RunsDir = Annotated[str, Option(metavar="<path>", help="Folder of the records.")]
+DataDir = Annotated[
+    Path | None, Option(envvar="BNBENCH_DATA_DIR", help="Folder of the four Fashion-MNIST files.")
+]
+Ray = Annotated[str | None, Option(metavar="HOST:PORT", help="Ray cluster that makes the runs.")]
+Quiet = Annotated[bool, Option("--quiet", help="Show no progress, only what is wrong.")]
 Baseline = Annotated[
     str | None,
-    typer.Option(help="Experiment to compare the others with.", autocompletion=complete_experiment),
+    Option(help="Experiment to compare the others with.", autocompletion=complete_experiment),
 ]
-Metric = Annotated[MetricName, typer.Option(help="What to compare (val: of the last epoch).")]
+Metric = Annotated[MetricName, Option(help="What to compare (val: of the last epoch).")]
 Margin = Annotated[
     float | None,
-    typer.Option(
-        min=0,
-        max=100,
-        callback=finite,
-        help="Percentage points that do not matter.",
-        show_default="the plan's",
-    ),
+    Option(min=0, max=100, help="Percentage points that do not matter.", show_default="the plan's"),
 ]
-AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare every two experiments.")]
-Format = Annotated[FormatName, typer.Option(help="How to write the comparison.")]
-PROTOCOLS = "ID|tuned|all"
-Protocol = Annotated[
-    str | None,
-    typer.Option(
-        metavar=PROTOCOLS,
-        help="Protocol to show: its id, tuned, or all.",
-        show_default="the newest",
-    ),
+AllPairs = Annotated[bool, Option("--all-pairs", help="Compare every two experiments.")]
+Protocol = Annotated[str | None, Option(metavar="ID|tuned|all", help="The protocol to show.")]
+Format = Annotated[FormatName, Option(help="How to write the comparison.")]
+Rows = Annotated[Literal["runs", "contrasts"], Option(help="What the rows of a CSV are.")]
+Output = Annotated[Path | None, Option(help="File to write to.")]
+FailUnder = Annotated[
+    float | None,
+    Option(metavar="PERCENT", callback=_finite, help="Exit 1 if any mean is below it."),
 ]
-RunsDir = Annotated[
-    Path, typer.Option(parser=folder, metavar="<path>", help="Folder of the records.")
+FailOns = Annotated[
+    list[FailOn] | None, Option(help="Exit 1 on such a verdict, or on bad health; repeatable.")
 ]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="BNBENCH_DATA_DIR", help="Folder of the four Fashion-MNIST files."),
-]
-Debug = Annotated[
-    bool, typer.Option("--debug", callback=_set_debugging, help="Show tracebacks of errors.")
-]
+Strict = Annotated[bool, Option("--strict", help="Exit 1 on what is unclean, unhealthy, damaged.")]
+Kinds = Annotated[list[PlotKind] | None, Option(help="Draw this; repeatable.", show_default="all")]
+Debug = Annotated[bool, Option("--debug", callback=_set_debugging, help="Show error tracebacks.")]

@@ -164,14 +164,8 @@ def test_checks_fail_with_exit_1(runs) -> None:
     [
         (("--ray", "x"), "ray: expected HOST:PORT, got 'x'"),
         (("--ray", "x:"), "ray: expected HOST:PORT, got 'x:'"),
-        (
-            ("--runs-dir", ""),
-            "Invalid value for '--runs-dir': expected a folder, got an empty name",
-        ),
-        (
-            ("--tensorboard", ""),
-            "Invalid value for '--tensorboard': expected a folder, got an empty name",
-        ),
+        (("--runs-dir", ""), "runs_dir: expected a folder, got an empty name"),
+        (("--tensorboard", ""), "tensorboard: expected a folder, got an empty name"),
         (
             ("--set", "training.epochs.x=30"),
             "setting training.epochs.x=30: training.epochs.x: cannot be set, as training.epochs "
@@ -198,7 +192,7 @@ def test_a_folder_for_tensorboard_is_checked_before_the_first_run(
     done = bnbench("run", CONFIGS / "smoke.yaml", "--tensorboard", target, cwd=tmp_path)
     assert done.returncode == 3
     assert done.stderr.startswith(f"bnbench: {target}: cannot be written to: ")
-    assert list((tmp_path / "runs").iterdir()) == []
+    assert not (tmp_path / "runs").exists()
 
 
 def test_unknown_names_are_exit_2(runs) -> None:

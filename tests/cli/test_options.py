@@ -6,7 +6,6 @@ from typing import get_args
 import pytest
 
 from bnbench.cli import options
-from bnbench.evidence.metrics import METRICS
 from bnbench.experiments.fields import OPTIMIZERS
 from bnbench.show import plots
 from bnbench.show.formats import FORMATS
@@ -14,11 +13,10 @@ from bnbench.training.device import Request
 
 
 def test_every_choice_is_one_that_something_acts_on() -> None:
-    """Formats, plots, metrics and devices: neither list has what the other lacks."""
+    """Formats, plots and devices: neither list has what the other lacks."""
     assert list(get_args(options.FormatName)) == list(FORMATS)
-    assert [kind.value for kind in options.Plot] == list(plots.KINDS)
-    assert list(get_args(options.MetricName)) == list(METRICS)
-    assert list(get_args(options.Device)) == list(get_args(Request))
+    assert [kind.value for kind in options.PlotKind] == list(plots.KINDS)
+    assert list(get_args(options.DeviceName)) == list(get_args(Request))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
