@@ -74,10 +74,10 @@ def test_a_notebook_trains_and_shows(home: Path, tmp_path: Path) -> None:
         "'tensorflow' in sys.modules",
     )
     assert not errors(notebook)
-    told = "".join(o.text for o in notebook.cells[1].outputs if o.output_type == "stream")
-    assert len(re.findall(r"^\[\d/4\] tiny\+placement=\w+ seed \d", told, re.MULTILINE)) == 4
-    assert "\x1b" not in told
-    assert "\r" not in told
+    printed = "".join(o.text for o in notebook.cells[1].outputs if o.output_type == "stream")
+    assert len(re.findall(r"^\[\d/4\] tiny\+placement=\w+ seed \d", printed, re.MULTILINE)) == 4
+    assert "\x1b" not in printed
+    assert "\r" not in printed
     page = shown(notebook.cells[1])["text/html"]
     assert "tiny · before_activation" in page
     assert "<table" in page

@@ -1,4 +1,4 @@
-"""HTML from templates in which text from outside is shown and never acts."""
+"""HTML from templates that escape text from outside."""
 
 import re
 from functools import cache

@@ -1,4 +1,4 @@
-"""A study as a notebook shows it: a part of a page, and a table of its runs."""
+"""A study in a notebook: a part of an HTML page, and a data frame of its runs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -210,18 +210,18 @@ def test_all_that_a_comparison_says(page: str) -> None:
         (text(table.find("caption")), [tuple(map(text, row)) for row in table.findall("tbody/tr")])
         for table in root.iter("table")
     ]
-    said = [text(item) for item in root.iter("li")]
+    sentences = [text(item) for item in root.iter("li")]
     comparisons = compare(made(), all_pairs=True)
     for comparison, shared in zip(comparisons, pages(comparisons), strict=True):
         for grid in [*shared.tables, *report.recalls(comparison)]:
             assert (grid.title, list(grid.rows)) in shown
-        assert set(said) >= {*shared.answer, *shared.remarks, *shared.closing}
-    assert WARNING in said
+        assert set(sentences) >= {*shared.answer, *shared.remarks, *shared.closing}
+    assert WARNING in sentences
     assert "32 runs of 4 experiments, made between 2026-11-20 and 2026-11-23." in page
 
 
 def test_each_environment_and_its_runs(page: str) -> None:
-    """Runs made elsewhere are told apart, and a run that diverged has no accuracy."""
+    """Runs made elsewhere have their own number, and a run that diverged has no accuracy."""
     root = read(page)
     captions = {text(t.find("caption")): t for t in reversed(list(root.iter("table")))}
     made_with = [
@@ -268,7 +268,7 @@ def test_the_commands_repeat_the_runs(seeds: list[int]) -> None:
 
 
 def test_a_tuned_comparison() -> None:
-    """It stands beside the protocols of the values tried, and no run is counted twice."""
+    """It has a section beside those of the values tried, and no run is counted twice."""
     runs = [
         record(
             config,
@@ -289,7 +289,7 @@ def test_a_tuned_comparison() -> None:
 
 
 def test_without_records() -> None:
-    """There is nothing to say, and it is said."""
+    """The page says that there are none."""
     assert "No run has been recorded." in text(read(report.to_html([])))
 
 
@@ -434,7 +434,7 @@ def test_nothing_overflows(any_page: str, browse: Callable[..., str]) -> None:
 
 @pytest.fixture(scope="module")
 def broad_page() -> str:
-    """Fifteen networks that are held against one without BN, and two with tanh."""
+    """Fifteen networks that are compared with one without BN, and two with tanh."""
     eps = [
         ("pre_act", f"model.batch_norm.epsilon={n}e-3", f"name=epsilon_{n}") for n in range(2, 16)
     ]
