@@ -319,7 +319,7 @@ def record(
         "data": DataSummary(**data),
         "environment": Environment(**environment),
     }
-    return RunRecord(**fields).model_copy(update=changes)
+    return RunRecord.model_construct(**(fields | changes))
 
 
 def _results(accuracy: float | None) -> dict[str, Any]:

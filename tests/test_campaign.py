@@ -129,7 +129,9 @@ def test_a_folder_in_a_records_place_is_said_before_training(
     store = RecordStore(tmp_path)
     path = store.path(config, 0).with_suffix(ending)
     path.mkdir(parents=True)
-    with pytest.raises(EnvironmentFault, match=f"{path}: cannot be written: a folder stands there"):
+    with pytest.raises(
+        EnvironmentFault, match=f"{path}: cannot be written: something else is there"
+    ):
         agenda(trials_of(config), {config: data}, store)
 
 

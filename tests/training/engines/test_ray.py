@@ -66,7 +66,7 @@ def made_here(forge: Forge, folder: Path, *configs: Path) -> dict[str, str]:
     done = forge.run("run", *configs, "--jobs", 2, "--runs-dir", folder)
     assert done.returncode == 0, done.stderr
     found = [alike(text) for text in untimed_records(folder).values()]
-    return {"{experiment} seed {seed}".format(**json.loads(text)): text for text in found}
+    return {"{config[name]} seed {seed}".format(**json.loads(text)): text for text in found}
 
 
 @pytest.mark.endurance
