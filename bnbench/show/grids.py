@@ -91,7 +91,6 @@ def _sign(contrast: ExperimentContrast) -> int:
 
 
 def _winner(contrast: ExperimentContrast) -> str:
-    """Return the verdict with the placement that it is for."""
     if contrast.failing and contrast.result.looks:
         sides = zip(remarks.after_and_before(contrast), ("after", "before"), strict=True)
         failing = [name for side, name in sides if side in contrast.failing]
@@ -316,7 +315,6 @@ def verdict(contrast: ExperimentContrast) -> str:
 
 
 def _because(result: Contrast) -> str:
-    """Return why it is undecided though the interval excludes zero."""
     if result.decided or not (result.interval and remarks.excludes_zero(result.interval)):
         return ""
     first, second = result.sample.diverged

@@ -142,7 +142,6 @@ def _open(
 
 
 def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
-    """Yield what makes the answer unreliable; findings with the same cure share a sentence."""
     by_cure: dict[str, list[str]] = {}
     for finding in health(comparison):
         by_cure.setdefault(finding.cure(advice), []).append(finding.message)
@@ -151,7 +150,6 @@ def _health(comparison: Comparison, advice: Advice) -> Iterator[str]:
 
 
 def _lead(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    """Return by how much the better side leads."""
     metric = comparison.question.measure
     first_leads = (contrast.result.verdict == "better") == (metric.direction == 1)
     below = " (less than the margin)" if contrast.result.below_margin else ""
@@ -179,7 +177,6 @@ def _size(
 
 
 def _ending(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    """Return when it was decided, and whether it holds for later seeds and for new images."""
     result = contrast.result
     when = f", decided at {result.decided_at} seeds"
     if mixed := [e.label for e in (contrast.experiment, contrast.baseline) if e.mixed]:
@@ -225,7 +222,6 @@ def _more(comparison: Comparison, contrast: ExperimentContrast, advice: Advice) 
 
 
 def _likely(comparison: Comparison, contrast: ExperimentContrast) -> str:
-    """Return how many seeds decide with 80 % power."""
     result = contrast.result
     same = len(set(result.sample.diverged)) == 1
     if not (result.next_look and result.looks and result.verdict and result.sample.std and same):
