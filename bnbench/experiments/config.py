@@ -14,7 +14,6 @@ from bnbench.experiments.fields import TABLES, TRAINING_ROWS, Number, Section, d
 from bnbench.experiments.messages import faults_of, with_ranges_in_words
 
 _HELD_OUT = 5000  # where there are ten times as many training rows or more
-_MOST_LOOKS = 100
 
 
 def _held_out(training_rows: int) -> int:
@@ -53,7 +52,6 @@ class DataConfig(Section):
     @field_validator("validation_size")
     @classmethod
     def _resolved_where_the_rows_are_known(cls, value: Any, info: ValidationInfo) -> Any:
-        """Make auto the number that it stands for: one split is one experiment, however said."""
         rows = TRAINING_ROWS.get(info.data.get("dataset", ""))
         return _held_out(rows) if value == "auto" and rows else value
 
@@ -128,7 +126,6 @@ class ModelConfig(Section):
     @field_validator("activation")
     @classmethod
     def _one_for_each_layer(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse a list of another length than the layers; one of equal names becomes the name."""
         if isinstance(value, str) or "hidden_units" not in info.data:
             return value
         layers = len(info.data["hidden_units"])
@@ -243,8 +240,7 @@ class Config(Section):
     def _has_looks(cls, value: PlanConfig) -> PlanConfig:
         reached = value.first <= value.most
         expect(reached, f"at least {value.first} seeds, as the first look has", key="most")
-        enough = len(value.looks) <= _MOST_LOOKS
-        expect(enough, f"a step that makes at most {_MOST_LOOKS} looks", key="step")
+        expect(len(value.looks) <= 100, "a step that makes at most 100 looks", key="step")
         return value
 
     @field_validator("swept")
@@ -337,11 +333,8 @@ def validated(source: Document, settings: Iterable[Setting] = ()) -> Config:
 
 
 def stated(config: Config, *, defaults: bool = True) -> dict[str, Any]:
-    """Return the settings as a file states them, which loads to an equal config.
-
-    Without ``defaults`` only those that differ from them. Where auto makes the validation part what
-    it is, auto is stated: it fits other data too, if the settings are loaded with overrides.
-    """
+    """Return the settings as a file states them, with or without those that are defaults."""
+    # A size that auto gives is stated as auto, which fits other data too.
     unsized = config.data.model_copy(update={"validation_size": "auto"})
     if DataConfig.model_validate(unsized.model_dump()) == config.data:
         config = config.model_copy(update={"data": unsized})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from yaml import MarkedYAMLError
 
 from bnbench.errors import InputError
 from bnbench.text import visible
@@ -60,9 +61,7 @@ class Document:
 
     def place(self, path: KeyPath) -> Place:
         """Return where a value was written, or the nearest value that contains it."""
-        while path not in self.places:
-            path = path[:-1]
-        return self.places[path]
+        return self.places[path] if path in self.places else self.place(path[:-1])
 
     def merged(self, path: tuple[str, ...], other: "Document") -> "Document":
         """Return a copy with the other data at the path, or with only faults where it has some."""
@@ -148,7 +147,7 @@ def read(text: str, start: Place) -> Document:
     except yaml.reader.ReaderError as error:
         place = start._replace(line=text.count("\n", 0, error.position))
         reason = f"the character {visible(text[error.position])} is not allowed"
-    except yaml.MarkedYAMLError as error:
+    except MarkedYAMLError as error:
         place = _at(start, error.problem_mark or loader.get_mark())
         reason = visible(", ".join(filter(None, (error.context, error.problem)))[:200])
     except (ValueError, OverflowError):  # from PyYAML: an escape beyond Unicode, a huge version
@@ -177,18 +176,19 @@ class _Reader:
             data = self._value(self._next(), ())
             self._next()  # the end of the document
             if not isinstance(event := self._next(), yaml.StreamEndEvent):
-                raise _error("found another document", event)
+                raise MarkedYAMLError(None, None, "found another document", event.start_mark)
         return Document(data, self._places, self._faults)
 
     def _value(self, event: Any, path: KeyPath, key: Any = None) -> Any:
-        written = event.value if isinstance(event, yaml.ScalarEvent) else ""
-        self._places[path] = place = _at(self._start, (key or event).start_mark, written)
+        written, mark = getattr(event, "value", ""), event.start_mark
+        self._places[path] = place = _at(self._start, key.start_mark if key else mark, written)
         if len(path) >= _DEPTH_LIMIT:
-            raise _error(f"nested more than {_DEPTH_LIMIT} levels deep", event)
+            problem = f"nested more than {_DEPTH_LIMIT} levels deep"
+            raise MarkedYAMLError(None, None, problem, mark)
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self._anchors:
-                raise _error(f"found undefined alias '{event.anchor}'", event)
-            return self._anchors[event.anchor]
+            if event.anchor in self._anchors:
+                return self._anchors[event.anchor]
+            raise MarkedYAMLError(None, None, f"found undefined alias '{event.anchor}'", mark)
         value = self._content(event, path)
         if event.tag is not None:
             value = self._refused(place, f"tag {shorten(event.tag)}: tags are not allowed")
@@ -229,10 +229,6 @@ class _Reader:
     def _refused(self, place: Place, fault: str) -> Any:
         self._faults.append((place, fault))
         return REFUSED
-
-
-def _error(problem: str, event: Any) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def _plain(text: str) -> Any:
@@ -299,5 +295,4 @@ def _dumped(value: Any) -> str:
     unquoted = re.fullmatch(r"[A-Za-z]([A-Za-z0-9_./;() -]*[A-Za-z0-9.)])?", value)
     if unquoted and _plain(value) == value:
         return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{visible(escaped)}"'
+    return visible(json.dumps(value, ensure_ascii=False))

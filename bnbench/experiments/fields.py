@@ -60,9 +60,8 @@ def check_name(name: str) -> str:
     """Return the name of an experiment, which begins a folder's name on every system."""
     fits = re.fullmatch(NAME_PATTERN, name) is not None
     expect(fits, "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
-    expect(not name.endswith("."), "a name that does not end in a dot")
-    device = name.split(".")[0].upper() in _DEVICES
-    expect(not device, "a name that is not a device of Windows (CON, NUL, COM1, …)")
+    portable = not name.endswith(".") and name.split(".")[0].upper() not in _DEVICES
+    expect(portable, "a name without a dot at its end, not a device of Windows (CON, NUL, COM1, …)")
     return name
 
 
@@ -98,10 +97,9 @@ class Section(BaseModel):
 
 
 def digest(**sections: Section) -> str:
-    """Return 8 hex digits for the settings of each section that differ from their defaults.
+    """Return the first 8 hex digits of SHA-256 over the JSON of what differs from the defaults.
 
-    They are the first of SHA-256 over JSON with sorted keys and no spaces, without the sections
-    that have no such setting: a setting that is added with a default changes no id.
+    Keys are sorted, and sections without such a setting left out: a new setting changes no id.
     """
     differing = {name: section.differing() for name, section in sections.items()}
     values = {name: settings for name, settings in differing.items() if settings}

@@ -17,10 +17,9 @@ _BETWEEN = " · "  # the parts of a label
 
 
 def load_experiments(source: str | Path | Config, settings: Settings = ()) -> list[Config]:
-    """Return a config, once for every combination of the values that the settings list.
+    """Return a config once for every combination of the values that the settings list.
 
-    ``training.learning_rate=0.001,0.01`` lists two; quotes keep a comma. So does a tuple of Python.
-    Raises `InputError` as `load_config` does, and for more than ``MOST_EXPERIMENTS`` combinations.
+    ``training.learning_rate=0.001,0.01`` and a tuple of Python list two; quotes keep a comma.
     """
     if isinstance(source, Config):
         document = Document(stated(source), {(): Place(source.name, 1)})
