@@ -106,12 +106,9 @@ def runs_of(*shares: tuple[Config, float]) -> list[RunRecord]:
 
 BOTH = """\
         case "both":
-            yield _dense(model, name, inputs, units, "linear", use_bias=False)
-            yield _batch_norm(model, f"{name}_before", units)
-            yield Activation(
-                name=f"{name}_activation", output_shape=(units,), activation=activation
-            )
-            yield _batch_norm(model, f"{name}_after", units)
+            own_layer = Activation(f"{name}_activation", shape, activation)
+            after = _batch_norm(model, f"{name}_after", shape)
+            return (dense("linear", auto=False), batch_norm, own_layer, after)
 """
 
 
@@ -141,7 +138,9 @@ def follow_both_to_its_lessons() -> None:
     total = kernels + biases + 4 * norms
     totals = [int(n.replace(",", "")) for n in re.findall(r"parameters: +([\d,]+)", shown)]
     assert totals == [total, total - 2 * norms, 2 * norms] == [269_410, 267_810, 1_600]
-    positions = [shown.index(f"hidden_1{part}") for part in ("_before", "_activation", "_after")]
+    positions = [
+        shown.index(f"hidden_1{part}") for part in ("_batch_norm", "_activation", "_after")
+    ]
     assert positions == sorted(positions)
     explained = printed("explain", "double.yaml")
     assert "269,410" in explained
@@ -273,7 +272,7 @@ ERROR = """\
         "test_error",
         "test error",
         lambda record: None if record.test_accuracy is None else 1 - record.test_accuracy,
-        higher_is_better=False,
+        direction=-1,
     ),
 """
 
@@ -409,7 +408,7 @@ def shipped_ids() -> dict[str, list[str]]:
 
 def test_a_setting(plant: Plant, tmp_path: Path) -> None:
     """One field with its default; no id that was recorded before changes."""
-    next_field = '    @field_validator("hidden_units")\n'
+    next_field = '    @field_validator("activation")\n'
     plant.replace("experiments/config.py", next_field, f"{DROPOUT}\n{next_field}")
     assert plant.touched == {"experiments/config.py"}
     (tmp_path / "ids.json").write_text(json.dumps(shipped_ids()))
@@ -440,26 +439,22 @@ def follow_dropout() -> None:
 
 # A health finding
 
-SLOW = '''
-class Slow(_OfExperiment):
-    """An epoch takes long."""
-
-    kind = "slow"
-
-    @staticmethod
-    def said_of(experiment: Experiment) -> str | None:
-        seconds = experiment.newest.history.epoch_seconds[0]
-        return " takes more than a minute to an epoch" if seconds > 60 else None
+SLOW = """
+def _slow(one: Experiment) -> Finding | None:
+    if one.newest.history.epoch_seconds[0] <= 60:
+        return None
+    message = f"{one.label} takes more than a minute to an epoch"
+    return Finding("slow", one.label, message, lambda advice: advice.rates)
 
 
-'''
+"""
 
 
 def test_a_health_finding(plant: Plant) -> None:
-    """One class with its test, its words and its cure, and its entry."""
-    entries = "_OF_DATA: tuple["
-    plant.replace("evidence/health.py", entries, SLOW.lstrip() + entries)
-    plant.replace("evidence/health.py", "FewSteps, BestAtEnd)", "FewSteps, BestAtEnd, Slow)")
+    """One function with its test, its words and its cure, and its entry."""
+    below = "def _fails_to_train("
+    plant.replace("evidence/health.py", below, SLOW.lstrip() + below)
+    plant.replace("evidence/health.py", "_class_never_right\n", "_class_never_right, _slow\n")
     assert plant.touched == {"evidence/health.py"}
     plant.follow(follow_slow)
 
