@@ -16,7 +16,6 @@ from bnbench.evidence.comparison import (
     Comparison,
     ExperimentContrast,
     Family,
-    first_experiment,
 )
 from bnbench.evidence.epoch_times import epoch_ratio
 from bnbench.evidence.experiment import (
@@ -152,8 +151,14 @@ def _comparison(
 def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment]:
     """Return the baseline of each: the network without BN that has its layers, if there is one.
 
-    For all others it is the first of those or, where there is none, of all.
+    For all others it is the first of those or, where there is none, one with BN before the
+    activations: with it, too, a contrast of the placements is after minus before.
     """
+
+    def preference(one: Experiment) -> tuple[Any, ...]:
+        placement = one.config.model.batch_norm.placement
+        return placement != "none", placement != "before_activation", position(one.config, ())
+
     layers = {experiment: _layers(experiment.config) for experiment in experiments}
     shared = Counter(layers.values())
     plain: dict[tuple[Any, ...], Experiment] = {}
@@ -161,7 +166,7 @@ def _baselines(experiments: Sequence[Experiment]) -> dict[Experiment, Experiment
         without = experiment.config.model.batch_norm.placement == "none"
         if without and shared[layers[experiment]] > 1:
             plain.setdefault(layers[experiment], experiment)
-    first = first_experiment(plain.values() or experiments)
+    first = min(plain.values() or experiments, key=preference)
     return {experiment: plain.get(own, first) for experiment, own in layers.items()}
 
 
