@@ -24,7 +24,6 @@ _ROWS = 1 << 17  # of a block at most
 _LEAST_ROWS = 256  # of a block of many columns, each of which takes time in every block
 _NUMBERS = 1 << 20  # of other blocks at most
 _READ_AT_ONCE = 1 << 18  # bytes
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class Table:
@@ -77,7 +76,7 @@ class Table:
                     f"{self.name}: rows have more fields than the header has names"
                 ) from error
             except pandas.errors.ParserError as error:
-                raise InputError(f"{self.name}: {_unreadable(str(error))}") from error
+                raise InputError(f"{self.name}: not a table: {_one_line(error)}") from error
 
     def _header(self) -> Sequence[str]:
         with _Unpacked(self._file, self.name, _HEADER_BYTES).text() as text:
@@ -126,17 +125,11 @@ def _faults_named(name: str) -> Iterator[None]:
     except UnreadableRow as error:
         raise InputError(f"{name}: no header can be read: {error}") from error
     except (OSError, EOFError, zlib.error) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{name}: damaged, or no gzip file: {reason}") from error
+        raise InputError(f"{name}: damaged, or no gzip file: {_one_line(error)}") from error
 
 
-def _unreadable(reason: str) -> str:
-    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
-    if fields:
-        return "line {1}: expected {0} fields, found {2}".format(*fields.groups())
-    if "EOF inside string" in reason:
-        return 'a quoted text has no end; look for a single "'
-    return f"not a table: {' '.join(reason.split())[:200]}"
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _check_columns(names: Sequence[str], file: str) -> None:
@@ -149,9 +142,9 @@ def _check_columns(names: Sequence[str], file: str) -> None:
             "that matter, or save the table as .npz"
         )
     if len(names) == 1:
-        other = next((word for sign, word in _SEPARATORS.items() if sign in names[0]), None)
-        found = f"{other} between them; save it with commas" if other else "only one"
-        raise InputError(f"{file}: expected columns with commas between them, found {found}")
+        raise InputError(
+            f"{file}: expected columns with commas between them, found only '{shorten(names[0])}'"
+        )
     numbers = [str(place) for place in range(len(names))]
     if all(map(NUMBER.fullmatch, names)) and list(names) != numbers:
         raise InputError(

@@ -13,6 +13,7 @@ import numpy as np
 
 from bnbench.datasets import fashion_mnist, npz, scales, tables
 from bnbench.datasets.csv import Table
+from bnbench.datasets.fashion_mnist import DataFile
 from bnbench.datasets.sources import Array, Report, Sources
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.config import Config, DataConfig
@@ -20,6 +21,7 @@ from bnbench.experiments.fields import TRAINING_ROWS
 
 FASHION_MNIST = "fashion_mnist"
 SAMPLE = "fashion_mnist_sample"
+ADVICE = {FASHION_MNIST: fashion_mnist.ADVICE, SAMPLE: "Reinstall bnbench."}
 MANY_FEATURES = 20_000  # beyond which compiling takes long
 
 
@@ -55,30 +57,6 @@ class Dataset:
         return scales.feature_scales(self.x_train, self.scale)
 
 
-@dataclass(frozen=True)
-class FileState:
-    """One file: ``path`` of its verified copy, or None and ``problem`` says why there is none."""
-
-    name: str
-    checksum: str
-    path: Path | None
-    problem: str | None
-
-
-@dataclass(frozen=True)
-class DataState:
-    """One data set: its files, and ``advice`` on how to get it where not every one is verified."""
-
-    dataset: str
-    files: tuple[FileState, ...]
-    advice: str | None
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders that hold the verified files, each once."""
-        return tuple(dict.fromkeys(file.path.parent for file in self.files if file.path))
-
-
 class Description(NamedTuple):
     """What is known of a data set before it is loaded; the training rows are not yet split."""
 
@@ -105,12 +83,11 @@ def load(
 
 def size_warnings(dataset: Dataset) -> list[str]:
     """Return a sentence, without its end, if there are so many features that training is slow."""
-    if dataset.features <= MANY_FEATURES:
-        return []
-    return [
+    slow = (
         f"{dataset.features:,} features: the first epoch may take minutes, as a program is "
         "compiled for them; keep fewer, where few matter"
-    ]
+    )
+    return [slow] if dataset.features > MANY_FEATURES else []
 
 
 def read(
@@ -154,12 +131,7 @@ def split(settings: DataConfig, sources: Sources) -> Dataset:
         parts, scale = scales.standardize(parts, scale, name), 1.0
     x_train, x_val, x_test = parts
     return Dataset(
-        x_train=x_train,
-        y_train=y[:cut],
-        x_val=x_val,
-        y_val=y[cut:],
-        x_test=x_test,
-        y_test=y_test,
+        *(x_train, y[:cut], x_val, y[cut:], x_test, y_test),
         classes=classes,
         feature_shape=sources.x_train.shape[1:],
         scale=scale,
@@ -211,26 +183,12 @@ def batch_faults(config: Config, training_rows: int) -> list[str]:
     return []
 
 
-def status(data_dir: Path | None = None) -> list[DataState]:
-    """Return where each named data set was found; reads and verifies, downloads nothing."""
-    places = fashion_mnist.folders(data_dir)
-    files = []
-    for name, md5 in fashion_mnist.FILES.items():
-        found = fashion_mnist.search(name, places)
-        problem = None if found.path else "; ".join(found.problems) or "not found"
-        files.append(FileState(name, f"md5:{md5}", found.path, problem))
-    sample, problem = fashion_mnist.SAMPLE_PATH, None
-    try:
-        fashion_mnist.sample_content()
-    except EnvironmentFault as fault:
-        problem = str(fault)
-    checksum = f"sha256:{fashion_mnist.SAMPLE_SHA256}"
-    file = FileState(sample.name, checksum, None if problem else sample, problem)
-    advice = None if all(file.path for file in files) else fashion_mnist.ADVICE
-    return [
-        DataState(FASHION_MNIST, tuple(files), advice),
-        DataState(SAMPLE, (file,), "Reinstall bnbench." if problem else None),
-    ]
+def status(data_dir: Path | None = None) -> dict[str, list[DataFile]]:
+    """Return the files of each named data set; searches and verifies them, downloads nothing."""
+    return {
+        FASHION_MNIST: fashion_mnist.find_files(data_dir),
+        SAMPLE: [fashion_mnist.find_sample()],
+    }
 
 
 @contextmanager
@@ -256,17 +214,14 @@ def _user_file(dataset: str) -> Iterator[BinaryIO]:
 
 def _count_classes(y_train: Array, dataset: str) -> int:
     labels = np.unique(y_train)
-    where = f"{dataset}: y_train"
-    if labels[0] < 0:
-        raise InputError(f"{where}: expected class numbers from 0, found {labels[0]}")
-    if len(labels) == 1:
-        raise InputError(f"{where}: expected two or more classes, found only {labels[0]}")
     gaps = np.flatnonzero(labels != np.arange(len(labels)))
     if len(gaps):
         raise InputError(
-            f"{where}: the highest class is {labels[-1]}, but class {gaps[0]} has no row; number "
-            "the classes from 0 without gaps"
+            f"{dataset}: y_train: expected class numbers from 0 without gaps, found "
+            f"{labels[gaps[0]]} instead of {gaps[0]}"
         )
+    if len(labels) == 1:
+        raise InputError(f"{dataset}: y_train: expected two or more classes, found only 0")
     return len(labels)
 
 
