@@ -135,13 +135,13 @@ def _classes(table: Table, place: int) -> tuple[tuple[str, ...], Array]:
     codes: dict[str, int] = {}
     parts: list[Array] = []
     for block in table.blocks(usecols=[place], dtype=str, na_filter=False):
-        inverse, texts = block[place].factorize()  # -1 where the field is missing
-        stripped = [text.strip() for text in texts]
-        lacking = np.array([text in _MISSING for text in [*stripped, ""]])[inverse]
+        labels = block[place].fillna("").str.strip()
+        lacking = labels.isin(_MISSING)
         if lacking.any():
-            row = block.index[lacking][0] + 1
+            row = labels.index[lacking][0] + 1
             raise InputError(f"{where}, row {row:,}: no class; fill it in or drop the row")
-        known = [codes.setdefault(text, len(codes)) for text in stripped]
+        inverse, found = labels.factorize()
+        known = [codes.setdefault(label, len(codes)) for label in found]
         parts.append(np.array(known, np.int32)[inverse])
         if len(codes) > MOST_CLASSES:
             break
