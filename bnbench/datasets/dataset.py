@@ -71,23 +71,11 @@ def load(
     """Return a verified data set, split and standardized as the settings say.
 
     ``data_dir`` is where Fashion-MNIST must be if given; ``report`` gets a line for each download,
-    each damaged file and whatever numbers were rounded. Raises InputError for what the config or
-    the user's file has wrong, EnvironmentFault for data that is missing, damaged, too large for the
-    memory there is or cannot be fetched.
+    each damaged file, rounded numbers and so many features that training is slow. Raises InputError
+    for what the config or the user's file has wrong, EnvironmentFault for data that is missing,
+    damaged, too large for the memory there is or cannot be fetched.
     """
-    dataset = split(settings, read(settings, data_dir, report))
-    for warning in size_warnings(dataset):
-        report(f"{settings.dataset}: {warning}")
-    return dataset
-
-
-def size_warnings(dataset: Dataset) -> list[str]:
-    """Return a sentence, without its end, if there are so many features that training is slow."""
-    slow = (
-        f"{dataset.features:,} features: the first epoch may take minutes, as a program is "
-        "compiled for them; keep fewer, where few matter"
-    )
-    return [slow] if dataset.features > MANY_FEATURES else []
+    return split(settings, read(settings, data_dir, report), report)
 
 
 def read(
@@ -104,15 +92,15 @@ def read(
         return npz.read(file, settings.dataset, report)
 
 
-def split(settings: DataConfig, sources: Sources) -> Dataset:
+def split(settings: DataConfig, sources: Sources, report: Report) -> Dataset:
     """Return what was read, split and standardized as the settings say; raises as `load` does."""
     name = settings.dataset
     classes = _count_classes(sources.y_train, name)
-    low, high = sources.y_test.min(), sources.y_test.max()
-    if low < 0 or high >= classes:
+    unknown = sources.y_test[~np.isin(sources.y_test, np.arange(classes))]
+    if len(unknown):
         raise InputError(
             f"{name}: y_test: expected the classes of y_train, 0 to {classes - 1}, found "
-            f"{low if low < 0 else high}"
+            f"{unknown[0]}"
         )
     rows = len(sources.x_train)
     held_out = settings.validation_rows(rows)
@@ -123,13 +111,25 @@ def split(settings: DataConfig, sources: Sources) -> Dataset:
         )
     cut = rows - held_out
     y, y_test = (y.reshape(-1).astype(np.int32) for y in (sources.y_train, sources.y_test))
-    _check_part(y[:cut], classes, f"{name}: the first {cut:,} rows, left for training,")
-    _check_part(y[cut:], classes, f"{name}: the last {held_out:,} rows, for validation,")
+    for part, labels in (
+        (f"the first {cut:,} rows, left for training,", y[:cut]),
+        (f"the last {held_out:,} rows, for validation,", y[cut:]),
+    ):
+        if len(missing := np.setdiff1d(np.arange(classes), labels)):
+            raise InputError(
+                f"{name}: {part} lack class {missing[0]}: shuffle the training rows (they may be "
+                "sorted by class), or choose another data.validation_size"
+            )
     x, x_test = (x.reshape(len(x), -1) for x in (sources.x_train, sources.x_test))
     parts, scale = [x[:cut], x[cut:], x_test], 1 / 255 if x.dtype == np.uint8 else 1.0
     if settings.standardize:
         parts, scale = scales.standardize(parts, scale, name), 1.0
     x_train, x_val, x_test = parts
+    if (features := x_train.shape[1]) > MANY_FEATURES:
+        report(
+            f"{name}: {features:,} features: the first epoch may take minutes, as a program is "
+            "compiled for them; keep fewer, where few matter"
+        )
     return Dataset(
         *(x_train, y[:cut], x_val, y[cut:], x_test, y_test),
         classes=classes,
@@ -185,10 +185,7 @@ def batch_faults(config: Config, training_rows: int) -> list[str]:
 
 def status(data_dir: Path | None = None) -> dict[str, list[DataFile]]:
     """Return the files of each named data set; searches and verifies them, downloads nothing."""
-    return {
-        FASHION_MNIST: fashion_mnist.find_files(data_dir),
-        SAMPLE: [fashion_mnist.find_sample()],
-    }
+    return {FASHION_MNIST: fashion_mnist.find(data_dir), SAMPLE: [fashion_mnist.find_sample()]}
 
 
 @contextmanager
@@ -223,12 +220,3 @@ def _count_classes(y_train: Array, dataset: str) -> int:
     if len(labels) == 1:
         raise InputError(f"{dataset}: y_train: expected two or more classes, found only 0")
     return len(labels)
-
-
-def _check_part(y: Array, classes: int, part: str) -> None:
-    missing = np.setdiff1d(np.arange(classes), y)
-    if len(missing):
-        raise InputError(
-            f"{part} lack class {missing[0]}: shuffle the training rows (they may be sorted by "
-            "class), or choose another data.validation_size"
-        )

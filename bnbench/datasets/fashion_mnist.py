@@ -18,7 +18,7 @@ import numpy as np
 
 from bnbench import files
 from bnbench.datasets import npz
-from bnbench.datasets.sources import Report, Sources, fingerprint
+from bnbench.datasets.sources import Report, Sources, fingerprint, reason_of
 from bnbench.errors import EnvironmentFault
 
 FILES = {  # with the MD5 of the unpacked content, as Debian's package is packed differently
@@ -71,7 +71,7 @@ def read(data_dir: Path | None, report: Report) -> Sources:
     With ``data_dir``, or BNBENCH_DATA_DIR in the environment, no other folder is searched and
     nothing is downloaded. Raises EnvironmentFault where a file cannot be had.
     """
-    found, required = find_files(data_dir), _required_folder(data_dir)
+    found, required = find(data_dir), _required_folder(data_dir)
     if required and not all(file.path for file in found):
         lines = [problem for file in found for problem in file.problems]
         missing = [file.name for file in found if not file.path and not file.problems]
@@ -104,7 +104,7 @@ def read_sample() -> Sources:
     return sample._replace(class_names=CLASS_NAMES)
 
 
-def find_files(data_dir: Path | None) -> list[DataFile]:
+def find(data_dir: Path | None) -> list[DataFile]:
     """Return the four files as they are found in ``data_dir``, or without one where they may be."""
     if required := _required_folder(data_dir):
         folders = [required, required / "fashion-mnist"]
@@ -128,7 +128,7 @@ def _search(name: str, checksum: str, folders: Sequence[Path]) -> DataFile:
                 content = _verified(name, checksum, file.read(MAX_FILE_BYTES))
             return DataFile(name, checksum, path, content, problems)
         except OSError as error:
-            problems.append(f"{path}: {_reason(error)}")
+            problems.append(f"{path}: {reason_of(error)}")
         except ValueError as error:
             problems.append(f"{path}: damaged: {error}")
     return DataFile(name, checksum, None, b"", problems)
@@ -162,11 +162,6 @@ def _keras_cache() -> list[Path]:
     home = os.path.expanduser("~")
     keras_home = os.environ.get("KERAS_HOME") or ("" if home == "~" else f"{home}/.keras")
     return [Path(keras_home) / "datasets" / "fashion-mnist"] if keras_home else []
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(text.split())[:200] or type(error).__name__
 
 
 def _fetch(file: DataFile, report: Report) -> bytes:
@@ -229,7 +224,7 @@ def _two_attempts(file: DataFile, url: str) -> tuple[bytes, str]:
             _verified(file.name, file.checksum, packed)
             return packed, ""
         except (OSError, HTTPException, ValueError) as error:
-            failure = _reason(error)
+            failure = reason_of(error)
             if isinstance(error, HTTPError):
                 error.close()
     return b"", failure

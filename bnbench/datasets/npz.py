@@ -86,7 +86,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(file) as archive:
             yield archive
     except _FAULTS as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = sources.reason_of(error)
         raise InputError(f"{name}: damaged, or not written by numpy.savez: {reason}") from error
 
 

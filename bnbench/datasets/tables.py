@@ -23,7 +23,7 @@ MOST_CLASSES = 1000
 LEAST_ROWS = 3  # of a class: one each to train, to validate and to test
 _SEED = 0  # of the split
 _KINDS = _WHOLE, _NUMBERS, _TRUTHS, _TEXT = "whole numbers", "numbers", "true or false", "text"
-_NAMED = 5  # of columns with a fault, or to choose from
+_NAMED = 5  # of columns with a fault
 _LABEL = re.compile(r"(.*[ _.-])?(label|class|target|species|category|outcome|diagnosis|kind)|y")
 _MISSING = ("", "nan", "NaN")  # as a class; others, such as NA, may be one
 
@@ -50,8 +50,7 @@ def read(table: Table, settings: DataConfig, report: Report) -> Sources:
     train, test = _split(y, len(class_names), settings.test_size)
     names = [name for place, name in enumerate(table.columns) if place != label]
     sources.check_memory(4 * len(y) * len(names), f"{table.name}:")
-    places = np.empty(len(y), np.int64)
-    places[np.concatenate([train, test])] = np.arange(len(y))
+    places = np.argsort(np.concatenate([train, test]))
     x = np.empty((len(y), len(names)), np.float32)
     row = 0
     for block in _features(table, label, report):
@@ -113,11 +112,6 @@ def _kind(column: Any) -> str:
     return _WHOLE if (column.to_numpy() % 1 == 0).all() else _NUMBERS
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
 def _label_place(table: Table, label: str | None) -> int:
     if label in table.columns:
         return table.columns.index(label)
@@ -125,7 +119,7 @@ def _label_place(table: Table, label: str | None) -> int:
     hint = f" (did you mean {shorten(near[0])}?)" if near else ""
     raise InputError(
         f"data.label: {table.name} has no column {shorten(str(label))}{hint}; it has "
-        f"{_some([shorten(name) for name in table.columns])}"
+        f"{shorten(', '.join(table.columns))}"
     )
 
 
@@ -229,9 +223,7 @@ def _features(table: Table, label: int, report: Report) -> Iterator[Array]:
                 continue
             text = f"{_where(table, stored.name)}: {found[1]}"
             if stored.dtype.kind in "iu":
-                raise InputError(
-                    f"{text}; drop it where it only names the rows, else subtract a number"
-                )
+                raise InputError(f"{text}; drop it if it only names the rows, or subtract a number")
             report(f"{text}: they were rounded")
             reported.add(stored.name)
         yield kept
@@ -245,17 +237,18 @@ def _check_kinds(features: Any, table: Table) -> None:
     import pandas
 
     wrong = []
-    for column in np.flatnonzero([kind.kind not in "iuf" for kind in features.dtypes]).tolist():
-        values = features.iloc[:, column]
+    for place, values in features.select_dtypes(exclude="number").items():
         others = values[pandas.to_numeric(values, errors="coerce").isna() & values.notna()]
         found = "true and false" if values.dtype.kind == "b" else "numbers too large to be read"
         if len(others):
             found = f"'{shorten(str(others.iloc[0]))}' in row {others.index[0] + 1:,}"
-        wrong.append(f"{shorten(table.columns[values.name])} ({found})")
+        wrong.append(f"{shorten(table.columns[place])} ({found})")
     if wrong:
+        others = " and others" if len(wrong) > _NAMED else ""
         raise InputError(
             f"{table.name}: expected numbers in every column but the label, found others in "
-            f"{_some(wrong)}; encode them as numbers (0 and 1 for each value), or drop them"
+            f"{', '.join(wrong[:_NAMED])}{others}; encode them as numbers (0 and 1 for each "
+            "value), or drop them"
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bnbench.datasets.dataset import Dataset, read, size_warnings, split
+from bnbench.datasets.dataset import Dataset, read, split
 from bnbench.datasets.sources import Array, Report, row_blocks
 from bnbench.evidence.health import Finding, of_data
 from bnbench.evidence.records import DataSummary
@@ -65,7 +65,7 @@ def inspect_data(
     classes, rows = len(sources.class_names), len(sources.x_train)
     if settings.is_table and settings.validation_rows(rows) < classes:
         settings = settings.model_copy(update={"validation_size": min(2 * classes, rows // 2)})
-    dataset = split(settings, sources)
+    dataset = split(settings, sources, report)
     summary = summarize(dataset, None)
     margin = Config(name="any").plan.margin
     findings = tuple(
@@ -167,7 +167,6 @@ def data_warnings(dataset: Dataset, columns: Sequence[str], margin: float) -> It
     is_image = len(dataset.feature_shape) > 1  # images have corners that are always dark
     constant = [] if is_image else np.flatnonzero(x.min(axis=0) == x.max(axis=0)).tolist()
     untested = np.setdiff1d(np.arange(dataset.classes), dataset.y_test).tolist()
-    yield from size_warnings(dataset)
     yield from _repeated_rows(dataset, counting, margin, one_file=bool(columns))
     yield from _warning(
         "labels that may mean a missing value",

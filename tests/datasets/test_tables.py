@@ -183,8 +183,14 @@ GOOD = table(taking_turns())
             "has no column kind (did you mean knid?); it has number,",
         ),
         (GOOD + "1,cat,2,3\n", "Expected 3 fields in line 62, saw 4"),
-        (GOOD.replace(".0\n", ".0,1\n", 1), "rows have more fields than the header has names"),
-        (GOOD + '1,"cat,2\n', "not a table: Error tokenizing data. C error: EOF inside string"),
+        (
+            GOOD.replace(".0\n", ".0,1\n", 1),
+            "as many fields in each row as in the header: Length of header",
+        ),
+        (
+            GOOD + '1,"cat,2\n',
+            "as in the header: Error tokenizing data. C error: EOF inside string",
+        ),
         (
             GOOD.replace("cat", "Kätzchen").encode("latin-1"),
             "expected UTF-8 text, got the byte 0xe4",
