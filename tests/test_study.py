@@ -29,7 +29,8 @@ def kind(record: RunRecord) -> tuple[str, str]:
 @pytest.mark.data
 @pytest.mark.endurance
 @pytest.mark.skipif(
-    not dataset.status()[0].folders, reason="the full Fashion-MNIST data set is not installed"
+    not dataset.status()["fashion_mnist"][0].path,
+    reason="the full Fashion-MNIST data set is not installed",
 )
 def test_runs_made_again_are_those_of_the_study(tmp_path: Path) -> None:
     """Bit for bit on the same kind of processor, else to within two test rows.

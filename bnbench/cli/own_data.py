@@ -21,9 +21,11 @@ _CANDIDATES = 8  # for the label, that are named
 
 def show_shipped(data_dir: Path | None) -> None:
     """Show where the data sets that have a name were found, and what to do about the others."""
-    states = dataset.status(data_dir)
-    terminal.show_grids(data_grids.data_files(states))
-    terminal.write("".join(f"{state.advice}\n" for state in states if state.advice))
+    found = dataset.status(data_dir)
+    terminal.show_grids(data_grids.data_files(found))
+    for name, files in found.items():
+        if not all(file.path for file in files):
+            terminal.write(f"{dataset.ADVICE[name]}\n")
 
 
 def describe(file: str, label: str | None, output: Path | None, data_dir: Path | None) -> None:

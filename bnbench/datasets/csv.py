@@ -12,6 +12,7 @@ from gzip import GzipFile
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from typing import Any, BinaryIO
 
+from bnbench.datasets.sources import reason_of
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.document import shorten
 
@@ -24,7 +25,6 @@ _ROWS = 1 << 17  # of a block at most
 _LEAST_ROWS = 256  # of a block of many columns, each of which takes time in every block
 _NUMBERS = 1 << 20  # of other blocks at most
 _READ_AT_ONCE = 1 << 18  # bytes
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class Table:
@@ -37,8 +37,9 @@ class Table:
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
         self._file = file
-        with _faults_named(name):
-            self.columns = tuple(name.strip() for name in self._header())
+        with _faults_named(name), _Unpacked(file, name, _HEADER_BYTES).text() as text:
+            header = next(filter(None, reader(text, skipinitialspace=True)), [])
+        self.columns = tuple(column.strip() for column in header)
         _check_columns(self.columns, name)
 
     def blocks(self, **options: Any) -> Iterator[Any]:
@@ -70,18 +71,11 @@ class Table:
                     **options,
                 )
                 for block in blocks:
-                    content.begin_block()
+                    content.left = most
                     yield block
-            except pandas.errors.ParserWarning as error:
-                raise InputError(
-                    f"{self.name}: rows have more fields than the header has names"
-                ) from error
-            except pandas.errors.ParserError as error:
-                raise InputError(f"{self.name}: {_unreadable(str(error))}") from error
-
-    def _header(self) -> Sequence[str]:
-        with _Unpacked(self._file, self.name, _HEADER_BYTES).text() as text:
-            return next(filter(None, reader(text, skipinitialspace=True)), ())
+            except (pandas.errors.ParserWarning, pandas.errors.ParserError) as error:
+                where = f"{self.name}: expected as many fields in each row as in the header"
+                raise InputError(f"{where}: {reason_of(error)}") from error
 
 
 class _Unpacked(RawIOBase):
@@ -91,10 +85,7 @@ class _Unpacked(RawIOBase):
         file.seek(0)
         self._content = GzipFile(fileobj=file) if name.endswith(".gz") else file
         self._name, self._most = name, most
-        self.begin_block()
-
-    def begin_block(self) -> None:
-        self._left = self._most
+        self.left = most  # bytes, until the block's end must have come
 
     def text(self) -> TextIOWrapper:
         return TextIOWrapper(BufferedReader(self, _READ_AT_ONCE), "utf-8-sig", newline="")
@@ -105,8 +96,8 @@ class _Unpacked(RawIOBase):
     def readinto(self, buffer: Any) -> int:
         content = self._content.read(len(buffer))
         buffer[: len(content)] = content
-        self._left -= len(content)
-        if self._left < 0:
+        self.left -= len(content)
+        if self.left < 0:
             raise InputError(
                 f"{self._name}: expected the rows of a table, found more than {self._most:,} "
                 "bytes of blank lines, or of one row; look for a line or a quoted text without end"
@@ -126,17 +117,7 @@ def _faults_named(name: str) -> Iterator[None]:
     except UnreadableRow as error:
         raise InputError(f"{name}: no header can be read: {error}") from error
     except (OSError, EOFError, zlib.error) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{name}: damaged, or no gzip file: {reason}") from error
-
-
-def _unreadable(reason: str) -> str:
-    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
-    if fields:
-        return "line {1}: expected {0} fields, found {2}".format(*fields.groups())
-    if "EOF inside string" in reason:
-        return 'a quoted text has no end; look for a single "'
-    return f"not a table: {' '.join(reason.split())[:200]}"
+        raise InputError(f"{name}: damaged, or no gzip file: {reason_of(error)}") from error
 
 
 def _check_columns(names: Sequence[str], file: str) -> None:
@@ -149,11 +130,10 @@ def _check_columns(names: Sequence[str], file: str) -> None:
             "that matter, or save the table as .npz"
         )
     if len(names) == 1:
-        other = next((word for sign, word in _SEPARATORS.items() if sign in names[0]), None)
-        found = f"{other} between them; save it with commas" if other else "only one"
-        raise InputError(f"{file}: expected columns with commas between them, found {found}")
-    numbers = [str(place) for place in range(len(names))]
-    if all(map(NUMBER.fullmatch, names)) and list(names) != numbers:
+        raise InputError(
+            f"{file}: expected columns with commas between them, found only '{shorten(names[0])}'"
+        )
+    if all(map(NUMBER.fullmatch, names)) and list(names) != list(map(str, range(len(names)))):
         raise InputError(
             f"{file}: expected a header with the columns' names, but the first line is numbers; "
             "add one"

@@ -13,6 +13,7 @@ import numpy as np
 
 from bnbench.datasets import fashion_mnist, npz, scales, tables
 from bnbench.datasets.csv import Table
+from bnbench.datasets.fashion_mnist import DataFile
 from bnbench.datasets.sources import Array, Report, Sources
 from bnbench.errors import EnvironmentFault, InputError
 from bnbench.experiments.config import Config, DataConfig
@@ -20,6 +21,7 @@ from bnbench.experiments.fields import TRAINING_ROWS
 
 FASHION_MNIST = "fashion_mnist"
 SAMPLE = "fashion_mnist_sample"
+ADVICE = {FASHION_MNIST: fashion_mnist.ADVICE, SAMPLE: "Reinstall bnbench."}
 MANY_FEATURES = 20_000  # beyond which compiling takes long
 
 
@@ -55,30 +57,6 @@ class Dataset:
         return scales.feature_scales(self.x_train, self.scale)
 
 
-@dataclass(frozen=True)
-class FileState:
-    """One file: ``path`` of its verified copy, or None and ``problem`` says why there is none."""
-
-    name: str
-    checksum: str
-    path: Path | None
-    problem: str | None
-
-
-@dataclass(frozen=True)
-class DataState:
-    """One data set: its files, and ``advice`` on how to get it where not every one is verified."""
-
-    dataset: str
-    files: tuple[FileState, ...]
-    advice: str | None
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders that hold the verified files, each once."""
-        return tuple(dict.fromkeys(file.path.parent for file in self.files if file.path))
-
-
 class Description(NamedTuple):
     """What is known of a data set before it is loaded; the training rows are not yet split."""
 
@@ -93,24 +71,11 @@ def load(
     """Return a verified data set, split and standardized as the settings say.
 
     ``data_dir`` is where Fashion-MNIST must be if given; ``report`` gets a line for each download,
-    each damaged file and whatever numbers were rounded. Raises InputError for what the config or
-    the user's file has wrong, EnvironmentFault for data that is missing, damaged, too large for the
-    memory there is or cannot be fetched.
+    each damaged file, rounded numbers and so many features that training is slow. Raises InputError
+    for what the config or the user's file has wrong, EnvironmentFault for data that is missing,
+    damaged, too large for the memory there is or cannot be fetched.
     """
-    dataset = split(settings, read(settings, data_dir, report))
-    for warning in size_warnings(dataset):
-        report(f"{settings.dataset}: {warning}")
-    return dataset
-
-
-def size_warnings(dataset: Dataset) -> list[str]:
-    """Return a sentence, without its end, if there are so many features that training is slow."""
-    if dataset.features <= MANY_FEATURES:
-        return []
-    return [
-        f"{dataset.features:,} features: the first epoch may take minutes, as a program is "
-        "compiled for them; keep fewer, where few matter"
-    ]
+    return split(settings, read(settings, data_dir, report), report)
 
 
 def read(
@@ -127,15 +92,15 @@ def read(
         return npz.read(file, settings.dataset, report)
 
 
-def split(settings: DataConfig, sources: Sources) -> Dataset:
+def split(settings: DataConfig, sources: Sources, report: Report) -> Dataset:
     """Return what was read, split and standardized as the settings say; raises as `load` does."""
     name = settings.dataset
     classes = _count_classes(sources.y_train, name)
-    low, high = sources.y_test.min(), sources.y_test.max()
-    if low < 0 or high >= classes:
+    unknown = sources.y_test[~np.isin(sources.y_test, np.arange(classes))]
+    if len(unknown):
         raise InputError(
             f"{name}: y_test: expected the classes of y_train, 0 to {classes - 1}, found "
-            f"{low if low < 0 else high}"
+            f"{unknown[0]}"
         )
     rows = len(sources.x_train)
     held_out = settings.validation_rows(rows)
@@ -146,20 +111,27 @@ def split(settings: DataConfig, sources: Sources) -> Dataset:
         )
     cut = rows - held_out
     y, y_test = (y.reshape(-1).astype(np.int32) for y in (sources.y_train, sources.y_test))
-    _check_part(y[:cut], classes, f"{name}: the first {cut:,} rows, left for training,")
-    _check_part(y[cut:], classes, f"{name}: the last {held_out:,} rows, for validation,")
+    for part, labels in (
+        (f"the first {cut:,} rows, left for training,", y[:cut]),
+        (f"the last {held_out:,} rows, for validation,", y[cut:]),
+    ):
+        if len(missing := np.setdiff1d(np.arange(classes), labels)):
+            raise InputError(
+                f"{name}: {part} lack class {missing[0]}: shuffle the training rows (they may be "
+                "sorted by class), or choose another data.validation_size"
+            )
     x, x_test = (x.reshape(len(x), -1) for x in (sources.x_train, sources.x_test))
     parts, scale = [x[:cut], x[cut:], x_test], 1 / 255 if x.dtype == np.uint8 else 1.0
     if settings.standardize:
         parts, scale = scales.standardize(parts, scale, name), 1.0
     x_train, x_val, x_test = parts
+    if (features := x_train.shape[1]) > MANY_FEATURES:
+        report(
+            f"{name}: {features:,} features: the first epoch may take minutes, as a program is "
+            "compiled for them; keep fewer, where few matter"
+        )
     return Dataset(
-        x_train=x_train,
-        y_train=y[:cut],
-        x_val=x_val,
-        y_val=y[cut:],
-        x_test=x_test,
-        y_test=y_test,
+        *(x_train, y[:cut], x_val, y[cut:], x_test, y_test),
         classes=classes,
         feature_shape=sources.x_train.shape[1:],
         scale=scale,
@@ -211,26 +183,9 @@ def batch_faults(config: Config, training_rows: int) -> list[str]:
     return []
 
 
-def status(data_dir: Path | None = None) -> list[DataState]:
-    """Return where each named data set was found; reads and verifies, downloads nothing."""
-    places = fashion_mnist.folders(data_dir)
-    files = []
-    for name, md5 in fashion_mnist.FILES.items():
-        found = fashion_mnist.search(name, places)
-        problem = None if found.path else "; ".join(found.problems) or "not found"
-        files.append(FileState(name, f"md5:{md5}", found.path, problem))
-    sample, problem = fashion_mnist.SAMPLE_PATH, None
-    try:
-        fashion_mnist.sample_content()
-    except EnvironmentFault as fault:
-        problem = str(fault)
-    checksum = f"sha256:{fashion_mnist.SAMPLE_SHA256}"
-    file = FileState(sample.name, checksum, None if problem else sample, problem)
-    advice = None if all(file.path for file in files) else fashion_mnist.ADVICE
-    return [
-        DataState(FASHION_MNIST, tuple(files), advice),
-        DataState(SAMPLE, (file,), "Reinstall bnbench." if problem else None),
-    ]
+def status(data_dir: Path | None = None) -> dict[str, list[DataFile]]:
+    """Return the files of each named data set; searches and verifies them, downloads nothing."""
+    return {FASHION_MNIST: fashion_mnist.find(data_dir), SAMPLE: [fashion_mnist.find_sample()]}
 
 
 @contextmanager
@@ -256,24 +211,12 @@ def _user_file(dataset: str) -> Iterator[BinaryIO]:
 
 def _count_classes(y_train: Array, dataset: str) -> int:
     labels = np.unique(y_train)
-    where = f"{dataset}: y_train"
-    if labels[0] < 0:
-        raise InputError(f"{where}: expected class numbers from 0, found {labels[0]}")
-    if len(labels) == 1:
-        raise InputError(f"{where}: expected two or more classes, found only {labels[0]}")
     gaps = np.flatnonzero(labels != np.arange(len(labels)))
     if len(gaps):
         raise InputError(
-            f"{where}: the highest class is {labels[-1]}, but class {gaps[0]} has no row; number "
-            "the classes from 0 without gaps"
+            f"{dataset}: y_train: expected class numbers from 0 without gaps, found "
+            f"{labels[gaps[0]]} instead of {gaps[0]}"
         )
+    if len(labels) == 1:
+        raise InputError(f"{dataset}: y_train: expected two or more classes, found only 0")
     return len(labels)
-
-
-def _check_part(y: Array, classes: int, part: str) -> None:
-    missing = np.setdiff1d(np.arange(classes), y)
-    if len(missing):
-        raise InputError(
-            f"{part} lack class {missing[0]}: shuffle the training rows (they may be sorted by "
-            "class), or choose another data.validation_size"
-        )

@@ -6,11 +6,9 @@ the packed file instead of its content, and replaces a damaged file instead of k
 
 import hashlib
 import os
-import time
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
@@ -20,7 +18,7 @@ import numpy as np
 
 from bnbench import files
 from bnbench.datasets import npz
-from bnbench.datasets.sources import Report, Sources, fingerprint
+from bnbench.datasets.sources import Report, Sources, fingerprint, reason_of
 from bnbench.errors import EnvironmentFault
 
 FILES = {  # with the MD5 of the unpacked content, as Debian's package is packed differently
@@ -50,12 +48,21 @@ TOTAL_SECONDS = 600.0  # for one file, both attempts together
 MAX_FILE_BYTES = 64 << 20  # packed, and unpacked
 
 
-class Found(NamedTuple):
-    """A verified copy, unpacked, and what is wrong with others; ``path`` is None without one."""
+class DataFile(NamedTuple):
+    """A file of a data set, with the ``path`` and the unpacked ``content`` of its verified copy.
 
+    Without such a copy they are None and empty. ``problems`` says what is wrong with other copies.
+    """
+
+    name: str
+    checksum: str
     path: Path | None
     content: bytes
-    problems: list[str]
+    problems: Sequence[str]
+
+    @property
+    def problem(self) -> str:
+        return "; ".join(self.problems) or "not found"
 
 
 def read(data_dir: Path | None, report: Report) -> Sources:
@@ -64,22 +71,21 @@ def read(data_dir: Path | None, report: Report) -> Sources:
     With ``data_dir``, or BNBENCH_DATA_DIR in the environment, no other folder is searched and
     nothing is downloaded. Raises EnvironmentFault where a file cannot be had.
     """
-    places = folders(data_dir)
-    found = {name: search(name, places) for name in FILES}
-    if _required_folder(data_dir) and not all(file.path for file in found.values()):
-        lines = [problem for file in found.values() for problem in file.problems]
-        missing = [name for name, file in found.items() if not file.path and not file.problems]
+    found, required = find(data_dir), _required_folder(data_dir)
+    if required and not all(file.path for file in found):
+        lines = [problem for file in found for problem in file.problems]
+        missing = [file.name for file in found if not file.path and not file.problems]
         if missing:
-            lines.append(f"{places[0]}: lacks {', '.join(missing)}")
+            lines.append(f"{required}: lacks {', '.join(missing)}")
         lines.append("Put the original files there, or choose no folder (BNBENCH_DATA_DIR unset).")
         raise EnvironmentFault("\n".join(lines))
     arrays = []
-    for name, file in found.items():
+    for file in found:
         if file.path:
             for problem in file.problems:
                 report(f"{problem}: passed over, {file.path} is used")
-        content = file.content if file.path else _fetch(name, file.problems, report)
-        images = "images" in name
+        content = file.content if file.path else _fetch(file, report)
+        images = "images" in file.name
         array = np.frombuffer(content, np.uint8, offset=16 if images else 8)
         arrays.append(array.reshape(-1, *IMAGE_SHAPE) if images else array)
     x_train, y_train, x_test, y_test = arrays
@@ -87,60 +93,62 @@ def read(data_dir: Path | None, report: Report) -> Sources:
 
 
 def read_sample() -> Sources:
-    """Return the four arrays of the sample that ships with the package, verified."""
-    sample = npz.read(BytesIO(sample_content()), str(SAMPLE_PATH))
+    """Return the four arrays of the sample that ships with the package.
+
+    Raises EnvironmentFault where it is damaged.
+    """
+    file = find_sample()
+    if file.path is None:
+        raise EnvironmentFault(f"fashion_mnist_sample: {file.problem}; reinstall bnbench")
+    sample = npz.read(BytesIO(file.content), str(file.path))
     return sample._replace(class_names=CLASS_NAMES)
 
 
-def sample_content() -> bytes:
-    """Return the bytes of the sample's file, verified; else raises EnvironmentFault."""
-    try:
-        content = SAMPLE_PATH.read_bytes()
-    except OSError as error:
-        raise EnvironmentFault(f"{SAMPLE_PATH}: {_reason(error)}; reinstall bnbench") from error
-    if hashlib.sha256(content).hexdigest() != SAMPLE_SHA256:
-        raise EnvironmentFault(f"{SAMPLE_PATH}: damaged; reinstall bnbench")
-    return content
+def find(data_dir: Path | None) -> list[DataFile]:
+    """Return the four files as they are found in ``data_dir``, or without one where they may be."""
+    if required := _required_folder(data_dir):
+        folders = [required, required / "fashion-mnist"]
+    else:
+        folders = [*_keras_cache(), DEBIAN_FOLDER]
+    return [_search(name, f"md5:{md5}", folders) for name, md5 in FILES.items()]
 
 
-def folders(data_dir: Path | None) -> list[Path]:
-    """Return the folders to search, in order; only ``data_dir``'s where one is given."""
-    required, cache = _required_folder(data_dir), _keras_cache()
-    if required:
-        return [required, required / "fashion-mnist"]
-    return [cache, DEBIAN_FOLDER] if cache else [DEBIAN_FOLDER]
+def find_sample() -> DataFile:
+    """Return the file of the sample that ships with the package."""
+    return _search(SAMPLE_PATH.name, f"sha256:{SAMPLE_SHA256}", [SAMPLE_PATH.parent])
 
 
-def search(name: str, places: list[Path]) -> Found:
-    """Return the first copy of a file whose checksum is right."""
+def _search(name: str, checksum: str, folders: Sequence[Path]) -> DataFile:
     problems: list[str] = []
-    for folder in places:
-        path = folder / name
+    for path in (folder / name for folder in folders):
         if not os.path.isfile(path):
             continue
         try:
             with open(path, "rb") as file:
-                packed = file.read(MAX_FILE_BYTES)
-            return Found(path, unpack(name, packed), problems)
+                content = _verified(name, checksum, file.read(MAX_FILE_BYTES))
+            return DataFile(name, checksum, path, content, problems)
         except OSError as error:
-            problems.append(f"{path}: {_reason(error)}")
+            problems.append(f"{path}: {reason_of(error)}")
         except ValueError as error:
             problems.append(f"{path}: damaged: {error}")
-    return Found(None, b"", problems)
+    return DataFile(name, checksum, None, b"", problems)
 
 
-def unpack(name: str, packed: bytes) -> bytes:
-    """Return the content of a gzip file, verified; raises ValueError with the fault."""
-    reader = zlib.decompressobj(wbits=31)
-    try:
-        content = reader.decompress(packed, MAX_FILE_BYTES)
-    except zlib.error as error:
-        raise ValueError(f"{len(packed):,} bytes that are not the gzip file ({error})") from error
-    if not reader.eof:
-        raise ValueError(f"{len(packed):,} bytes, cut off or too large when unpacked")
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if md5 != FILES[name]:
-        raise ValueError(f"the MD5 of its content is {md5} instead of {FILES[name]}")
+def _verified(name: str, checksum: str, stored: bytes) -> bytes:
+    """Return the content of a file, unpacked; raises ValueError if it is not the right one."""
+    content = stored
+    if name.endswith(".gz"):
+        reader = zlib.decompressobj(wbits=31)
+        try:
+            content = reader.decompress(stored, MAX_FILE_BYTES)
+        except zlib.error as error:
+            raise ValueError(f"{len(stored):,} bytes that are no gzip file ({error})") from error
+        if not reader.eof:
+            raise ValueError(f"{len(stored):,} bytes, cut off or too large when unpacked")
+    kind, _, expected = checksum.partition(":")
+    found = hashlib.new(kind, content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise ValueError(f"the {kind.upper()} of its content is {found} instead of {expected}")
     return content
 
 
@@ -149,92 +157,74 @@ def _required_folder(data_dir: Path | None) -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def _keras_cache() -> Path | None:
+def _keras_cache() -> list[Path]:
+    """Return the folder in which Keras keeps the files; none where there is no home."""
     home = os.path.expanduser("~")
     keras_home = os.environ.get("KERAS_HOME") or ("" if home == "~" else f"{home}/.keras")
-    return Path(keras_home) / "datasets" / "fashion-mnist" if keras_home else None
+    return [Path(keras_home) / "datasets" / "fashion-mnist"] if keras_home else []
 
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(text.split())[:200] or type(error).__name__
-
-
-def _fetch(name: str, problems: list[str], report: Report) -> bytes:
+def _fetch(file: DataFile, report: Report) -> bytes:
     """Return a file's verified content after keeping the file in Keras's cache."""
-    cache = _keras_cache()
-    if cache is None:
-        raise EnvironmentFault(f"{name}: no home folder to keep it in; set KERAS_HOME\n{ADVICE}")
-    target = cache / name
-    with _advised(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        files.check_writable(target)
-    report(f"downloading {BASE_URL}{name} to {cache}")
-    packed, content = _download(name, problems)
-    with _advised(cache), files.staged(target, packed) as put:
-        if os.path.isfile(target) and search(name, [cache]).path is None:
-            damaged = target.with_name(f"{name}.damaged")
+    if not (caches := _keras_cache()):
+        raise EnvironmentFault(
+            f"{file.name}: no home folder to keep it in; set KERAS_HOME\n{ADVICE}"
+        )
+    target, url = caches[0] / file.name, BASE_URL + file.name
+    try:
+        with files.faults_named(target.parent, "written"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.check_writable(target)
+            report(f"downloading {url} to {target.parent}")
+            packed, failure = _download(file, url)
+            if not failure:
+                _keep(file, packed, target, report)
+    except EnvironmentFault as fault:
+        raise EnvironmentFault(f"{fault} (KERAS_HOME names another)\n{ADVICE}") from fault
+    if failure:
+        failure = f"{file.name}: not found, and {url} failed: {failure}"
+        raise EnvironmentFault("\n".join([*file.problems, failure, ADVICE]))
+    return _verified(file.name, file.checksum, packed)
+
+
+def _keep(file: DataFile, packed: bytes, target: Path, report: Report) -> None:
+    with files.staged(target, packed) as put:
+        if os.path.isfile(target) and not _search(file.name, file.checksum, [target.parent]).path:
+            damaged = target.with_name(f"{file.name}.damaged")
             with suppress(FileNotFoundError):  # another process has set it aside
                 os.replace(target, damaged)
                 report(f"{target}: was damaged, set aside as {damaged.name}")
         put()
-    return content
 
 
-@contextmanager
-def _advised(cache: Path) -> Iterator[None]:
-    try:
-        with files.faults_named(cache, "written"):
-            yield
-    except EnvironmentFault as fault:
-        raise EnvironmentFault(f"{fault} (KERAS_HOME names another)\n{ADVICE}") from fault
+def _download(file: DataFile, url: str) -> tuple[bytes, str]:
+    """Return the packed file, or why there is none.
 
-
-def _download(name: str, problems: list[str]) -> tuple[bytes, bytes]:
-    """Return a file packed and unpacked, from the first of two attempts that brings it."""
-    from http.client import HTTPException
-
-    url, deadline, reason = BASE_URL + name, time.monotonic() + TOTAL_SECONDS, ""
-    for _ in range(2):
-        try:
-            packed = _get(url, deadline - time.monotonic())
-            return packed, unpack(name, packed)
-        except (OSError, HTTPException, ValueError) as error:
-            reason = _reason(error)
-        if time.monotonic() >= deadline:
-            break
-    lines = [*problems, f"{name}: not found, and {url} failed: {reason}", ADVICE]
-    raise EnvironmentFault("\n".join(lines))
-
-
-def _get(url: str, seconds: float) -> bytes:
-    """Return what a server sends, read by a thread: a socket's timeout bounds no slow trickle."""
-    answer: Future[bytes] = Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(_read_url(url))
-        except Exception as error:
-            answer.set_exception(error)
-
-    thread = Thread(target=work, daemon=True)
+    A thread reads it, as a socket's timeout does not bound a server that sends byte by byte.
+    """
+    answers: list[tuple[bytes, str]] = []
+    thread = Thread(target=lambda: answers.append(_two_attempts(file, url)), daemon=True)
     thread.start()
-    thread.join(seconds)
-    if not answer.done():
-        raise TimeoutError(f"not done within {TOTAL_SECONDS:g} s")
-    return answer.result()
+    thread.join(TOTAL_SECONDS)
+    return answers[0] if answers else (b"", f"not done within {TOTAL_SECONDS:g} s")
 
 
-def _read_url(url: str) -> bytes:
+def _two_attempts(file: DataFile, url: str) -> tuple[bytes, str]:
+    from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    try:
-        with urlopen(url, timeout=SOCKET_SECONDS) as response:
-            packed: bytes = response.read(MAX_FILE_BYTES + 1)
-    except HTTPError as error:
-        error.close()
-        raise
-    if len(packed) > MAX_FILE_BYTES:
-        raise OSError(f"it sent more than {MAX_FILE_BYTES:,} bytes")
-    return packed
+    failure = ""
+    for _ in range(2):
+        try:
+            with urlopen(url, timeout=SOCKET_SECONDS) as response:
+                packed: bytes = response.read(MAX_FILE_BYTES + 1)
+            if len(packed) > MAX_FILE_BYTES:
+                raise OSError(f"it sent more than {MAX_FILE_BYTES:,} bytes")
+            _verified(file.name, file.checksum, packed)
+            return packed, ""
+        except (OSError, HTTPException, ValueError) as error:
+            failure = reason_of(error)
+            if isinstance(error, HTTPError):
+                error.close()
+    return b"", failure

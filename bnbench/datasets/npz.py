@@ -36,10 +36,7 @@ class _Header(NamedTuple):
     fortran: bool
     dtype: np.dtype[Any]
     start: int  # of the numbers
-
-    @property
-    def kept_as(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8 if self.dtype == np.uint8 else np.float32)
+    kept_as: np.dtype[Any]
 
     @property
     def bytes_needed(self) -> int:
@@ -61,26 +58,21 @@ def read(file: BinaryIO, name: str, report: Report = lambda line: None) -> Sourc
         digest, arrays = hashlib.sha256(), []
         for key, header in headers.items():
             digest.update(f"{header.dtype.str}{header.shape}".encode())
-            blocks = _blocks(archive, key, header)
-            if key.startswith("y"):
-                array = np.concatenate([block for _, block in blocks]).reshape(header.shape)
-                digest.update(sources.as_bytes(array))
-            else:
-                array = np.empty(header.shape, header.kept_as)
-                rows, rounded = array.reshape(len(array), -1), ""
-                for place, block in blocks:
-                    digest.update(sources.as_bytes(block))
-                    found = _keep(block, rows[place], place.start, f"{name}: {key}")
-                    rounded = rounded or found
-                if rounded:
-                    report(f"{rounded}: they were rounded")
+            array = np.empty(header.shape, header.kept_as)
+            rows, rounded = array.reshape(len(array), -1), ""
+            for place, block in _blocks(archive, key, header):
+                found = _keep(block, rows[place], place.start, f"{name}: {key}")
+                rounded = rounded or found
+                digest.update(sources.as_bytes(block if key.startswith("x") else rows[place]))
+            if rounded:
+                report(f"{rounded}: they were rounded")
             arrays.append(array)
         x_train, y_train, x_test, y_test = arrays
         return Sources(x_train, y_train, x_test, y_test, digest.hexdigest())
 
 
 def peek(file: BinaryIO, name: str) -> tuple[Shape, Array]:
-    """Return the shape of ``x_train`` and the array ``y_train``, reading nothing else."""
+    """Return the shape of ``x_train`` and the labels ``y_train``, reading nothing else."""
     with _opened(file, name) as archive:
         headers = _check_headers(archive, name)
         sources.check_memory(headers["y_train"].bytes_needed, f"{name}:")
@@ -94,7 +86,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(file) as archive:
             yield archive
     except _FAULTS as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = sources.reason_of(error)
         raise InputError(f"{name}: damaged, or not written by numpy.savez: {reason}") from error
 
 
@@ -115,7 +107,7 @@ def _blocks(archive: zipfile.ZipFile, key: str, header: _Header) -> Iterator[tup
 
 
 def _keep(stored: Array, kept: Array, row: int, where: str) -> str:
-    """Copy features from ``row`` on; return where and how whole numbers were rounded, or ""."""
+    """Copy numbers from ``row`` on; return where and how whole numbers were rounded, or ""."""
     with np.errstate(over="ignore"):  # reported below, with its row
         kept[...] = stored
     finite = np.isfinite(kept).all(axis=1)
@@ -143,12 +135,19 @@ def _check_headers(archive: zipfile.ZipFile, name: str) -> dict[str, _Header]:
     if twice:
         raise InputError(f"{name}: holds {', '.join(twice)} more than once; save it anew")
     headers = {key: _check_header(archive, key, f"{name}: {key}") for key in KEYS}
-    _check_shapes({key: header.shape for key, header in headers.items()}, name)
-    train, test = headers["x_train"].dtype, headers["x_test"].dtype
-    if (train == np.uint8) != (test == np.uint8):
+    for part in ("train", "test"):
+        x, y = headers[f"x_{part}"].shape, headers[f"y_{part}"].shape
+        if x[0] != y[0]:
+            raise InputError(f"{name}: x_{part} has {x[0]:,} rows but y_{part} {y[0]:,}")
+    train, test = headers["x_train"], headers["x_test"]
+    if train.shape[1:] != test.shape[1:]:
         raise InputError(
-            f"{name}: x_train is {train} but x_test {test}: only uint8 is scaled by 1/255, so save "
-            "both with the same type"
+            f"{name}: a row of x_train has shape {train.shape[1:]}, one of x_test {test.shape[1:]}"
+        )
+    if train.kept_as != test.kept_as:
+        raise InputError(
+            f"{name}: x_train is {train.dtype} but x_test {test.dtype}: only uint8 is scaled by "
+            "1/255, so save both with the same type"
         )
     return headers
 
@@ -158,33 +157,24 @@ def _check_header(archive: zipfile.ZipFile, key: str, where: str) -> _Header:
         version = npy.read_magic(member)
         if version != (1, 0):  # numpy writes others for structured types only
             raise InputError(f"{where}: npy format {version} is not read; save a plain array")
-        header = _Header(*npy.read_array_header_1_0(member), member.tell())
-    shape, dtype = header.shape, header.dtype
+        shape, fortran, dtype = npy.read_array_header_1_0(member)
+        start = member.tell()
     if dtype.hasobject:
         raise InputError(f"{where}: holds Python objects (pickles), which are never loaded")
-    kinds, wanted = ("buif", "numbers") if key.startswith("x") else ("ui", "integers")
-    if dtype.kind not in kinds:
-        raise InputError(f"{where}: expected {wanted}, found the type {str(dtype)[:100]}")
-    if not shape or min(shape) < 1:
-        raise InputError(f"{where}: expected at least one row and one value, found shape {shape}")
+    if key.startswith("x"):
+        kinds, wanted, fits = "buif", "numbers (rows, features, ...)", len(shape) > 1
+        kept_as = np.dtype(np.uint8 if dtype == np.uint8 else np.float32)
+    else:
+        kinds, wanted, fits = "ui", "integers (rows,)", len(shape) == 1 or shape[1:] == (1,)
+        kept_as = dtype.newbyteorder("=")
+    if dtype.kind not in kinds or not fits or min(shape) < 1:
+        raise InputError(
+            f"{where}: expected {wanted}, of one row or more, found {str(dtype)[:100]} {shape}"
+        )
     declared = math.prod(shape) * dtype.itemsize
-    held = archive.getinfo(f"{key}.npy").file_size - header.start
+    held = archive.getinfo(f"{key}.npy").file_size - start
     if declared != held:
         raise InputError(
             f"{where}: shape {shape} needs {declared:,} bytes, the file holds {held:,}"
         )
-    return header
-
-
-def _check_shapes(shapes: dict[str, Shape], name: str) -> None:
-    for part in ("train", "test"):
-        x, y = shapes[f"x_{part}"], shapes[f"y_{part}"]
-        if len(x) < 2:
-            raise InputError(f"{name}: x_{part}: expected (rows, features, ...), found shape {x}")
-        if len(y) != 1 and y[1:] != (1,):
-            raise InputError(f"{name}: y_{part}: expected (rows,) class numbers, found shape {y}")
-        if x[0] != y[0]:
-            raise InputError(f"{name}: x_{part} has {x[0]:,} rows but y_{part} {y[0]:,}")
-    train, test = shapes["x_train"][1:], shapes["x_test"][1:]
-    if train != test:
-        raise InputError(f"{name}: a row of x_train has shape {train}, one of x_test {test}")
+    return _Header(shape, fortran, dtype, start, kept_as)

@@ -64,6 +64,12 @@ def check_memory(needed: int, what: str) -> None:
         raise EnvironmentFault(f"{what} needs {needed:,} bytes of memory; {left:,} are left here")
 
 
+def reason_of(error: Exception) -> str:
+    """Return what a library says of a fault, in one line."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split())[:200] or type(error).__name__
+
+
 def first_rounded(stored: Array, kept: Array) -> tuple[int, str] | None:
     """Return the place in the flat array of a whole number that float32 changed, and a message.
 

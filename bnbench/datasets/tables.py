@@ -22,8 +22,8 @@ from bnbench.experiments.document import shorten
 MOST_CLASSES = 1000
 LEAST_ROWS = 3  # of a class: one each to train, to validate and to test
 _SEED = 0  # of the split
-_TEXT, _WHOLE, _NUMBERS = "text", "whole numbers", "numbers"
-_NAMED = 5  # of columns with a fault, or to choose from
+_KINDS = _WHOLE, _NUMBERS, _TRUTHS, _TEXT = "whole numbers", "numbers", "true or false", "text"
+_NAMED = 5  # of columns with a fault
 _LABEL = re.compile(r"(.*[ _.-])?(label|class|target|species|category|outcome|diagnosis|kind)|y")
 _MISSING = ("", "nan", "NaN")  # as a class; others, such as NA, may be one
 
@@ -50,14 +50,12 @@ def read(table: Table, settings: DataConfig, report: Report) -> Sources:
     train, test = _split(y, len(class_names), settings.test_size)
     names = [name for place, name in enumerate(table.columns) if place != label]
     sources.check_memory(4 * len(y) * len(names), f"{table.name}:")
-    places = np.empty(len(y), np.int64)
-    places[np.concatenate([train, test])] = np.arange(len(y))
+    places = np.argsort(np.concatenate([train, test]))
     x = np.empty((len(y), len(names)), np.float32)
     row = 0
     for block in _features(table, label, report):
-        if row + len(block) > len(y):
-            break
-        x[places[row : row + len(block)]] = block
+        rows = places[row : row + len(block)]
+        x[rows] = block[: len(rows)]
         row += len(block)
     if row != len(y):
         raise InputError(f"{table.name}: changed while it was read")
@@ -82,35 +80,27 @@ def candidates(table: Table) -> list[Candidate]:
     Columns with the name of a label come first, then text, which no feature may be, then the last
     column and the first, and among the rest the one of fewest values.
     """
-    values: list[set[Any]] = [set() for _ in table.columns]
-    kinds: list[set[str]] = [set() for _ in table.columns]
-    rows = 0
+    places, rows = range(len(table.columns)), 0
+    values: list[set[Any]] = [set() for _ in places]
+    kinds = [_WHOLE for _ in places]
     for block in table.blocks():
         rows += len(block)
         for place, column in block.items():
             present = column.dropna()
-            kinds[place].add(_kind(present))
+            kinds[place] = max(kinds[place], _kind(present), key=_KINDS.index)
             if len(values[place]) <= MOST_CLASSES:
                 values[place].update(present.unique().tolist())
 
     def unlikely(place: int) -> tuple[bool, bool, int, int]:
         unnamed = _LABEL.fullmatch(table.columns[place].casefold()) is None
         end = {len(kinds) - 1: 0, 0: 1}.get(place, 2)
-        return unnamed, kinds[place] == {_WHOLE}, end, len(values[place])
+        return unnamed, kinds[place] == _WHOLE, end, len(values[place])
 
     most = min(MOST_CLASSES, rows // LEAST_ROWS)
-    held = [
-        place
-        for place, found in enumerate(kinds)
-        if (_NUMBERS not in found or _TEXT in found) and 2 <= len(values[place]) <= most
-    ]
     return [
-        Candidate(
-            table.columns[place],
-            _TEXT if len(kinds[place]) > 1 else next(iter(kinds[place])),
-            len(values[place]),
-        )
-        for place in sorted(held, key=unlikely)
+        Candidate(table.columns[place], kinds[place], len(values[place]))
+        for place in sorted(places, key=unlikely)
+        if kinds[place] != _NUMBERS and 2 <= len(values[place]) <= most
     ]
 
 
@@ -118,13 +108,8 @@ def _kind(column: Any) -> str:
     if column.dtype.kind not in "biuf":
         return _TEXT
     if column.dtype.kind == "b":
-        return "true or false"
+        return _TRUTHS
     return _WHOLE if (column.to_numpy() % 1 == 0).all() else _NUMBERS
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _label_place(table: Table, label: str | None) -> int:
@@ -134,7 +119,7 @@ def _label_place(table: Table, label: str | None) -> int:
     hint = f" (did you mean {shorten(near[0])}?)" if near else ""
     raise InputError(
         f"data.label: {table.name} has no column {shorten(str(label))}{hint}; it has "
-        f"{_some([shorten(name) for name in table.columns])}"
+        f"{shorten(', '.join(table.columns))}"
     )
 
 
@@ -144,54 +129,46 @@ def _classes(table: Table, place: int) -> tuple[tuple[str, ...], Array]:
     codes: dict[str, int] = {}
     parts: list[Array] = []
     for block in table.blocks(usecols=[place], dtype=str, na_filter=False):
-        inverse, texts = block[place].factorize()  # -1 where the field is missing
-        stripped = [text.strip() for text in texts]
-        lacking = np.array([text in _MISSING for text in [*stripped, ""]])[inverse]
+        labels = block[place].fillna("").str.strip()
+        lacking = labels.isin(_MISSING)
         if lacking.any():
-            row = sum(map(len, parts)) + int(np.argmax(lacking)) + 1
+            row = labels.index[lacking][0] + 1
             raise InputError(f"{where}, row {row:,}: no class; fill it in or drop the row")
-        known = [codes.setdefault(text, len(codes)) for text in stripped]
+        inverse, found = labels.factorize()
+        known = [codes.setdefault(label, len(codes)) for label in found]
         parts.append(np.array(known, np.int32)[inverse])
         if len(codes) > MOST_CLASSES:
-            raise InputError(f"{where}: {_no_classes(list(codes), f'more than {MOST_CLASSES:,}')}")
+            break
     if not codes:
         raise InputError(f"{table.name}: expected rows below the header, found none")
-    names, order = _ordered(list(codes), where)
-    y = order[np.concatenate(parts)]
-    _check_classes(names, np.bincount(y), where)
+    texts: Sequence[Any] = list(codes)
+    named: Callable[[Any], str] = str
+    fraction = None
+    if all(map(NUMBER.fullmatch, texts)):  # then equal numbers are one class
+        texts, named = list(map(Decimal, texts)), "{:.0f}".format
+        fraction = next((text for text in texts if text != text.to_integral_value()), None)
+    order = {value: place for place, value in enumerate(sorted(set(texts)))}
+    names = tuple(map(named, order))
+    y = np.array([order[text] for text in texts], np.int32)[np.concatenate(parts)]
+    _check_classes(names, fraction, np.bincount(y), where)
     return names, y
 
 
-def _ordered(texts: Sequence[str], where: str) -> tuple[tuple[str, ...], Array]:
-    """Return the classes in order, and which of them each text is; equal numbers are one class."""
-    values: list[Any] = list(texts)
-    named: Callable[[Any], str] = str
-    if all(map(NUMBER.fullmatch, texts)):
-        if any(map(_is_fraction, texts)):
-            raise InputError(f"{where}: {_no_classes(texts, f'{len(texts):,}')}")
-        values, named = list(map(Decimal, texts)), "{:.0f}".format
-    places = {value: place for place, value in enumerate(sorted(set(values)))}
-    return tuple(map(named, places)), np.array([places[value] for value in values], np.int32)
-
-
-def _is_fraction(text: str) -> bool:
-    return bool(NUMBER.fullmatch(text)) and Decimal(text) != Decimal(text).to_integral_value()
-
-
-def _no_classes(texts: Sequence[str], many: str) -> str:
-    broken = next(filter(_is_fraction, texts), None)
-    such = f"numbers that are not whole, such as {broken}" if broken else f"{many} different values"
-    return (
-        f"expected classes, found {such}; if it is a quantity (regression), make a column of "
-        "classes from it, such as low and high"
-    )
-
-
-def _check_classes(names: Sequence[str], rows: Array, where: str) -> None:
+def _check_classes(names: Sequence[str], fraction: Any, rows: Array, where: str) -> None:
+    found = ""
+    if fraction is not None:
+        found = f"numbers that are not whole, such as {fraction}"
+    elif len(names) > MOST_CLASSES:
+        found = f"more than {MOST_CLASSES:,} different values"
+    elif len(names) > max(2, rows.sum() / 2):
+        found = f"{len(names):,} different values"
+    if found:
+        raise InputError(
+            f"{where}: expected classes, found {found}; if it is a quantity (regression), make a "
+            "column of classes from it, such as low and high"
+        )
     if len(names) == 1:
         raise InputError(f"{where}: expected two or more classes, found only {shorten(names[0])}")
-    if len(names) > rows.sum() / 2:
-        raise InputError(f"{where}: {_no_classes(names, f'{len(names):,}')}")
     rarest = int(np.argmin(rows))
     if rows[rarest] < LEAST_ROWS:
         raise InputError(
@@ -217,85 +194,74 @@ def _split(y: Array, classes: int, test_size: float) -> tuple[Array, Array]:
     rows = np.bincount(y, minlength=classes)
     tested = _tested(rows, test_size)
     by_class = np.split(np.argsort(y, kind="stable"), np.cumsum(rows)[:-1])
-    test, first, last, between, places = [], [], [], [], []
+    drawn = []
     for own, number in zip(by_class, tested, strict=True):
         own = random.permutation(own)
-        test.append(own[:number])
-        first.append(own[number : number + 1])
-        last.append(own[-1:])
         rest = own[number + 1 : -1]
-        between.append(rest)
-        places.append((np.arange(len(rest)) + random.random(len(rest))) / max(1, len(rest)))
-    middle = np.concatenate(between)[np.argsort(np.concatenate(places), kind="stable")]
-    start, end = (random.permutation(np.concatenate(rows)) for rows in (first, last))
-    return np.concatenate([start, middle, end]), np.sort(np.concatenate(test))
+        place = (np.arange(len(rest)) + random.random(len(rest))) / max(1, len(rest))
+        drawn.append((own[:number], own[number : number + 1], own[-1:], rest, place))
+    test, first, last, between, places = map(np.concatenate, zip(*drawn, strict=True))
+    middle = between[np.argsort(places, kind="stable")]
+    start, end = random.permutation(first), random.permutation(last)
+    return np.concatenate([start, middle, end]), np.sort(test)
 
 
 def _features(table: Table, label: int, report: Report) -> Iterator[Array]:
     """Yield consecutive rows of all columns but the label, ``float32`` and checked."""
     reported: set[int] = set()
-    row = 0
     for block in table.blocks(dtype={label: str}):
         features = block.drop(columns=label)
-        _check_kinds(features, table, row)
+        _check_kinds(features, table)
         numbers = features.to_numpy(np.float64)
         with np.errstate(over="ignore"):  # reported below, with its place
             kept = numbers.astype(np.float32)
-        _check_numbers(numbers, kept, table, label, row)
+        _check_finite(features, kept, table)
         for column in np.flatnonzero((np.abs(numbers) > sources.WHOLE_UP_TO).any(axis=0)).tolist():
-            _check_rounded(features.iloc[:, column], kept[:, column], table, reported, report)
+            stored = features.iloc[:, column]
+            found = sources.first_rounded(stored.to_numpy(), kept[:, column])
+            if found is None or stored.name in reported:
+                continue
+            text = f"{_where(table, stored.name)}: {found[1]}"
+            if stored.dtype.kind in "iu":
+                raise InputError(f"{text}; drop it if it only names the rows, or subtract a number")
+            report(f"{text}: they were rounded")
+            reported.add(stored.name)
         yield kept
-        row += len(block)
 
 
 def _where(table: Table, place: int) -> str:
     return f"{table.name}: column {shorten(table.columns[place])}"
 
 
-def _check_rounded(
-    column: Any, kept: Array, table: Table, reported: set[int], report: Report
-) -> None:
-    """Refuse integers that float32 changes, and report fractions that are whole, once a column."""
-    found = sources.first_rounded(column.to_numpy(), kept)
-    if found is None or column.name in reported:
-        return
-    text = f"{_where(table, column.name)}: {found[1]}"
-    if column.dtype.kind in "iu":
-        raise InputError(f"{text}; drop it where it only names the rows, else subtract a number")
-    reported.add(column.name)
-    report(f"{text}: they were rounded")
-
-
-def _check_kinds(features: Any, table: Table, row: int) -> None:
+def _check_kinds(features: Any, table: Table) -> None:
     import pandas
 
     wrong = []
-    for column in np.flatnonzero([kind.kind not in "iuf" for kind in features.dtypes]).tolist():
-        values = features.iloc[:, column]
+    for place, values in features.select_dtypes(exclude="number").items():
+        others = values[pandas.to_numeric(values, errors="coerce").isna() & values.notna()]
         found = "true and false" if values.dtype.kind == "b" else "numbers too large to be read"
-        not_numbers = pandas.to_numeric(values, errors="coerce").isna() & values.notna()
-        if not_numbers.any():
-            first = int(np.argmax(not_numbers))
-            found = f"'{shorten(str(values.iloc[first]))}' in row {row + first + 1:,}"
-        wrong.append(f"{shorten(table.columns[values.name])} ({found})")
+        if len(others):
+            found = f"'{shorten(str(others.iloc[0]))}' in row {others.index[0] + 1:,}"
+        wrong.append(f"{shorten(table.columns[place])} ({found})")
     if wrong:
+        others = " and others" if len(wrong) > _NAMED else ""
         raise InputError(
             f"{table.name}: expected numbers in every column but the label, found others in "
-            f"column{'s' * (len(wrong) > 1)} {_some(wrong)}; encode them as numbers (0 and 1 for "
-            "each value), or drop them"
+            f"{', '.join(wrong[:_NAMED])}{others}; encode them as numbers (0 and 1 for each "
+            "value), or drop them"
         )
 
 
-def _check_numbers(numbers: Array, kept: Array, table: Table, label: int, row: int) -> None:
-    finite = np.isfinite(kept)
-    if finite.all():
+def _check_finite(features: Any, kept: Array, table: Table) -> None:
+    if np.isfinite(kept).all():
         return
-    first, column = np.argwhere(~finite)[0].tolist()
-    where = f"{_where(table, column + (column >= label))}, row {row + first + 1:,}"
-    if np.isnan(numbers[first, column]):
-        others = int(np.isnan(numbers).any(axis=1).sum()) - 1
-        more = f", as are others in {others:,} rows near it" if others else ""
-        raise InputError(f"{where}: the value is missing{more}; fill it in, or drop row or column")
-    infinite = np.isinf(numbers[first, column])
-    what = "an infinite number" if infinite else "a number too large for float32"
-    raise InputError(f"{where}: holds {what}")
+    row, column = np.argwhere(~np.isfinite(kept))[0].tolist()
+    value = features.iat[row, column]
+    if np.isnan(value):
+        fault = "the value is missing; fill it in, or drop row or column"
+    else:
+        fault = (
+            f"holds {'an infinite number' if np.isinf(value) else 'a number too large for float32'}"
+        )
+    where = _where(table, features.columns[column])
+    raise InputError(f"{where}, row {features.index[row] + 1:,}: {fault}")

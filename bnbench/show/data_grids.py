@@ -1,27 +1,27 @@
 """Data sets as tables of text, not yet laid out for any medium."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bnbench.show.grids import NOTHING, Column, Grid, grid, text
+from bnbench.show.grids import Column, Grid, grid, text
 from bnbench.text import percent
 
 if TYPE_CHECKING:
-    from bnbench.datasets.dataset import DataState
+    from bnbench.datasets.fashion_mnist import DataFile
     from bnbench.datasets.tables import Candidate
     from bnbench.training.inspection import Inspection
 
 
-def data_files(states: Iterable["DataState"]) -> Grid:
+def data_files(found: Mapping[str, Sequence["DataFile"]]) -> Grid:
     """Return where each file of each data set was found, with its checksum, or what is wrong."""
     return grid(
         "Data sets",
-        [(state.dataset, file) for state in states for file in state.files],
+        [(name, file) for name, files in found.items() for file in files],
         (text("data set"), lambda pair: pair[0]),
         (text("file"), lambda pair: pair[1].name),
         (
             text("found in"),
-            lambda pair: str(pair[1].path.parent) if pair[1].path else pair[1].problem or NOTHING,
+            lambda pair: str(pair[1].path.parent) if pair[1].path else pair[1].problem,
         ),
         (text("checksum", 1), lambda pair: pair[1].checksum),
     )

@@ -5,11 +5,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from bnbench.datasets.dataset import Dataset, read, size_warnings, split
+from bnbench.datasets.dataset import Dataset, read, split
 from bnbench.datasets.sources import Array, Report, row_blocks
 from bnbench.evidence.health import Finding, of_data
 from bnbench.evidence.records import DataSummary
@@ -64,7 +65,7 @@ def inspect_data(
     classes, rows = len(sources.class_names), len(sources.x_train)
     if settings.is_table and settings.validation_rows(rows) < classes:
         settings = settings.model_copy(update={"validation_size": min(2 * classes, rows // 2)})
-    dataset = split(settings, sources)
+    dataset = split(settings, sources, report)
     summary = summarize(dataset, None)
     margin = Config(name="any").plan.margin
     findings = tuple(
@@ -79,7 +80,7 @@ def inspect_data(
         features=dataset.features,
         rows_by_class=np.stack([np.bincount(y, minlength=dataset.classes) for y in parts], axis=1),
         findings=findings,
-        warnings=tuple(data_warnings(dataset, list(map(shorten, sources.feature_names)), margin)),
+        warnings=tuple(data_warnings(dataset, sources.feature_names, margin)),
         config=config,
         reasons=reasons,
     )
@@ -112,14 +113,13 @@ def _config(
     path: str, settings: DataConfig, dataset: Dataset, findings: tuple[Finding, ...]
 ) -> tuple[Config, tuple[str, ...]]:
     """Return the config, and the reasons for what differs from the defaults."""
-    reasons = []
+    why = {
+        "feature_scales": "the features' ranges lie far apart",
+        "feature_values": "the features are not about 1 around 0",
+    }
+    reasons = [f"standardize: {why[one.kind]}" for one in findings if one.kind in why]
     if largest := small_uint8(dataset):
-        reasons.append(f"standardize: uint8 is divided by 255, and the largest value is {largest}")
-    for finding in findings:
-        if finding.kind == "feature_scales":
-            reasons.append("standardize: the features' ranges lie far apart")
-        elif finding.kind == "feature_values":
-            reasons.append("standardize: the features are not about 1 around 0")
+        reasons.insert(0, f"standardize: uint8 is divided by 255, and none is above {largest}")
     if reasons:
         settings = settings.model_copy(update={"standardize": True})
     if settings.is_table and settings.validation_size != "auto":
@@ -159,23 +159,52 @@ def data_warnings(dataset: Dataset, columns: Sequence[str], margin: float) -> It
     features go by their numbers, from 0. ``margin`` is in percentage points of the accuracy. The
     features must be as they are stored, not standardized.
     """
+    x, labels = dataset.x_train, dataset.class_names
+    noun = "columns" if columns else "features"
+    features = columns or list(map(str, range(dataset.features)))
     counting = _counting(dataset) if columns else []
-    yield from size_warnings(dataset)
-    yield from _odd_labels(dataset.class_names)
-    yield from _repeated_rows(dataset, columns, counting, margin)
-    yield from _untested_classes(dataset)
-    yield from _copies_of_the_label(dataset, columns)
-    for place in counting:
-        yield (
-            f"column {columns[place]} holds a different whole number in every row: drop it if it "
-            "only names or counts them"
-        )
-    yield from _constant(dataset, columns)
-    if (largest := small_uint8(dataset)) is not None:
+    copies = [place for place, one in enumerate(x.T) if _determines_the_class(one, dataset)]
+    is_image = len(dataset.feature_shape) > 1  # images have corners that are always dark
+    constant = [] if is_image else np.flatnonzero(x.min(axis=0) == x.max(axis=0)).tolist()
+    untested = np.setdiff1d(np.arange(dataset.classes), dataset.y_test).tolist()
+    yield from _repeated_rows(dataset, counting, margin, one_file=bool(columns))
+    yield from _warning(
+        "labels that may mean a missing value",
+        [label for label in labels if label.casefold() in _MISSING],
+        "drop such rows, unless it is a class",
+    )
+    yield from _warning(
+        "labels with invisible characters",
+        [label for label in labels if visible(label) != label],
+        "remove them from the file",
+    )
+    for _, alike in groupby(sorted(labels, key=_plain), _plain):
+        if len(names := list(alike)) > 1:
+            problem = "labels that differ only in case, blanks or the form of their characters"
+            yield from _warning(problem, names, "write them alike if they are one class")
+    yield from _warning(
+        "classes without a test row, of which nothing is measured",
+        [labels[one] if labels else str(one) for one in untested],
+        "shuffle the rows before splitting",
+    )
+    for problem, places, cure in (
+        ("that alone determine the class", copies, "drop what is a copy of the label"),
+        ("with a different whole number in every row", counting, "drop what only counts the rows"),
+        ("that are constant over the training rows", constant, "drop them"),
+    ):
+        yield from _warning(f"{noun} {problem}", [features[place] for place in places], cure)
+    if largest := small_uint8(dataset):
         yield (
             f"the largest value is {largest}, and uint8 is divided by 255, which leaves features "
             "far smaller than 1: the config has data.standardize: true; or store them as float"
         )
+
+
+def _warning(problem: str, names: Sequence[str], cure: str) -> Iterator[str]:
+    if names:
+        more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+        shown = [f"'{shorten(name)}'" for name in names[:_NAMED]]
+        yield f"{problem}: {listed([*shown, *more])}; {cure}"
 
 
 def small_uint8(dataset: Dataset) -> int | None:
@@ -187,68 +216,42 @@ def small_uint8(dataset: Dataset) -> int | None:
     return int(largest) if dataset.x_train.dtype == np.uint8 and 0 < largest <= _SMALL else None
 
 
-def _odd_labels(names: Sequence[str]) -> Iterator[str]:
-    """Yield which labels may be no class, or the same class as another."""
-
-    def some(labels: Sequence[str]) -> str:
-        return _some("label", [f"'{shorten(label)}'" for label in labels])
-
-    if missing := [name for name in names if name.casefold() in _MISSING]:
-        yield f"{some(missing)} may mean a missing value: drop such rows, unless it is a class"
-    if unseen := [name for name in names if visible(name) != name]:
-        yield f"{some(unseen)} with invisible characters: remove them from the file"
-    alike: dict[str, list[str]] = {}
-    for name in names:
-        alike.setdefault(_plain(name), []).append(name)
-    for same in alike.values():
-        if len(same) > 1:
-            yield (
-                f"{some(same)} differ only in case, blanks or the form of their characters, but "
-                "are different classes: write them alike if they are one"
-            )
-
-
 def _plain(name: str) -> str:
-    """Return what people read of a name, whatever its case, blanks and Unicode normal form."""
     normal = unicodedata.normalize("NFKC", name).casefold()
     seen = "".join(c for c in normal if visible(c) == c and not c.isspace())
     return unicodedata.normalize("NFKC", seen)
 
 
 def _repeated_rows(
-    dataset: Dataset, columns: Sequence[str], counting: Sequence[int], margin: float
+    dataset: Dataset, counting: Sequence[int], margin: float, *, one_file: bool
 ) -> Iterator[str]:
-    """Yield which rows are also among the training rows, unless they are so by chance.
+    """Yield how many rows repeat others, unless they do so by chance.
 
-    Test rows count where they can move the accuracy by more than the margin, and one alone never:
-    of 150 flowers measured to a millimetre two are equal.
+    Test rows among the training rows count where they can move the accuracy by more than the
+    margin, and one alone never: of 150 flowers measured to a millimetre two are equal.
     """
     if len(counting) == dataset.features:
         return
     parts = (dataset.x_train, dataset.x_val, dataset.x_test)
-    x_train, x_val, x_test = (np.delete(x, counting, axis=1) if counting else x for x in parts)
-    train, val, test = map(row_keys, (x_train, x_val, x_test))
-    whole = np.concatenate([train, val, test]) if columns else train
-    repeated = len(whole) - len(np.unique(whole))
-    share, in_test = repeated / len(whole), int(np.isin(test, train).sum())
-    leaked = in_test / len(test)
-    leaks = in_test > 1 and 100 * leaked > margin
-    if not leaks and share < _MANY_REPEATED:
+    x_train, *others = (np.delete(x, counting, axis=1) if counting else x for x in parts)
+    train, val, test = map(row_keys, (x_train, *others))
+    every = np.concatenate([train, val, test]) if one_file else train
+    repeated = (len(every) - len(np.unique(every))) / len(every)
+    leaked = np.isin(test, train)
+    leaks = leaked.sum() > 1 and 100 * leaked.mean() > margin
+    if not leaks and repeated < _MANY_REPEATED:
         return
     expected = _BY_CHANCE * equal_by_chance(x_train, dataset.y_train)
-    aside = f" apart from {_named(counting, columns)}" if counting else ""
-    rows = f"the file's {len(whole):,} rows" if columns else f"the {len(whole):,} training rows"
-    repeats = f"{repeated:,} of {rows} repeat another{aside}"
-    unless = "unless they are different cases with equal values"
-    if leaks and leaked > expected:
-        which = f"{in_test:,} of the {len(test):,} test rows ({percent(leaked)} %)"
-        if in_val := int(np.isin(val, train).sum()):
-            which += f" and {in_val:,} of the {len(val):,} validation rows"
-        also = f", as {repeats}" if columns or share >= _MANY_REPEATED else aside
-        cure = "drop those from the file" if columns else "drop duplicates before splitting"
-        yield f"{which} are also among the training rows{also}: {cure}, {unless}"
-    elif share >= max(_MANY_REPEATED, expected):
-        yield f"{repeats} ({percent(share)} %): drop them, {unless}"
+    aside = " apart from what counts the rows" if counting else ""
+    cure = "keep each row once, unless they are different cases with equal values"
+    if leaks and leaked.mean() > expected:
+        yield (
+            f"{leaked.sum():,} of the {len(test):,} test rows ({percent(leaked.mean())} %) are "
+            f"also among the training rows{aside}: {cure}"
+        )
+    elif repeated >= max(_MANY_REPEATED, expected):
+        which = "rows" if one_file else "training rows"
+        yield f"{percent(repeated)} % of the {which} repeat another{aside}: {cure}"
 
 
 def row_keys(x: Array) -> Array:
@@ -280,29 +283,9 @@ def equal_by_chance(x: Array, y: Array) -> float:
     return expected / len(x)
 
 
-def _untested_classes(dataset: Dataset) -> Iterator[str]:
-    missing = np.setdiff1d(np.arange(dataset.classes), dataset.y_test).tolist()
-    if missing:
-        names = [dataset.class_names[one] if dataset.class_names else str(one) for one in missing]
-        yield (
-            f"{_some('class', names)} {'has' if len(names) == 1 else 'have'} no test row, so "
-            "nothing is measured of what is learned there: shuffle the rows before splitting"
-        )
-
-
-def _copies_of_the_label(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
-    places = [
-        place
-        for place, feature in enumerate(dataset.x_train.T)
-        if _determines_the_class(feature, dataset.y_train, dataset.classes)
-    ]
-    if places:
-        verb = "alone determines" if len(places) == 1 else "each determine"
-        yield f"{_named(places, columns)} {verb} the class: drop what is a copy of the label"
-
-
-def _determines_the_class(feature: Array, y: Array, classes: int) -> bool:
+def _determines_the_class(feature: Array, dataset: Dataset) -> bool:
     """Return whether the feature has few values, each in rows of one class alone."""
+    y, classes = dataset.y_train, dataset.classes
     most = min(_VALUES_OF_A_CLASS * classes, len(y) // _ROWS_OF_A_VALUE)
     for step in (max(1, len(y) // _FIRST_ROWS), 1):
         values, places = np.unique(feature[::step], return_inverse=True)
@@ -324,30 +307,3 @@ def _counting(dataset: Dataset) -> list[int]:
 
 def _counts(values: Array) -> bool:
     return bool((values == np.trunc(values)).all()) and len(np.unique(values)) == len(values)
-
-
-def _constant(dataset: Dataset, columns: Sequence[str]) -> Iterator[str]:
-    """Yield which features are constant, but of images: they have corners that are always dark."""
-    x = dataset.x_train
-    places = np.flatnonzero(x.min(axis=0) == x.max(axis=0)).tolist()
-    if not places or len(dataset.feature_shape) > 1:
-        return
-    alone = len(places) == 1
-    many = f"{len(places):,} of the {dataset.features:,} features"
-    which = _named(places, columns) if columns or alone else many
-    yield (
-        f"{which} {'is' if alone else 'are'} constant over the training rows: drop "
-        f"{'it' if alone else 'them'}, as there is nothing to learn"
-    )
-
-
-def _named(places: Sequence[int], columns: Sequence[str]) -> str:
-    """Return ``column a``, ``columns a and b``, ``features 0, 3, 4 and 7 more``."""
-    names = [columns[place] if columns else str(place) for place in places]
-    return _some("column" if columns else "feature", names)
-
-
-def _some(noun: str, names: Sequence[str]) -> str:
-    more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
-    plural = "" if len(names) == 1 else "es" if noun == "class" else "s"
-    return f"{noun}{plural} {listed([*names[:_NAMED], *more])}"

@@ -114,7 +114,10 @@ def test_an_npz_is_described_too(data_path: Path) -> None:
         (["none.npz"], "data.dataset: none.npz: no such file; expected fashion_mnist"),
         (["own.txt"], "path that ends in .npz, .csv or .csv.gz, got 'own.txt' (text)"),
         (["numbers.csv"], "numbers.csv: no column might hold the class, as none has text or whole"),
-        (["own.npz", "--label", "kind"], "data.label: expected null, as a .csv alone has columns"),
+        (
+            ["own.npz", "--label", "kind"],
+            "data.label: expected no value, as the data set is no .csv",
+        ),
         (["my flowers.csv", "--label", "knid"], "has no column knid (did you mean kind?); it has"),
         (["--label", "kind"], "--label, --output: expected the file that they are about, too"),
     ],

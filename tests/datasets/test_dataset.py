@@ -14,12 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from bnbench.datasets import dataset, fashion_mnist
+from bnbench.datasets.dataset import FASHION_MNIST, SAMPLE
 from bnbench.experiments.config import DataConfig
 
 needs_full_data = [
     pytest.mark.data,
     pytest.mark.skipif(
-        not dataset.status()[0].folders, reason="the full Fashion-MNIST data set is not installed"
+        not dataset.status()[FASHION_MNIST][0].path,
+        reason="the full Fashion-MNIST data set is not installed",
     ),
 ]
 
@@ -44,8 +46,8 @@ def write_stand_ins(folder: Path) -> dict[str, str]:
     return sums
 
 
-def places(data_set: dataset.DataState) -> set[Path]:
-    return set(data_set.folders)
+def places(data_dir: Path | None = None) -> set[Path]:
+    return {file.path.parent for file in dataset.status(data_dir)[FASHION_MNIST] if file.path}
 
 
 @pytest.fixture
@@ -146,10 +148,10 @@ def test_data_imports_neither_keras_nor_urllib_request() -> None:
 def test_search_order(home: Path) -> None:
     """The Debian folder is used where the Keras cache has nothing, the cache where it has."""
     write_stand_ins(home / "debian")
-    assert places(dataset.status()[0]) == {home / "debian"}
+    assert places() == {home / "debian"}
     cache = home / ".keras/datasets/fashion-mnist"
     write_stand_ins(cache)
-    assert places(dataset.status()[0]) == {cache}
+    assert places() == {cache}
     assert dataset.load(settings("fashion_mnist", 10)).x_train.shape == (30, 784)
 
 
@@ -157,7 +159,7 @@ def test_keras_home_moves_the_cache(home: Path, monkeypatch: pytest.MonkeyPatch)
     """KERAS_HOME takes the place of ~/.keras, as in Keras."""
     write_stand_ins(home / "elsewhere/datasets/fashion-mnist")
     monkeypatch.setenv("KERAS_HOME", str(home / "elsewhere"))
-    assert places(dataset.status()[0]) == {home / "elsewhere/datasets/fashion-mnist"}
+    assert places() == {home / "elsewhere/datasets/fashion-mnist"}
 
 
 def test_data_dir_comes_first_and_from_two_places(
@@ -167,8 +169,8 @@ def test_data_dir_comes_first_and_from_two_places(
     write_stand_ins(home / "debian")
     write_stand_ins(home / "environment")
     monkeypatch.setenv("BNBENCH_DATA_DIR", str(home / "environment"))
-    assert places(dataset.status()[0]) == {home / "environment"}
-    assert places(dataset.status(home / "originals")[0]) == {home / "originals"}
+    assert places() == {home / "environment"}
+    assert places(home / "originals") == {home / "originals"}
 
 
 def test_data_dir_may_hold_a_fashion_mnist_folder(home: Path) -> None:
@@ -183,7 +185,7 @@ def test_the_files_may_come_from_several_folders(home: Path) -> None:
     cache = home / ".keras/datasets/fashion-mnist"
     write_stand_ins(cache)
     (cache / "t10k-labels-idx1-ubyte.gz").unlink()
-    assert places(dataset.status()[0]) == {cache, home / "debian"}
+    assert places() == {cache, home / "debian"}
     assert len(dataset.load(settings("fashion_mnist", 10)).y_test) == 20
 
 
@@ -197,14 +199,12 @@ def test_a_file_packed_in_another_way_is_the_same_file(home: Path) -> None:
 
 def test_status_of_what_is_not_there(home: Path) -> None:
     """Each file that is nowhere is listed, with the two ways to get the data set."""
-    state, sample = dataset.status()
-    assert [file.problem for file in state.files] == ["not found"] * 4
-    assert state.folders == ()
-    assert state.advice is not None
-    assert "apt-get install dataset-fashion-mnist" in state.advice
-    assert "BNBENCH_DATA_DIR" in state.advice
-    assert sample.advice is None
-    assert sample.files[0].path == fashion_mnist.SAMPLE_PATH
+    found = dataset.status()
+    assert [file.problem for file in found[FASHION_MNIST]] == ["not found"] * 4
+    assert places() == set()
+    assert "apt-get install dataset-fashion-mnist" in dataset.ADVICE[FASHION_MNIST]
+    assert "BNBENCH_DATA_DIR" in dataset.ADVICE[FASHION_MNIST]
+    assert [file.path for file in found[SAMPLE]] == [fashion_mnist.SAMPLE_PATH]
 
 
 @pytest.mark.parametrize("shape", [(1,), (7,), (4, 3), (2, 3, 2, 1)])
@@ -289,7 +289,7 @@ class TestFullData:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The recipe beside the sample gives the same arrays again from the real files."""
-        found = dataset.status()[0].files
+        found = dataset.status()[FASHION_MNIST]
         folder = tmp_path / "files"
         folder.mkdir()
         for file in found:

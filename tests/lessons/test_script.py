@@ -279,13 +279,14 @@ def test_a_path_stays_a_string(path: str) -> None:
 @pytest.mark.endurance
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not dataset.status()[0].folders, reason="the full Fashion-MNIST data set is not installed"
+    not dataset.status()["fashion_mnist"][0].path,
+    reason="the full Fashion-MNIST data set is not installed",
 )
 def test_a_user_runs_the_program(tmp_path: Path) -> None:
     """One epoch of pre_act in a process of its own prints summary, progress and accuracy."""
     folder = tmp_path / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
-    for file in dataset.status()[0].files:
+    for file in dataset.status()["fashion_mnist"]:
         (folder / file.name).symlink_to(file.path)
     quick = ["training.epochs=1", "training.batch_size=250", "training.learning_rate=0.1"]
     config = load_config(CONFIGS / "pre_act.yaml", quick)

@@ -70,8 +70,8 @@ def test_a_column_that_counts_the_rows(tmp_path: Path) -> None:
     """It is warned of, as a file sorted by class would be learned from it."""
     found = inspected(tmp_path / "own.csv", small=range(500))
     assert found.warnings == (
-        "column small holds a different whole number in every row: drop it if it only names or "
-        "counts them",
+        "columns with a different whole number in every row: 'small'; drop what only counts the "
+        "rows",
     )
 
 
@@ -88,7 +88,7 @@ def test_uint8_that_is_divided_too_far(tmp_path: Path) -> None:
         "than 1: the config has data.standardize: true; or store them as float",
     )
     assert found.config.data.standardize
-    assert found.reasons[0] == "standardize: uint8 is divided by 255, and the largest value is 16"
+    assert found.reasons[0] == "standardize: uint8 is divided by 255, and none is above 16"
 
 
 def test_features_that_are_not_about_1(tmp_path: Path) -> None:
@@ -161,24 +161,21 @@ def test_measurements_have_no_warnings() -> None:
 
 
 def test_test_rows_of_a_table_that_are_trained_on() -> None:
-    """How many there are, why, and what to do to the file, from which they were drawn."""
+    """How many there are, and what to do to the file."""
     x = measured()
     x[690:720] = x[:30]
     assert of_table(x) == [
-        "20 of the 100 test rows (20.00 %) and 10 of the 100 validation rows are also among "
-        "the training rows, as 30 of the file's 800 rows repeat another: drop those from the file, "
+        "20 of the 100 test rows (20.00 %) are also among the training rows: keep each row once, "
         "unless they are different cases with equal values"
     ]
 
 
 def test_test_rows_of_arrays_that_are_trained_on() -> None:
-    """For data that were split elsewhere the message says what to do before the split."""
+    """Data that were split elsewhere have the same warning."""
     x = measured()
     x[700:720] = x[:20]
-    assert of_arrays(x) == [
-        "20 of the 100 test rows (20.00 %) are also among the training rows: drop duplicates "
-        "before splitting, unless they are different cases with equal values"
-    ]
+    (found,) = of_arrays(x)
+    assert found.startswith("20 of the 100 test rows (20.00 %) are also among the training rows: ")
 
 
 def test_a_column_that_counts_hides_no_repeats() -> None:
@@ -187,8 +184,8 @@ def test_a_column_that_counts_hides_no_repeats() -> None:
     x[700:720] = x[:20]
     x[:, 1] = np.arange(800)
     found, counts = of_table(x)
-    assert "as 20 of the file's 800 rows repeat another apart from column c1:" in found
-    assert counts.startswith("column c1 holds a different whole number in every row")
+    assert "are also among the training rows apart from what counts the rows: keep" in found
+    assert counts.startswith("columns with a different whole number in every row: 'c1'; ")
 
 
 def test_nothing_but_a_number_of_the_row() -> None:
@@ -203,7 +200,7 @@ def test_training_rows_that_repeat_each_other() -> None:
     assert of_arrays(x) == []
     x[500:560] = x[:60]
     assert of_arrays(x) == [
-        "60 of the 600 training rows repeat another (10.00 %): drop them, unless they are "
+        "10.00 % of the training rows repeat another: keep each row once, unless they are "
         "different cases with equal values"
     ]
 
@@ -228,11 +225,11 @@ def test_a_feature_that_is_the_label(codes: list[float]) -> None:
     y, x = np.arange(800) % 3, measured()
     x[:, 2] = np.array(codes)[y]
     assert of_table(x, y) == [
-        "column c2 alone determines the class: drop what is a copy of the label"
+        "columns that alone determine the class: 'c2'; drop what is a copy of the label"
     ]
     x[:, 0] = y + 3 * RANDOM.integers(0, 2, 800)  # two values a class
     assert of_arrays(x, y=y) == [
-        "features 0 and 2 each determine the class: drop what is a copy of the label"
+        "features that alone determine the class: '0' and '2'; drop what is a copy of the label"
     ]
 
 
@@ -252,25 +249,21 @@ def test_rows_sorted_by_class_are_looked_at_too() -> None:
     x = RANDOM.normal(size=(10_000, 2)).astype(np.float32)
     x[:, 1] = y
     untested, found = of_arrays(x, y=y, rows=(9000, 500))
-    assert untested.startswith("class 0 has no test row")
-    assert found.startswith("feature 1 alone determines the class")
+    assert untested.startswith("classes without a test row, of which nothing is measured: '0'; ")
+    assert found.startswith("features that alone determine the class: '1'; ")
 
 
 def test_constant_columns() -> None:
-    """A few are named, of arrays they are counted, and of images nothing is said."""
+    """A few are named, the others counted, and of images nothing is said."""
     x = measured(6)
     x[:600, 1] = 3
-    assert of_table(x) == [
-        "column c1 is constant over the training rows: drop it, as there is nothing to learn"
-    ]
+    assert of_table(x) == ["columns that are constant over the training rows: 'c1'; drop them"]
     x[:, 1:] = 3
     assert of_table(x) == [
-        "columns c1, c2, c3 and 2 more are constant over the training rows: drop them, as there is "
-        "nothing to learn"
+        "columns that are constant over the training rows: 'c1', 'c2', 'c3' and 2 more; drop them"
     ]
     assert of_arrays(x) == [
-        "5 of the 6 features are constant over the training rows: drop them, as there is nothing "
-        "to learn"
+        "features that are constant over the training rows: '1', '2', '3' and 2 more; drop them"
     ]
     assert of_arrays(x, feature_shape=(2, 3)) == []
 
@@ -296,12 +289,12 @@ def test_classes_without_a_test_row() -> None:
     x, y = measured(), np.arange(800) % 3
     y[700:] = 1
     assert of_arrays(x, y=y, class_names=("cat", "cow", "dog")) == [
-        "classes cat and dog have no test row, so nothing is measured of what is learned there: "
-        "shuffle the rows before splitting"
+        "classes without a test row, of which nothing is measured: 'cat' and 'dog'; shuffle the "
+        "rows before splitting"
     ]
     y[750:] = 2
     (found,) = of_arrays(x, y=y)
-    assert found.startswith("class 0 has no test row")
+    assert found.startswith("classes without a test row, of which nothing is measured: '0'; ")
 
 
 @pytest.mark.parametrize("label", ["NULL", "n/a", "#N/A", "NA", "None", "?"])
@@ -310,7 +303,7 @@ def test_labels_that_may_mean_a_missing_value(tmp_path: Path, label: str) -> Non
     found = inspected(tmp_path / "own.csv", kind=["cat", label] * 250)
     assert found.summary.class_names == tuple(sorted(["cat", label]))
     assert found.warnings == (
-        f"label '{label}' may mean a missing value: drop such rows, unless it is a class",
+        f"labels that may mean a missing value: '{label}'; drop such rows, unless it is a class",
     )
 
 
@@ -320,8 +313,8 @@ def test_labels_with_invisible_characters(tmp_path: Path, unseen: str) -> None:
     found = inspected(tmp_path / "own.csv", kind=["cat", f"ca{unseen}t"] * 250)
     shown = f"'ca{visible(unseen)}t'"
     first, second = found.warnings
-    assert first == f"label {shown} with invisible characters: remove them from the file"
-    assert second.startswith("labels ")
+    assert first == f"labels with invisible characters: {shown}; remove them from the file"
+    assert second.startswith("labels that ")
     assert "'cat'" in second
     assert shown in second
     assert "differ only in case, blanks or the form of their characters" in second
@@ -335,7 +328,7 @@ def test_labels_that_look_alike(tmp_path: Path, one: str, other: str) -> None:
     found = inspected(tmp_path / "own.csv", kind=[one, other] * 250)
     assert found.summary.classes == 2
     (warning,) = found.warnings
-    assert warning.endswith("but are different classes: write them alike if they are one")
+    assert warning.endswith("; write them alike if they are one class")
 
 
 def of_features(x_train: Any, scale: float = 1.0) -> Dataset:
