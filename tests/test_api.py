@@ -19,7 +19,7 @@ Runs = Callable[..., Path]
 
 @pytest.fixture
 def folder(runs: Runs) -> Path:
-    return runs(*records(no_bn=TEN, pre_act=[value + 0.01 for value in TEN]))
+    return runs(*records(no_bn=TEN, pre_act=[value + 0.01 for value in TEN[:9]] + [0.893]))
 
 
 def test_a_study_is_what_compare_prints(folder: Path) -> None:

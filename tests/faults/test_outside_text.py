@@ -133,4 +133,4 @@ def test_messages(
     assert done.returncode == {"show": 0}.get(arguments[0], 3 if "file" in str(arguments) else 2)
     assert "Traceback" not in done.stderr
     assert_harmless(done.stdout + done.stderr)
-    assert r"\x1b" in done.stdout + done.stderr or r"\e" in done.stdout
+    assert r"\x1b" in done.stdout + done.stderr or r"\u001b" in done.stdout  # as YAML has it
