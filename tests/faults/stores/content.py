@@ -95,9 +95,10 @@ def everything_right_and_everything_wrong(shelf: Shelf) -> None:
 
 
 @store
-def a_difference_of_one_row(shelf: Shelf) -> None:
+def a_difference_of_one_row_and_once_of_two(shelf: Shelf) -> None:
     twelve, more = [*SEVEN, *SEVEN[:5]], shifted(0.0001)
-    shelf.put(*runs_of("post_act", twelve), *runs_of("pre_act", [*more, *more[:5]]))
+    twice = [more[0] + 0.0001, *more[1:], *more[:5]]
+    shelf.put(*runs_of("post_act", twelve), *runs_of("pre_act", twice))
     shelf.remarked.append("Before is better than after by 0.01 points")
     shelf.remarked.append("(less than the margin), decided at 10 seeds")
 
@@ -280,3 +281,4 @@ def the_largest_counts(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN, cores=2**62, jobs=2**62))
     for content in runs_of("pre_act", shifted(0.01), cores=2**62, jobs=2**62):
         shelf.put(altered(content, {"parameters": sizes, "data.feature_scales": [0, 1e308]}))
+    shelf.unclean = True  # the features of the baseline reach too far

@@ -166,7 +166,7 @@ def times_that_are_none(shelf: Shelf) -> None:
 def times_at_the_ends_of_the_calendar(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN, started_at="0001-01-01T00:00:00+00:00"))
     shelf.put(*runs_of("pre_act", shifted(0.01), started_at="9999-12-31T23:59:59.999999+00:00"))
-    shelf.remarked.append("runs not interleaved with those of post_act")
+    shelf.remarked.append("runs not interleaved with those of pre_act")
 
 
 @store
