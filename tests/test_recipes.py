@@ -193,7 +193,7 @@ def follow_both_to_the_page() -> None:
 
 
 def follow_both_in_a_sweep() -> None:
-    """Of four placements, each with its own learning rate, it is told by its label."""
+    """Of four placements, each with its own learning rate, its label identifies it."""
     placements = "none,after_activation,before_activation,both"
     sweep = [f"model.batch_norm.placement={placements}", "training.learning_rate=0.01,0.1"]
     configs = load_experiments(network("net"), sweep)

@@ -87,7 +87,7 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     if result.decided:
         return None
     if not result.looks:
-        pairs, first = count(result.sample.pairs, "pair"), comparison.plan.first
+        pairs, first = count(result.sample.pairs, "paired seed"), comparison.plan.first
         return f"{pairs}; verdicts begin at {first} seeds{_lacking(contrast)}"
     reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
@@ -175,7 +175,7 @@ def _plan(comparison: Comparison) -> Iterator[str]:
     results = sorted((c.result for c in comparison.contrasts), key=lambda result: result.unused)
     for seeds, pairs in {r.looks[-1].seeds: r.unused for r in results if r.unused}.items():
         yield (
-            f"{count(pairs, 'pair')} of seeds after the look at {seeds}: in the means of the "
+            f"{count(pairs, 'paired seed')} after the look at {seeds}: in the means of the "
             "experiments, not in the contrasts"
         )
     for contrast in comparison.contrasts:
@@ -276,5 +276,5 @@ def _epoch_times(comparison: Comparison) -> Iterator[str]:
     for base, labels in later.items():
         yield (
             f"{', '.join(labels)}: runs not interleaved with those of {base}, so the ratio of "
-            "their epoch times also has in it how the machine's speed changed"
+            "their epoch times also contains changes of the machine's speed"
         )

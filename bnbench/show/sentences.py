@@ -270,7 +270,7 @@ def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
     pairs = len(comparison.experiments) * (len(comparison.experiments) - 1) // 2
     if len(comparison.contrasts) < pairs:
         how = f": {advice.all_pairs}" if advice.all_pairs else ""
-        yield f"The other pairs are not compared here{how}."
+        yield f"Not every two experiments are compared here{how}."
     metric, rows = comparison.question.measure, comparison.baseline.newest.data.rows
     of = f"{rows[1]:,} validation" if metric is CHOSEN_BY else f"{rows[2]:,} test"
     new = f"new {examples(comparison.config.data)}"

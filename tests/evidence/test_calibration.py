@@ -60,9 +60,9 @@ def studied(
 ) -> list[Study]:
     """Test the contrasts of all studies at once.
 
-    Two kinds of sign-flip p are not computed. Where p of the t test, which stands for the larger of
+    Two kinds of sign-flip p are not computed. Where p of the t test, which is used as the larger of
     both, is above the whole level of a look, nothing is rejected. Where the smallest level that
-    Holm knows has been met before, none is asked for; NaN stands for it.
+    Holm knows has been met before, none is asked for; it is NaN.
     """
     count, contrasts, _ = differences.shape
     levels = [nominal_levels(tuple(looks), ALPHA / contrasts, sides) for sides in (2, 1)]

@@ -172,7 +172,7 @@ def test_names_choose_sweeps_by_their_config(runs) -> None:
 
 
 def test_json_and_csv() -> None:
-    """JSON tells what was tuned, and nothing of it elsewhere; CSV has every run once."""
+    """JSON says what was tuned, and nothing where nothing was; CSV has every run once."""
     found = compare(BOTH)
     content = json.loads(to_json(found))
     one, *rest = content["protocols"]

@@ -389,7 +389,7 @@ def test_a_file_in_the_place_of_the_cache(home: Path, server: Server, blocked: s
 
 @pytest.mark.skipif(os.getuid() == 0, reason="permission bits do not bind root")
 def test_a_cache_without_write_permission(home: Path, server: Server) -> None:
-    """A read-only cache is told from a failed download."""
+    """A read-only cache is reported as such, not as a failed download."""
     cache(home).mkdir(parents=True)
     cache(home).chmod(0o500)
     with pytest.raises(EnvironmentFault, match="not writable"):
