@@ -196,7 +196,7 @@ def _check(seeds: Any, until_settled: bool, device: Request, jobs: int | None, r
     if ray is not None and not (":" in ray and ray.rpartition(":")[2].isdecimal()):
         raise InputError(f"ray: expected HOST:PORT, got '{visible(ray)}'")
     if until_settled and isinstance(seeds, int):
-        raise InputError("seeds: expected a list or nothing: the plan says how many")
+        raise InputError("seeds: until settled, the plan says how many; expected a list or nothing")
 
 
 def _store(folder: str | Path, option: str = "runs_dir") -> RecordStore:

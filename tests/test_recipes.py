@@ -462,7 +462,7 @@ def test_a_health_finding(plant: Plant) -> None:
 def follow_slow() -> None:
     """It is in the answer with its cure, in JSON, and a reason for `--strict` to fail."""
     folder = kept(record(epoch_seconds=61.0))
-    said = "no_bn takes more than a minute to an epoch"
+    reported = "no_bn takes more than a minute to an epoch"
     for kind in ("table", "markdown"):
         answer = " ".join(printed("compare", "--runs-dir", folder, "--format", kind).split())
         assert "takes more than a minute to an epoch" in answer
@@ -470,6 +470,6 @@ def follow_slow() -> None:
         "protocols"
     ]
     found = {finding["kind"]: finding for finding in protocol["health"]}
-    assert found["slow"]["message"] == said
+    assert found["slow"]["message"] == reported
     assert "training.learning_rate" in found["slow"]["cure"]
-    assert said in printed("compare", "--runs-dir", folder, "--strict", code=1)
+    assert reported in printed("compare", "--runs-dir", folder, "--strict", code=1)

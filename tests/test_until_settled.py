@@ -120,10 +120,10 @@ def test_networks_whose_question_is_answered_get_no_more_seeds(decide) -> None:
     assert {name: number for name, number in seeds.items() if number > 10}.keys() == tanh.keys()
     pairs = {(c.experiment.label, c.baseline.label): c for c in study.comparisons[0].contrasts}
     assert not pairs["post_act", "no_bn"].result.decided
-    said = answer(study.comparisons[0], COMMANDS)
-    assert "between before and after (tanh_post_act against tanh_pre_act)" in said[1]
-    assert said[1].endswith("the plan ended at 40 seeds.")
-    (more,) = [line for line in said if line.startswith("post_act against no_bn is undecided")]
+    reported = answer(study.comparisons[0], COMMANDS)
+    assert "between before and after (tanh_post_act against tanh_pre_act)" in reported[1]
+    assert reported[1].endswith("the plan ended at 40 seeds.")
+    (more,) = [line for line in reported if line.startswith("post_act against no_bn is undecided")]
     assert more.endswith("repeat the run with --seeds 15.")
 
 

@@ -97,7 +97,7 @@ def _some_learned(one: Experiment) -> Finding | None:
 
 
 def _class_never_right(one: Experiment) -> Finding | None:
-    """Look for classes of which no run of an experiment that learned had a test row right."""
+    """Find classes of which no run of an experiment that learned had a test row right."""
     data = one.newest.data
     rows = data.test_rows_by_class
     right = [record.data.test_correct_by_class or rows for record in one.completed]
@@ -112,7 +112,7 @@ def _class_never_right(one: Experiment) -> Finding | None:
 
 
 def _off_scale(data: DataSummary) -> Finding | None:
-    """Look for ranges that differ much, are far from 1, or are far from 0 for their size."""
+    """Find ranges that differ much, are far from 1, or are far from 0 for their size."""
     low, high = data.feature_scales
     reach = data.feature_reach or 0.0
     far = reach > 10 and reach > 5 * high
@@ -150,7 +150,7 @@ def _test_rows(data: DataSummary, margin: float, scale: float) -> Iterator[Findi
 
 
 def _few_steps(one: Experiment) -> Finding | None:
-    """Look whether BN's moving statistics keep more than 1 % of their start values."""
+    """Find whether BN's moving statistics keep more than 1 % of their start values."""
     training, model = one.config.training, one.config.model
     per_epoch = math.ceil(one.newest.data.rows[0] / training.batch_size)
     steps, momentum = per_epoch * training.epochs, model.batch_norm.momentum
@@ -166,7 +166,7 @@ def _few_steps(one: Experiment) -> Finding | None:
 
 
 def _best_at_end(one: Candidates, key: str) -> Finding | None:
-    """Look whether the best value is the smallest or the largest of those that were tried.
+    """Find whether the best value is the smallest or the largest of those that were tried.
 
     The cure is to try the same values again and, of this setting, some beyond that end.
     """

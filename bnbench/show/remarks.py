@@ -212,7 +212,7 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
             yield f"made with different {words}: {', '.join(sorted(filter(None, seen)))}; " + (
                 "that alone may make runs of one seed differ, so they are not exactly paired"
                 if any(_differs_in_pairs(field, c) for c in comparison.contrasts)
-                else "never between the two runs of a pair, so they stay exactly paired"
+                else "the same for both runs of each pair, so they stay exactly paired"
             )
 
 

@@ -80,7 +80,7 @@ def test_a_file_is_described_and_gets_a_config(flowers: Path) -> None:
         r"training rows +130 *\n validation rows +14 *\n test rows +36 *\n", done.stdout
     )
     assert re.search(r"iris +90 +50.00 +65 +7 +18 *\n", done.stdout)
-    assert "! the features' ranges lie " in done.stdout
+    assert "! the features' ranges differ " in done.stdout
     assert "repairs just that: the config has data.standardize: true." in done.stdout
     assert "--set data.standardize" not in done.stdout
     assert "! one of the 36 test rows is worth 2.8 points" in done.stdout
@@ -114,7 +114,7 @@ def test_an_npz_is_described_too(data_path: Path) -> None:
         (["none.npz"], "data.dataset: none.npz: no such file; expected fashion_mnist"),
         (["own.txt"], "path that ends in .npz, .csv or .csv.gz, got 'own.txt' (text)"),
         (["numbers.csv"], "numbers.csv: no column might hold the class, as none has text or whole"),
-        (["own.npz", "--label", "kind"], "data.label: expected null, as a .csv alone has columns"),
+        (["own.npz", "--label", "kind"], "data.label: expected no value, as the data set is no"),
         (["my flowers.csv", "--label", "knid"], "has no column knid (did you mean kind?); it has"),
         (["--label", "kind"], "--label, --output: expected FILE, too"),
     ],

@@ -90,8 +90,8 @@ def decisions(study: Study, looks: tuple[int, ...] = PLAN.looks) -> list[Sequent
 
 def share_saying(verdicts: set[str], studies: Iterable[Study]) -> float:
     """Return the share of studies in which any contrast has one of these verdicts."""
-    said = [{decision.verdict for decision in decisions(study)} for study in studies]
-    return sum(bool(found & verdicts) for found in said) / STUDIES
+    reported = [{decision.verdict for decision in decisions(study)} for study in studies]
+    return sum(bool(found & verdicts) for found in reported) / STUDIES
 
 
 @cache

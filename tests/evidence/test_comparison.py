@@ -171,8 +171,8 @@ def test_balanced_accuracy_counts_every_class_alike() -> None:
 def test_what_else_differs_is_named() -> None:
     """Input BN is a difference of its own, and the bias that `auto` drops is none."""
     (found,) = compare(records(no_bn=TEN, pre_act=TEN, input_bn=TEN, pre_act_bias=TEN))
-    said = {c.experiment.label: confound(c) for c in found.contrasts}
-    assert said == {
+    reported = {c.experiment.label: confound(c) for c in found.contrasts}
+    assert reported == {
         "input_bn": "not a comparison of placements: differs in model.batch_norm.input",
         "pre_act": "not a clean comparison: also differs in model.batch_norm.input",
         "pre_act_bias": "not a clean comparison: also differs in model.batch_norm.input, "

@@ -51,9 +51,9 @@ def test_a_network_that_assigns_all_rows_to_one_class_fails_to_train() -> None:
     (first, *_) = health(comparison)
     assert "the most frequent one is 60.00 % of them" in first.message
     assert first.cure(COMMANDS).startswith("repeat the run with --set training.learning_rate=")
-    said = answer(comparison, COMMANDS)
+    output = answer(comparison, COMMANDS)
     assert not any(
-        "better" in line.lower().split("than")[0] for line in said if "input_bn by" in line
+        "better" in line.lower().split("than")[0] for line in output if "input_bn by" in line
     )
 
 
@@ -95,7 +95,7 @@ def test_what_the_data_lack() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scales", "reach", "said"),
+    ("scales", "reach", "output"),
     [
         ((1.0, 3.0), 1003.0, "the features reach 1,003 with ranges of 3 at most"),
         ((0.01, 0.06), 0.06, "the features have ranges of 0.06 at most"),
@@ -105,12 +105,12 @@ def test_what_the_data_lack() -> None:
         ((4.0, 9.0), 12.0, None),
     ],
 )
-def test_features_far_from_one_or_from_zero(scales, reach, said) -> None:
+def test_features_far_from_one_or_from_zero(scales, reach, output) -> None:
     """Tiny, huge or far off: they are to be standardised; digits from 0 to 16 are not."""
     values = {"feature_scales": scales, "feature_reach": reach}
     (comparison,) = compare([by_class("no_bn", 0, [500, 500], [600, 600], **values)])
     found = [f for f in health(comparison) if f.kind == "feature_values"]
-    assert [f.message.partition(", not")[0] for f in found] == [said] * bool(said)
+    assert [f.message.partition(", not")[0] for f in found] == [output] * bool(output)
     assert all(f.cure(COMMANDS).endswith("--set data.standardize=true") for f in found)
 
 

@@ -91,11 +91,11 @@ def test_no_record_that_is_added_changes_a_verdict():
         decided: dict[int, tuple[str | None, int | None]] = {}
         for count in (*counts, len(recorded.runs)):
             for place, contrast in enumerate(judge(recorded.after(count), LOOKS, MARGIN)):
-                said = contrast.verdict, contrast.decided_at
-                assert decided.get(place, said) == said
+                reported = contrast.verdict, contrast.decided_at
+                assert decided.get(place, reported) == reported
                 seen["waits"] += contrast.waits_for_others
                 if contrast.decided and place not in decided:
-                    decided[place] = said
+                    decided[place] = reported
                     seen[str(contrast.verdict)] += count < len(recorded.runs)
                     seen["in spite of a divergence"] += any(contrast.sample.diverged)
 
@@ -226,11 +226,11 @@ def test_no_finite_input_yields_nan(rows, margin):
     """Any numbers and any margin give numbers, or None where there are too few values."""
     family = [Pairs(SEEDS, dict(enumerate(row)), dict.fromkeys(range(15), 0.0)) for row in rows]
     for contrast in judge(family, LOOKS, margin):
-        assert all(map(math.isfinite, numbers(said(contrast))))
+        assert all(map(math.isfinite, numbers(reported(contrast))))
         assert contrast.seeds_needed is None or contrast.seeds_needed in LOOKS
 
 
-def said(contrast: Contrast) -> tuple[object, ...]:
+def reported(contrast: Contrast) -> tuple[object, ...]:
     """All that a contrast says in numbers."""
     return (
         *(contrast.sample.mean, contrast.sample.std, contrast.interval),

@@ -153,14 +153,14 @@ def test_what_is_said_of_the_bias(
     """Hidden layers get the sentence that fits, in full once; the output's bias always stays."""
     settings = {"batch_norm.placement": placement, "use_bias": use_bias, "activation": activation}
     text = text_of(with_model(**settings))
-    said = re.findall(r"^(?:No bias|The bias).*", text, re.MULTILINE)
-    assert said[0].startswith(sentence)
-    assert said[-1].startswith("The bias stays")
+    output = re.findall(r"^(?:No bias|The bias).*", text, re.MULTILINE)
+    assert output[0].startswith(sentence)
+    assert output[-1].startswith("The bias stays")
     claim = re.split("[:,]", sentence)[0]
-    for line in said[1:-1]:
+    for line in output[1:-1]:
         assert re.fullmatch(rf"{claim}.*, as in hidden_1\.", line)
     output_is_new = not sentence.startswith("The bias stays: it")
-    assert sum(": " in line for line in said) == 1 + output_is_new
+    assert sum(": " in line for line in output) == 1 + output_is_new
 
 
 @pytest.mark.parametrize("activation", ["elu", "linear"])

@@ -36,7 +36,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def start(
     method: Method, target: Callable[..., None], *arguments: object
 ) -> tuple[BaseProcess, Connection]:
-    """Start a process that calls ``target(theirs, *arguments)``; return it and our end of the pipe.
+    """Start a process that calls ``target(connection, *arguments)``; return it and our connection.
 
     Ctrl-C and SIGTERM are blocked in the process until ``target`` calls `begin`, as it must do
     first. A spawned interpreter imports no file of the working folder, such as a ``types.py``, and
@@ -74,14 +74,13 @@ def begin() -> None:
     if sys.platform == "linux":
         end_with(parent.pid)
     else:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=lambda: os._exit(parent.join() or 1), daemon=True).start()
 
 
 def end_with(parent: int | None) -> None:
     """Let Linux kill this process, even a suspended one, when the process ``parent`` ends.
 
-    More exactly, when that thread of it ends which started this process. Needs no thread of its
-    own, so this process may fork.
+    More exactly, when the thread ends that started it. Takes no thread here, so it may fork.
     """
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:  # it ended before prctl was called
