@@ -59,7 +59,7 @@ def after_and_before(contrast: ExperimentContrast) -> tuple[Experiment, Experime
 
 
 def network(contrast: ExperimentContrast) -> str:
-    """Return what the labels of a pair of placements have in common; both where that is nothing."""
+    """Return the common part of the labels of two placements, or both labels if there is none."""
     after, before = after_and_before(contrast)
     one, other = (without_placement(e.label, e.config) for e in (after, before))
     return one if one == other else f"{after.label} against {before.label}"
@@ -102,7 +102,7 @@ def only_lacks_significance(result: Contrast) -> bool:
 
 
 def excludes_zero(interval: Interval) -> bool:
-    """Return whether zero is outside; what `signed` takes for rounding is zero here, too."""
+    """Return whether zero is outside; ends that `signed` rounds to zero are zero here, too."""
     low, high = (round(end, 11) for end in interval)
     return not low <= 0 <= high
 

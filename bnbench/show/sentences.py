@@ -163,7 +163,7 @@ def _size(
     minus: bool = False,
     shown: Callable[[float], str] = signed,
 ) -> str:
-    """Return the difference with its interval, of the second side to the first with ``minus``."""
+    """Return the difference with its interval; ``minus`` changes the sign of both."""
     metric = comparison.question.measure
     look = contrast.result.deciding_look
     mean = look.sample.mean if look else contrast.result.sample.mean
