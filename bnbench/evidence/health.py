@@ -120,7 +120,7 @@ def _off_scale(data: DataSummary) -> Finding | None:
         kind = "feature_scales"
         message = (
             f"the features' ranges differ {high / low:,.0f}-fold ({low:.3g} to {high:.3g}), or "
-            "there are outliers: small features hardly affect the network"
+            "there are outliers; small features then hardly affect the network"
         )
     elif high > 0 and (far or not 0.1 <= high <= 100):  # what the usual learning rates suit
         kind = "feature_values"
@@ -140,12 +140,12 @@ def _test_rows(data: DataSummary, margin: float, scale: float) -> Iterator[Findi
     if scale / rows > margin > 0:
         message = (
             f"one of the {rows:,} test rows is worth {100 / rows:.2g} points, more than the margin "
-            f"of {margin:g}: such a margin needs at least {math.ceil(scale / margin):,} rows"
+            f"of {margin:g}, which needs at least {math.ceil(scale / margin):,} rows"
         )
         yield Finding("coarse_test_rows", "data", message, lambda advice: advice.margin)
     if (share := max(data.test_rows_by_class) / rows) > 0.8:
         of = f"{percent(share)} % of the test rows are of one class"
-        message = f"{of}: accuracy says little about the others"
+        message = f"{of}, so accuracy says little about the others"
         yield Finding("one_class_prevails", "data", message, lambda advice: advice.balanced)
 
 

@@ -165,7 +165,7 @@ def test_every_role_of_parameters_fits_80_columns(comparison: Comparison) -> Non
     assert "Too narrow for: moving mean, moving variance" in shown(grids.parameters(comparison), 60)
 
 
-def test_parameters_stand_once(comparison: Comparison) -> None:
+def test_parameters_are_shown_once(comparison: Comparison) -> None:
     """A second comparison of the same networks does not show them again."""
     titles = [[grid.title for grid in page.tables] for page in pages([comparison] * 2)]
     assert ["Parameters" in one for one in titles] == [True, False]
@@ -255,7 +255,7 @@ def test_diverged_runs_are_counted() -> None:
 
 
 def test_the_answer_comes_first(comparison: Comparison) -> None:
-    """Before or after, then what beats the baseline, then what is open and what would settle it."""
+    """Before or after, then what beats the baseline, then what is undecided and what would decide it."""
     assert answer(comparison) == [
         "Before is better than after by 1.00 points [0.59, 1.41], decided at 10 seeds; holds for "
         "new images too.",
