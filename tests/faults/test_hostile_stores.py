@@ -414,7 +414,7 @@ def draw_cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
         return " ".join(plots.alternative_text(comparison, kind) for kind in drawn)
 
     monkeypatch.setattr(plots, "figure", words)
-    monkeypatch.setattr(plots, "to_svg", html.escape)
+    monkeypatch.setattr(plots.files, "to_svg", html.escape)
     monkeypatch.setattr(plots, "write", lambda figure, path: path.write_text(figure))
 
 
