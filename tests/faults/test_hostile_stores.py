@@ -415,7 +415,7 @@ def draw_cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(plots, "figure", words)
     monkeypatch.setattr(plots.files, "to_svg", html.escape)
-    monkeypatch.setattr(plots, "write", lambda figure, path: path.write_text(figure))
+    monkeypatch.setattr(plots.files, "write", lambda figure, path: path.write_text(figure))
 
 
 def check_plots(shelf: Shelf, folder: Path) -> None:
