@@ -1,4 +1,4 @@
-"""Compares where Batch Normalization stands in an MLP: many paired seeds, intervals, a verdict."""
+"""Compares placements of Batch Normalization in an MLP: many paired seeds, intervals, a verdict."""
 
 from typing import TYPE_CHECKING, Any
 

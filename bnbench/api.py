@@ -29,7 +29,7 @@ Source = str | Path | Config
 
 
 def load_config(source: Source, settings: Settings = ()) -> Config:
-    """Return the experiment of a config file; raises `InputError` for its faults and a sweep."""
+    """Return the experiment of a config file; raises `InputError` for faults or a sweep."""
     experiments = load_configs([source], settings)
     if len(experiments) > 1:
         raise InputError(f"expected one experiment, got a sweep of {len(experiments)}")
@@ -37,18 +37,18 @@ def load_config(source: Source, settings: Settings = ()) -> Config:
 
 
 def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) -> list[Config]:
-    """Return all experiments of the config files; raises `InputError` with the faults of all."""
+    """Return all experiments of the config files; raises one `InputError` with all faults."""
     configs: dict[str, Config] = {}
     faults = []
-    described = cache(dataset.describe)  # a sweep has many experiments on one file
+    describe = cache(dataset.describe)  # all experiments of a sweep have the same data file
     for source in [sources] if isinstance(sources, Source) else sources:
         where = source.name if isinstance(source, Config) else str(source)
         try:
             for config in load_experiments(source, settings):
-                rows = described(config.data).training_rows
+                rows = describe(config.data).training_rows
                 faults += [f"{where}: {fault}" for fault in dataset.batch_faults(config, rows)]
-                first = configs.setdefault(f"{config.name}-{config.experiment_id}", config)
-                check_same_settings([first, config])
+                same_id = configs.setdefault(f"{config.name}-{config.experiment_id}", config)
+                check_same_settings([same_id, config])  # here, so that the message has the file
         except InputError as error:
             faults.append(str(error))
     if faults:
@@ -58,15 +58,15 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
 
 
 def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
-    """Return all records of a folder; other files are passed over."""
+    """Return all records of a folder; other files are ignored."""
     return _store(runs_dir).read_all()[0]
 
 
 @dataclass(frozen=True)
 class Study:
-    """What records answer: a comparison for each protocol, the records, and what went wrong.
+    """The comparisons of records, one for each protocol, the records, and what went wrong.
 
-    ``warnings`` are about the folder of records, ``failures`` are runs that could not be made.
+    ``warnings`` are about the folder of records, ``failures`` are runs that gave no record.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -196,7 +196,7 @@ def _check(seeds: Any, until_settled: bool, device: Request, jobs: int | None, r
     if ray is not None and not (":" in ray and ray.rpartition(":")[2].isdecimal()):
         raise InputError(f"ray: expected HOST:PORT, got '{visible(ray)}'")
     if until_settled and isinstance(seeds, int):
-        raise InputError("seeds: the plan says how many there are until it is settled, not a count")
+        raise InputError("seeds: until settled, the plan says how many; expected a list or nothing")
 
 
 def _store(folder: str | Path, option: str = "runs_dir") -> RecordStore:

@@ -41,7 +41,7 @@ class Reporter(Protocol):
         self, recorded: int, missing: int, experiments: int, stage: str, seconds: float | None
     ) -> None: ...
     def announce_resolution(self, seeds: int, difference: float) -> None: ...
-    def announce_plan(self, stated: Iterable[tuple[int, int, int]]) -> None: ...
+    def announce_plan(self, numbers: Iterable[tuple[int, int, int]]) -> None: ...
     def report_outcome(
         self, plan: PlanConfig, contrasts: Sequence[ExperimentContrast], runs: int, most: int
     ) -> None: ...
@@ -209,8 +209,8 @@ def agenda(
             if record.data.sha256 != datasets[trial.config].sha256:
                 raise InputError(
                     f"{store.path(trial.config, trial.seed)}: made on other data than "
-                    f"{record.config.data.dataset} holds now; repeat the runs, or keep them apart "
-                    "in another folder"
+                    f"{record.config.data.dataset} holds now; repeat the runs, or keep them in "
+                    "another folder"
                 )
         if record and not (models and not store.model_path(trial.config, trial.seed).exists()):
             config = trial.config

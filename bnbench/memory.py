@@ -1,4 +1,4 @@
-"""How much memory there is to take, and what to do if it runs out."""
+"""How much memory is available, and what to do if it runs out."""
 
 import os
 import re

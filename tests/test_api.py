@@ -19,7 +19,8 @@ Runs = Callable[..., Path]
 
 @pytest.fixture
 def folder(runs: Runs) -> Path:
-    return runs(*records(no_bn=TEN, pre_act=[value + 0.01 for value in TEN[:9]] + [0.893]))
+    better = [TEN[0] + 0.0101, TEN[1] + 0.0099, *(value + 0.01 for value in TEN[2:])]
+    return runs(*records(no_bn=TEN, pre_act=better))
 
 
 def test_a_study_is_what_compare_prints(folder: Path) -> None:
@@ -73,7 +74,7 @@ def test_html_for_a_notebook_loads_and_runs_nothing(runs: Runs) -> None:
     folder = runs(*records(no_bn=TEN[:2], pre_act=TEN[:2]))
     (folder / "<script>alert(1).json").write_text("{}")
     page = bnbench.compare(folder)._repr_html_() or ""
-    assert "2 pairs; verdicts begin at 10 seeds: bnbench.run(…, until_settled=True)" in page
+    assert "2 paired seeds; verdicts begin at 10 seeds: bnbench.run(…, until_settled=True)" in page
     assert page.count("<table") == 3
     assert "<script" not in page
     assert "&lt;script" in page

@@ -78,7 +78,7 @@ def test_records_of_other_data_are_not_taken_for_done(tiny: Make, tmp_path) -> N
 
 
 def test_packed_runs_are_recorded(tiny: Make, tmp_path) -> None:
-    """What stands in a packed file is not made again, unless its model is asked for."""
+    """A run in a packed file is not made again, unless its model is asked for."""
     config = tiny("seeds=3")
     data = dataset_of(config)
     store = RecordStore(tmp_path)
@@ -110,7 +110,7 @@ def test_a_run_of_another_training_version_is_made_again(tiny: Make, tmp_path) -
 
 
 def test_a_recorded_run_comes_with_the_config_that_is_asked_for(tiny: Make, tmp_path) -> None:
-    """A value of a sweep that was trained by itself before is a value of the sweep now."""
+    """A value that was trained alone before is a value of the sweep now."""
     alone, of_sweep = tiny("seeds=1"), tiny("seeds=1", "swept=[training.epochs]")
     data = dataset_of(alone)
     store = RecordStore(tmp_path)

@@ -1,6 +1,6 @@
-"""The house: which room may import which, and how long its parts are, read from the source.
+"""The house: which component may import which, and how long its parts are, read from the source.
 
-A room is a file or a folder directly under ``bnbench/``. A folder is one room, whatever is in it.
+A component is a file or a folder directly under ``bnbench/``, with all that is in the folder.
 """
 
 import ast
@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "bnbench"
-FLOORS = (  # from the ground up; a room may import what is on floors below its own
+FLOORS = (  # from the ground up; a component may import what is on floors below its own
     {"errors", "text", "version"},
     {"files", "memory", "interruption", "experiments"},
     {"datasets", "evidence"},
@@ -52,7 +52,7 @@ def _name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
-def room(module: str) -> str:
+def component(module: str) -> str:
     return module.partition(".")[0]
 
 
@@ -96,7 +96,7 @@ def rooms() -> Graph:
     """Return which rooms each imports."""
     graph: dict[str, set[str]] = {}
     for module, imported in modules().items():
-        graph.setdefault(room(module), set()).update(map(room, imported))
+        graph.setdefault(component(module), set()).update(map(component, imported))
     return {name: imported - {name} for name, imported in graph.items()}
 
 
@@ -130,7 +130,7 @@ def texts(module: str) -> Iterator[ast.Constant]:
 
 def test_every_room_has_a_floor() -> None:
     """A new file or folder at the top is a decision: give it a floor here."""
-    assert {room(module) for module in files()} <= set().union(*FLOORS) | {"__init__"}
+    assert {component(module) for module in files()} <= set().union(*FLOORS) | {"__init__"}
 
 
 def test_no_import_goes_upwards() -> None:
@@ -140,8 +140,8 @@ def test_no_import_goes_upwards() -> None:
         f"{module} imports {imported}"
         for module, found in modules().items()
         for imported in sorted(found)
-        if module != "__init__" and room(module) != room(imported)
-        if floors[room(imported)] >= floors[room(module)]
+        if module != "__init__" and component(module) != component(imported)
+        if floors[component(imported)] >= floors[component(module)]
     ]
     assert upwards == []
 
@@ -167,7 +167,7 @@ def test_modules_and_functions_are_short(module: str) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             assert node.end_lineno - node.lineno < FUNCTION_LINES, node.name
-            assert room(module) in MAY_TAKE_MANY or _parameters(node) <= PARAMETERS, node.name
+            assert component(module) in MAY_TAKE_MANY or _parameters(node) <= PARAMETERS, node.name
 
 
 def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -179,7 +179,7 @@ def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 @pytest.mark.parametrize("module", files())
 def test_flags_are_named_by_the_command_line_alone(module: str) -> None:
     """What other rooms say is read in notebooks too, where nobody passes a flag."""
-    if room(module) not in MAY_NAME_FLAGS and module not in MAY_NAME_FLAGS:
+    if component(module) not in MAY_NAME_FLAGS and module not in MAY_NAME_FLAGS:
         found = [text for text in texts(module) if FLAG.search(text.value)]
         assert [f"line {text.lineno}: {text.value!r}" for text in found] == []
 

@@ -193,7 +193,7 @@ def follow_both_to_the_page() -> None:
 
 
 def follow_both_in_a_sweep() -> None:
-    """Of four placements, each with its own learning rate, it is told by its label."""
+    """Of four placements, each with its own learning rate, its label identifies it."""
     placements = "none,after_activation,before_activation,both"
     sweep = [f"model.batch_norm.placement={placements}", "training.learning_rate=0.01,0.1"]
     configs = load_experiments(network("net"), sweep)
@@ -462,7 +462,7 @@ def test_a_health_finding(plant: Plant) -> None:
 def follow_slow() -> None:
     """It is in the answer with its cure, in JSON, and a reason for `--strict` to fail."""
     folder = kept(record(epoch_seconds=61.0))
-    said = "no_bn takes more than a minute to an epoch"
+    reported = "no_bn takes more than a minute to an epoch"
     for kind in ("table", "markdown"):
         answer = " ".join(printed("compare", "--runs-dir", folder, "--format", kind).split())
         assert "takes more than a minute to an epoch" in answer
@@ -470,6 +470,6 @@ def follow_slow() -> None:
         "protocols"
     ]
     found = {finding["kind"]: finding for finding in protocol["health"]}
-    assert found["slow"]["message"] == said
+    assert found["slow"]["message"] == reported
     assert "training.learning_rate" in found["slow"]["cure"]
-    assert said in printed("compare", "--runs-dir", folder, "--strict", code=1)
+    assert reported in printed("compare", "--runs-dir", folder, "--strict", code=1)

@@ -2,7 +2,7 @@
 
 from bnbench.evidence.advice import Advice, Sweep
 
-RUN = "the same run with"  # its other options too: what was set makes the networks
+RUN = "repeat the run with"  # and with its other options, which make the networks
 
 
 def _sweep(sweep: Sweep) -> str:

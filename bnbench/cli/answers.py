@@ -25,9 +25,9 @@ def compared(runs_dir: str, names: Sequence[str] | None, **question: Any) -> api
 
 
 def chosen(study: api.Study, protocol: str | None) -> Sequence[Comparison]:
-    """Return the comparisons of this reference, or ``all``; without one, the newest and its tuned.
+    """Return the comparison of this reference, or ``all``; by default the newest and its tuned.
 
-    Raises `InputError` where there is none of the name.
+    Raises `InputError` for an unknown reference.
     """
     if protocol is None:
         return newest(study.comparisons)
@@ -45,9 +45,9 @@ def show(
     table: str = "runs",
     output: Path | None = None,
 ) -> None:
-    """Show a person the chosen comparisons, and a line each of the others; write all otherwise.
+    """Show the chosen comparisons as tables, the others as a line; other formats have them all.
 
-    Where a protocol is named it is that alone.
+    A named ``protocol`` is shown or written alone.
     """
     if format == "table" and output is None:
         shown = chosen(study, protocol)

@@ -35,7 +35,7 @@ def check_comparisons(
     fail_on: Collection[FailOn],
     strict: bool,
 ) -> None:
-    """Raise `CheckFailed` for means below ``fail_under`` per cent and for what else is to fail.
+    """Raise `CheckFailed` for means below ``fail_under`` per cent and for what the others name.
 
     ``strict`` fails for contrasts that are not clean, findings of `health` and ``warnings`` of the
     records. ``fail_on`` is about the answers that are shown, the tuned alone where there are any.
@@ -56,7 +56,7 @@ def check_comparisons(
 
 
 def _failing(comparison: Comparison, kind: FailOn) -> Iterator[str]:
-    """Yield what is to fail a command for being of this kind."""
+    """Yield a message for each contrast or finding of this kind."""
     match kind:
         case FailOn.WORSE:
             for contrast in comparison.contrasts:
@@ -73,7 +73,7 @@ def _failing(comparison: Comparison, kind: FailOn) -> Iterator[str]:
 
 
 def _shortfall(experiment: Experiment, fail_under: float) -> str | None:
-    """Return that the mean is too low, where it is; a run that diverged counts as 0."""
+    """Return a message if the mean is too low; a run that diverged counts as 0."""
     if not experiment.values:
         return f"{experiment.label}: no run completed"
     mean = experiment.metric.scale * sum(experiment.values.values()) / len(experiment.records)

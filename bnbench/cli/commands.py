@@ -15,7 +15,7 @@ from bnbench.text import count
 from bnbench.version import __version__
 
 app = typer.Typer(
-    help="Compare where Batch Normalization stands in an MLP: paired seeds, intervals, a verdict.",
+    help="Compare placements of Batch Normalization in an MLP: paired seeds, intervals, a verdict.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -65,12 +65,12 @@ def run(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train the seeds that have no record yet, and show what the runs answer."""
+    """Train the seeds that have no record yet, then compare the experiments."""
     from bnbench import api
     from bnbench.cli import answers, checks
 
     if smoke and until_settled:
-        raise InputError("--smoke: one seed settles nothing; leave out --until-settled")
+        raise InputError("--smoke: one seed decides nothing; leave out --until-settled")
     study = api.run(
         configs,
         until_settled=until_settled,
@@ -108,7 +108,7 @@ def compare(
     runs_dir: options.RunsDir = "runs",
     debug: options.Debug = False,
 ) -> None:
-    """Show what the records answer: verdicts and tables, the newest protocol first."""
+    """Compare the recorded experiments: verdicts and tables, the newest protocol first."""
     from bnbench.cli import answers, checks
     from bnbench.files import check_output
     from bnbench.show import formats
@@ -239,7 +239,7 @@ def script(
 
 @app.command()
 def schema(debug: options.Debug = False) -> None:
-    """Print the JSON Schema of config files, which editors check them by."""
+    """Print the JSON Schema that editors use to check config files."""
     from bnbench.experiments.config import json_schema
     from bnbench.show import terminal
 
@@ -256,7 +256,7 @@ def data(
     data_dir: options.DataDir = None,
     debug: options.Debug = False,
 ) -> None:
-    """Show where data sets were found; describe FILE and make a config for it."""
+    """Show where data sets were found, or describe FILE and write a config for it."""
     from bnbench.cli import own_data
 
     if file is not None:
@@ -264,7 +264,7 @@ def data(
     elif label is None and output is None:
         own_data.show_shipped(data_dir)
     else:
-        raise InputError("--label, --output: expected the file that they are about, too")
+        raise InputError("--label, --output: expected FILE, too")
 
 
 @app.command()
@@ -301,7 +301,7 @@ def pack(
     terminal.warn(warnings)
     if warnings and output.exists() and output.parent.samefile(runs_dir):
         raise InputError(
-            f"{output}: is packed itself, and what was skipped would be lost; choose another place"
+            f"{output}: would replace what was skipped, which would be lost; choose another place"
         )
     if not records:
         raise InputError(f"{runs_dir}: no records here, so there is nothing to pack")

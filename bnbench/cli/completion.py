@@ -1,4 +1,4 @@
-"""What a shell completes arguments to: only words that it takes as they are, and never an error.
+"""Completion of arguments in a shell: only words that need no quotes, and never an error.
 
 Where nothing is offered, shells complete file names by themselves, and quote them.
 """
@@ -20,7 +20,7 @@ _RECORDS_FOLDER = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})-[0-9a-f]{8}")
 
 
 def complete_config(incomplete: str) -> Iterator[str]:
-    """Yield the YAML files whose path begins so, in folders below as well."""
+    """Yield the YAML files whose path begins with the text, in folders below as well."""
     start = Path(incomplete).parent if not incomplete.endswith("/") else Path(incomplete)
     paths = map(str, _yaml_files(start))
     fitting = (p for p in paths if p.startswith(incomplete) and _PLAIN_PATH.fullmatch(p))
@@ -28,7 +28,7 @@ def complete_config(incomplete: str) -> Iterator[str]:
 
 
 def complete_experiment(ctx: typer.Context, incomplete: str) -> Iterator[str]:
-    """Yield the names of recorded experiments that begin so and are not given yet."""
+    """Yield the names of recorded experiments that begin with the text and are not given yet."""
     _, folders, _ = next(os.walk(ctx.params.get("runs_dir") or "runs"), ("", [], []))
     names = {match[1] for folder in folders if (match := _RECORDS_FOLDER.fullmatch(folder))}
     given = ctx.params.get("names") or ()

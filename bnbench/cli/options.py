@@ -58,7 +58,7 @@ Names = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    Option("--set", metavar="KEY=VALUE", help="Override a key; KEY=1,2 runs each; repeatable."),
+    Option("--set", metavar="KEY=VALUE", help="Override a key; KEY=1,2 tries both; repeatable."),
 ]
 Seeds = Annotated[str | None, Option(help="A count, or a list: 0,1,5.", show_default="config")]
 Until = Annotated[bool, Option("--until-settled", help="Add seeds until decided or the plan ends.")]
@@ -67,21 +67,21 @@ Jobs = Annotated[int | None, Option(min=1, help="Runs at once on CPUs.", show_de
 Smoke = Annotated[bool, Option("--smoke", help="Run one seed for one epoch on the shipped sample.")]
 Force = Annotated[bool, Option("--force", help="Repeat runs that have a record.")]
 Models = Annotated[bool, Option("--save-models", help="Keep trained models beside their records.")]
-TensorBoard = Annotated[str | None, Option(metavar="<path>", help="Folder for its event files.")]
+TensorBoard = Annotated[str | None, Option(metavar="<path>", help="Folder for TensorBoard.")]
 RunsDir = Annotated[str, Option(metavar="<path>", help="Folder of the records.")]
 DataDir = Annotated[
     Path | None, Option(envvar="BNBENCH_DATA_DIR", help="Folder of the four Fashion-MNIST files.")
 ]
 Ray = Annotated[str | None, Option(metavar="HOST:PORT", help="Ray cluster that makes the runs.")]
-Quiet = Annotated[bool, Option("--quiet", help="Show no progress, only what is wrong.")]
+Quiet = Annotated[bool, Option("--quiet", help="Show no progress, only warnings.")]
 Baseline = Annotated[
     str | None,
     Option(help="Experiment to compare the others with.", autocompletion=complete_experiment),
 ]
-Metric = Annotated[MetricName, Option(help="What to compare (val: of the last epoch).")]
+Metric = Annotated[MetricName, Option(help="What to compare; val is of the last epoch.")]
 Margin = Annotated[
     float | None,
-    Option(min=0, max=100, help="Percentage points that do not matter.", show_default="the plan's"),
+    Option(min=0, max=100, help="Largest irrelevant difference (pp).", show_default="the plan's"),
 ]
 AllPairs = Annotated[bool, Option("--all-pairs", help="Compare every two experiments.")]
 Protocol = Annotated[str | None, Option(metavar="ID|tuned|all", help="The protocol to show.")]
@@ -90,11 +90,11 @@ Rows = Annotated[Literal["runs", "contrasts"], Option(help="What the rows of a C
 Output = Annotated[Path | None, Option(help="File to write to.")]
 FailUnder = Annotated[
     float | None,
-    Option(metavar="PERCENT", callback=_finite, help="Exit 1 if any mean is below it."),
+    Option(metavar="PERCENT", callback=_finite, help="Exit 1 if any mean is below this."),
 ]
 FailOns = Annotated[
-    list[FailOn] | None, Option(help="Exit 1 on such a verdict, or on bad health; repeatable.")
+    list[FailOn] | None, Option(help="Exit 1 on this verdict, or on bad health; repeatable.")
 ]
-Strict = Annotated[bool, Option("--strict", help="Exit 1 on what is unclean, unhealthy, damaged.")]
+Strict = Annotated[bool, Option("--strict", help="Exit 1 on anything unclean, unhealthy, damaged.")]
 Kinds = Annotated[list[PlotKind] | None, Option(help="Draw this; repeatable.", show_default="all")]
 Debug = Annotated[bool, Option("--debug", callback=_set_debugging, help="Show error tracebacks.")]

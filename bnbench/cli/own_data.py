@@ -66,9 +66,9 @@ def _name_candidates(file: str, output: Path | None) -> None:
         )
     terminal.show_grids(data_grids.label_candidates(candidates[:_CANDIDATES]))
     if (more := len(candidates) - _CANDIDATES) > 0:
-        terminal.write(f"{count(more, 'other column')} might be it too.\n\n")
+        terminal.write(f"{count(more, 'other column')} might be the label too.\n\n")
     if output:
         raise InputError(f"--label: expected the column of {file} that holds the class")
     first = candidates[0].name
     command = shlex.join(["bnbench", "data", file, "--label", first])
-    terminal.notice(f"If {visible(first)} holds the class: {visible(command)}", copied=True)
+    terminal.notice(f"If the label is {visible(first)}: {visible(command)}", copied=True)

@@ -97,7 +97,7 @@ def _some_learned(one: Experiment) -> Finding | None:
 
 
 def _class_never_right(one: Experiment) -> Finding | None:
-    """Look for classes of which no run of an experiment that learned had a test row right."""
+    """Find classes of which no run of an experiment that learned had a test row right."""
     data = one.newest.data
     rows = data.test_rows_by_class
     right = [record.data.test_correct_by_class or rows for record in one.completed]
@@ -107,20 +107,20 @@ def _class_never_right(one: Experiment) -> Finding | None:
     if one.fails_to_train or not never:
         return None
     classes = "class" if len(never) == 1 else "classes"
-    message = f"{one.label} has no test row right of {classes} {listed(never)}"
+    message = f"{one.label} classifies no test row of {classes} {listed(never)} correctly"
     return Finding("class_never_right", one.label, message, lambda advice: advice.recalls)
 
 
 def _off_scale(data: DataSummary) -> Finding | None:
-    """Look for ranges far apart, or far smaller or larger than 1, or far from 0 for their size."""
+    """Find ranges that differ much, are far from 1, or are far from 0 for their size."""
     low, high = data.feature_scales
     reach = data.feature_reach or 0.0
     far = reach > 10 and reach > 5 * high
     if 0 < 100 * low <= high:
         kind = "feature_scales"
         message = (
-            f"the features' ranges lie {high / low:,.0f}-fold apart ({low:.3g} to {high:.3g}), or "
-            "single values lie far out: the network hardly sees the small ones"
+            f"the features' ranges differ {high / low:,.0f}-fold ({low:.3g} to {high:.3g}), or "
+            "there are outliers; small features then hardly affect the network"
         )
     elif high > 0 and (far or not 0.1 <= high <= 100):  # what the usual learning rates suit
         kind = "feature_values"
@@ -140,17 +140,17 @@ def _test_rows(data: DataSummary, margin: float, scale: float) -> Iterator[Findi
     if scale / rows > margin > 0:
         message = (
             f"one of the {rows:,} test rows is worth {100 / rows:.2g} points, more than the margin "
-            f"of {margin:g}: that takes {math.ceil(scale / margin):,} rows at least"
+            f"of {margin:g}, which needs at least {math.ceil(scale / margin):,} rows"
         )
         yield Finding("coarse_test_rows", "data", message, lambda advice: advice.margin)
     if (share := max(data.test_rows_by_class) / rows) > 0.8:
         of = f"{percent(share)} % of the test rows are of one class"
-        message = f"{of}: accuracy says little about the others"
+        message = f"{of}, so accuracy says little about the others"
         yield Finding("one_class_prevails", "data", message, lambda advice: advice.balanced)
 
 
 def _few_steps(one: Experiment) -> Finding | None:
-    """Look whether BN's moving statistics keep more than 1 % of their start values."""
+    """Find whether BN's moving statistics keep more than 1 % of their start values."""
     training, model = one.config.training, one.config.model
     per_epoch = math.ceil(one.newest.data.rows[0] / training.batch_size)
     steps, momentum = per_epoch * training.epochs, model.batch_norm.momentum
@@ -166,7 +166,7 @@ def _few_steps(one: Experiment) -> Finding | None:
 
 
 def _best_at_end(one: Candidates, key: str) -> Finding | None:
-    """Look whether the best value is the smallest or the largest of those that were tried.
+    """Find whether the best value is the smallest or the largest of those that were tried.
 
     The cure is to try the same values again and, of this setting, some beyond that end.
     """

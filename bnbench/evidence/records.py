@@ -50,8 +50,8 @@ def _one_of_equal(value: Any, check: pydantic.ValidatorFunctionWrapHandler) -> C
     return _configs[text]
 
 
-def _contradiction(said: str) -> PydanticCustomError:
-    return PydanticCustomError("contradiction", "{said}", {"said": said})
+def _contradiction(reported: str) -> PydanticCustomError:
+    return PydanticCustomError("contradiction", "{reported}", {"reported": reported})
 
 
 def _in_utc(moment: str) -> str:

@@ -170,7 +170,7 @@ def _candidates(keys: Keys, experiments: Iterable[Experiment], selection_seeds: 
 
 
 def _eligible(candidates: Sequence[Experiment], seeds: set[int]) -> Sequence[Experiment]:
-    """Return those of which the smallest share of these seeds diverged."""
+    """Return the experiments with the smallest share of diverged runs over these seeds."""
     shares = {}
     for candidate in candidates:
         if recorded := candidate.records.keys() & seeds:

@@ -37,7 +37,7 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """The result of a comparison of two experiments. None stands for unknown, never for zero.
+    """The result of a contrast of two experiments. None means unknown, never zero.
 
     ``sample`` is of the last of the ``looks`` that took place; before the first, of all there is.
     Its numbers are in the metric's own unit, as is the ``margin``. ``verdict`` is None before the

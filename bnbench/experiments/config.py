@@ -81,12 +81,12 @@ class DataConfig(Section):
 
 
 class BatchNormConfig(Section):
-    """Where Batch Normalization stands, and its two settings."""
+    """Where Batch Normalization is placed, and its two settings."""
 
     placement: fields.Placement = Field(
-        default="none", description="Where Batch Normalization stands in each hidden layer"
+        default="none", description="Where Batch Normalization is placed in each hidden layer"
     )
-    input: bool = Field(default=False, description="Whether it also stands on the flattened input")
+    input: bool = Field(default=False, description="Whether it is also on the flattened input")
     momentum: Number = Field(
         default=0.99,
         ge=0,
@@ -134,7 +134,7 @@ class ModelConfig(Section):
 
     @property
     def uses_batch_norm(self) -> bool:
-        """Whether any BN stands in the network, which then needs two rows to a batch."""
+        """Whether the network has BN anywhere, which needs at least two rows in a batch."""
         return self.batch_norm.input or self.batch_norm.placement != "none"
 
     @property
@@ -261,12 +261,12 @@ class Config(Section):
 
     @cached_property
     def experiment_id(self) -> str:
-        """8 hex digits that stand for data, model and training; see `digest`."""
+        """8 hex digits that identify data, model and training; see `digest`."""
         return digest(data=self.data, model=self.model, training=self.training)
 
     @cached_property
     def protocol_id(self) -> str:
-        """8 hex digits that stand for data and training: what comparable experiments share."""
+        """8 hex digits that identify data and training: what comparable experiments share."""
         return digest(data=self.data, training=self.training)
 
     def resolved(self) -> dict[str, Any]:
@@ -274,7 +274,7 @@ class Config(Section):
         return self.model_dump(mode="json")
 
     def settings(self) -> dict[str, Any]:
-        """Return what the experiment id stands for, by dotted key (``model.use_bias``)."""
+        """Return the settings that make the experiment id, by dotted key (``model.use_bias``)."""
         return _flat(self.model_dump(mode="json", include={"data", "model", "training"}))
 
 
@@ -288,7 +288,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @cache
 def setting_keys() -> tuple[str, ...]:
-    """Return the dotted keys of all settings that an experiment's id stands for."""
+    """Return the dotted keys of all settings that an experiment's id is made of."""
     return tuple(Config(name="any").settings())
 
 
@@ -314,7 +314,7 @@ def load_config(path: Path, overrides: Settings = ()) -> Config:
 
 
 def parse_config(text: str, source: str, overrides: Settings = ()) -> Config:
-    """Like `load_config`, from YAML text; ``source`` stands for the file in messages."""
+    """Like `load_config`, from YAML text; messages name ``source`` in place of a file."""
     settings = [one for (one,) in document.alternatives(overrides)]
     return validated(document.read(text, Place(source)), settings)
 

@@ -127,7 +127,7 @@ def read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = visible(getattr(error, "strerror", None) or error)
         if isinstance(error, FileNotFoundError):
-            reason = "no such file; bnbench init writes those that ship with the package"
+            reason = "no such file; bnbench init writes the shipped ones"
         raise InputError(f"{where}: cannot read the config: {reason}") from error
     if len(content) > _SIZE_LIMIT:
         raise InputError(f"{where}: expected a config of at most {_SIZE_LIMIT:,} bytes, got more")

@@ -75,8 +75,8 @@ def check_dataset(dataset: str) -> str:
 
 def _check_float32(value: float) -> float:
     least, most = _LEAST_FLOAT32, _LARGEST_BELOW_ONE
-    told_from_0 = value == 0 or abs(value) >= least
-    expect(told_from_0, f"a number that float32 can tell from 0, so {least:.3g} or more")
+    nonzero = value == 0 or abs(value) >= least
+    expect(nonzero, f"a number that float32 can distinguish from 0, so {least:.3g} or more")
     expect(not most < value < 1, f"at most {most}, as float32 takes it for 1")
     return value + 0.0  # which makes 0.0 of -0.0, so that both have one id
 

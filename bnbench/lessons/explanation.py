@@ -23,7 +23,7 @@ _BIAS: dict[BiasCase, tuple[str, str]] = {  # what each Dense gets, and why, whi
     ),
     "behind_activation": (
         "The bias stays",
-        "an activation that is not linear stands between it and BN, so BN cannot subtract it again",
+        "a nonlinear activation is between it and BN, so BN cannot subtract it again",
     ),
     "kept": (
         "The bias stays",
@@ -31,7 +31,7 @@ _BIAS: dict[BiasCase, tuple[str, str]] = {  # what each Dense gets, and why, whi
     ),
     "missing": (
         "No bias, as use_bias is false",
-        "no BN stands between the units' sums and the activation, so no beta takes its place. The "
+        "no BN is between the units' sums and the activation, so no beta takes its place. The "
         "sums have no shift of their own",
     ),
 }
@@ -43,7 +43,7 @@ _BATCH_NORM = (
     "Gamma and beta are trained: the network learns the scale and the shift that suit it.",
     "Moving mean and moving variance are not trained but follow the batches: after each one they "
     "keep {layer.momentum} (the momentum) of their value and take the rest from the batch. In "
-    "evaluation they stand in for the batch's own mean and variance, so that a prediction does "
+    "evaluation they replace the batch's own mean and variance, so that a prediction does "
     "not depend on the other examples in its batch.",
 )
 

@@ -26,7 +26,7 @@ _BIAS: dict[BiasCase, str] = {
     "replaced": "No bias: BN follows and subtracts the mean, and a bias with it. Its beta takes "
     "the bias's place.",
     "redundant": "This bias is redundant: BN follows and subtracts the mean, and the bias with it.",
-    "behind_activation": "The bias stays: the activation stands between it and BN.",
+    "behind_activation": "The bias stays: the activation is between it and BN.",
     "kept": "The bias stays: no BN follows.",
     "missing": "No bias, although no BN before the activation takes its place.",
 }

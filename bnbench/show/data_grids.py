@@ -69,6 +69,6 @@ def label_candidates(candidates: Iterable["Candidate"]) -> Grid:
         "Possible labels",
         candidates,
         (text("column"), lambda one: one.name),
-        (text("holds"), lambda one: one.kind),
-        (Column("values"), lambda one: f"{one.values:,}"),
+        (text("type"), lambda one: one.kind),
+        (Column("different values"), lambda one: f"{one.values:,}"),
     )

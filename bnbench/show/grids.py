@@ -10,7 +10,7 @@ from bnbench.evidence.experiment import Experiment
 from bnbench.evidence.tuning import Tuning
 from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.architecture import Activation, Dense, Layer
-from bnbench.experiments.sweep import label, short_key
+from bnbench.experiments.sweep import short_key
 from bnbench.show import remarks
 from bnbench.text import fixed, seconds, signed
 
@@ -228,7 +228,7 @@ def parameters(comparison: Comparison) -> Grid:
         )
         for order, role in enumerate(roles)
     )
-    rows = ((label(e.config), *map("{:,}".format, roles.values())) for e, roles in counts.items())
+    rows = ((e.label, *map("{:,}".format, roles.values())) for e, roles in counts.items())
     return Grid("Parameters", (text("experiment"), *columns), tuple(rows))
 
 

@@ -1,4 +1,4 @@
-"""What a person reads on standard error while runs are prepared and made."""
+"""What the user sees on standard error while runs are prepared and made."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from bnbench.training.trial import Trial
 
 @dataclass(frozen=True)
 class ProgressReporter:
-    """Reports to a person how the work goes; a quiet one writes warnings alone."""
+    """Reports the progress of runs on standard error; a quiet one writes warnings alone."""
 
     quiet: bool = False
 
@@ -39,19 +39,19 @@ class ProgressReporter:
         self.notice(
             f"{head}{count(missing + recorded, 'run')} of {count(experiments, 'experiment')}, "
             f"{recorded} recorded, {missing} to make"
-            + (f", about {duration(seconds)}, judging by runs recorded." if seconds else ".")
+            + (f", about {duration(seconds)}, judging by recorded runs." if seconds else ".")
         )
 
     def announce_resolution(self, seeds: int, difference: float) -> None:
-        """Write which difference (a share of 1) so many seeds find with 80 % power."""
+        """Write the difference, a share of 1, that this number of seeds finds with 80 % power."""
         self.notice(
             f"{count(seeds, 'seed')} have an 80 % chance of finding a difference of "
-            f"{percent(difference)} percentage points, judging by the paired differences recorded."
+            f"{percent(difference)} percentage points, judging by recorded differences."
         )
 
-    def announce_plan(self, stated: Iterable[tuple[int, int, int]]) -> None:
-        """Warn of numbers of seeds, stated with those that tune and those of the first look."""
-        for seeds, tuning, first in dict.fromkeys(stated):
+    def announce_plan(self, numbers: Iterable[tuple[int, int, int]]) -> None:
+        """Warn of too few seeds; ``numbers`` are those of seeds, to tune and of the first look."""
+        for seeds, tuning, first in dict.fromkeys(numbers):
             if seeds < tuning + first:
                 after = f", after the {tuning} that tune" if tuning else ""
                 self.notice(
@@ -62,7 +62,7 @@ class ProgressReporter:
     def report_outcome(
         self, plan: PlanConfig, contrasts: Sequence[ExperimentContrast], runs: int, most: int
     ) -> None:
-        """Write whether adding seeds decided all contrasts, in how many ``runs`` of ``most``."""
+        """Write whether all contrasts are decided, and by how many ``runs`` of at most ``most``."""
         undecided = [c for c in contrasts if c.failing or not c.result.decided]
         if not contrasts:
             self.notice("Nothing to decide: no two of the experiments share a protocol.")
@@ -75,7 +75,7 @@ class ProgressReporter:
 
     @contextmanager
     def following(self, trials: Sequence[Trial]) -> Iterator[Callable[[Event], None]]:
-        """Yield what to call with every event: it moves a bar on a terminal, else writes lines."""
+        """Yield a function that takes every event: it moves a bar on a terminal or writes lines."""
         if self.quiet:
             yield lambda event: None
             return

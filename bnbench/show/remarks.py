@@ -59,7 +59,7 @@ def after_and_before(contrast: ExperimentContrast) -> tuple[Experiment, Experime
 
 
 def network(contrast: ExperimentContrast) -> str:
-    """Return what the labels of a pair of placements have in common; both where that is nothing."""
+    """Return the common part of the labels of two placements, or both labels if there is none."""
     after, before = after_and_before(contrast)
     one, other = (without_placement(e.label, e.config) for e in (after, before))
     return one if one == other else f"{after.label} against {before.label}"
@@ -87,7 +87,7 @@ def reason(comparison: Comparison, contrast: ExperimentContrast) -> str | None:
     if result.decided:
         return None
     if not result.looks:
-        pairs, first = count(result.sample.pairs, "pair"), comparison.plan.first
+        pairs, first = count(result.sample.pairs, "paired seed"), comparison.plan.first
         return f"{pairs}; verdicts begin at {first} seeds{_lacking(contrast)}"
     reasons = [_diverged_more(contrast), _not_significant(comparison, contrast)]
     return "; ".join([*filter(None, reasons), _what_comes(comparison, contrast)])
@@ -102,7 +102,7 @@ def only_lacks_significance(result: Contrast) -> bool:
 
 
 def excludes_zero(interval: Interval) -> bool:
-    """Return whether zero is outside; what `signed` takes for rounding is zero here, too."""
+    """Return whether zero is outside; ends that `signed` rounds to zero are zero here, too."""
     low, high = (round(end, 11) for end in interval)
     return not low <= 0 <= high
 
@@ -175,7 +175,7 @@ def _plan(comparison: Comparison) -> Iterator[str]:
     results = sorted((c.result for c in comparison.contrasts), key=lambda result: result.unused)
     for seeds, pairs in {r.looks[-1].seeds: r.unused for r in results if r.unused}.items():
         yield (
-            f"{count(pairs, 'pair')} of seeds after the look at {seeds}: in the means of the "
+            f"{count(pairs, 'paired seed')} after the look at {seeds}: in the means of the "
             "experiments, not in the contrasts"
         )
     for contrast in comparison.contrasts:
@@ -212,7 +212,7 @@ def _mixed_origins(comparison: Comparison) -> Iterator[str]:
             yield f"made with different {words}: {', '.join(sorted(filter(None, seen)))}; " + (
                 "that alone may make runs of one seed differ, so they are not exactly paired"
                 if any(_differs_in_pairs(field, c) for c in comparison.contrasts)
-                else "never between the two runs of a pair, so they stay exactly paired"
+                else "the same for both runs of each pair, so they stay exactly paired"
             )
 
 
@@ -276,5 +276,5 @@ def _epoch_times(comparison: Comparison) -> Iterator[str]:
     for base, labels in later.items():
         yield (
             f"{', '.join(labels)}: runs not interleaved with those of {base}, so the ratio of "
-            "their epoch times also has in it how the machine's speed changed"
+            "their epoch times also contains changes of the machine's speed"
         )

@@ -163,7 +163,7 @@ def _size(
     minus: bool = False,
     shown: Callable[[float], str] = signed,
 ) -> str:
-    """Return the difference with its interval, of the second side to the first with ``minus``."""
+    """Return the difference with its interval; ``minus`` changes the sign of both."""
     metric = comparison.question.measure
     look = contrast.result.deciding_look
     mean = look.sample.mean if look else contrast.result.sample.mean
@@ -267,10 +267,10 @@ def _limits(comparison: Comparison, advice: Advice) -> Iterator[str]:
             "test data had no part in that choice"
             f"{', nor its seeds in the comparison' if comparison.tuning_seeds else ''}."
         )
-    pairs = len(comparison.experiments) * (len(comparison.experiments) - 1) // 2
-    if len(comparison.contrasts) < pairs:
+    possible = len(comparison.experiments) * (len(comparison.experiments) - 1) // 2
+    if len(comparison.contrasts) < possible:
         how = f": {advice.all_pairs}" if advice.all_pairs else ""
-        yield f"The other pairs are not compared here{how}."
+        yield f"Not all pairs of experiments are compared here{how}."
     metric, rows = comparison.question.measure, comparison.baseline.newest.data.rows
     of = f"{rows[1]:,} validation" if metric is CHOSEN_BY else f"{rows[2]:,} test"
     new = f"new {examples(comparison.config.data)}"

@@ -26,8 +26,8 @@ class Spread:
 class Figure:
     """One quantity of one program, measured once a round.
 
-    ``ratios`` has, by the name of what it is held against, the spread of the ratio taken within
-    each round, so that both sides have met the same state of the machine.
+    ``ratios`` has, by the name of what it is compared with, the spread of the ratio taken within
+    each round, so that the machine was in the same state for both sides.
     """
 
     subject: str

@@ -60,9 +60,9 @@ def studied(
 ) -> list[Study]:
     """Test the contrasts of all studies at once.
 
-    Two kinds of sign-flip p are not computed. Where p of the t test, which stands for the larger of
+    Two kinds of sign-flip p are not computed. Where p of the t test, which is used as the larger of
     both, is above the whole level of a look, nothing is rejected. Where the smallest level that
-    Holm knows has been met before, none is asked for; NaN stands for it.
+    Holm knows has been met before, none is asked for; it is NaN.
     """
     count, contrasts, _ = differences.shape
     levels = [nominal_levels(tuple(looks), ALPHA / contrasts, sides) for sides in (2, 1)]
@@ -90,8 +90,8 @@ def decisions(study: Study, looks: tuple[int, ...] = PLAN.looks) -> list[Sequent
 
 def share_saying(verdicts: set[str], studies: Iterable[Study]) -> float:
     """Return the share of studies in which any contrast has one of these verdicts."""
-    said = [{decision.verdict for decision in decisions(study)} for study in studies]
-    return sum(bool(found & verdicts) for found in said) / STUDIES
+    reported = [{decision.verdict for decision in decisions(study)} for study in studies]
+    return sum(bool(found & verdicts) for found in reported) / STUDIES
 
 
 @cache

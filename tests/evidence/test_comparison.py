@@ -109,7 +109,7 @@ def test_the_difference_is_after_minus_before() -> None:
 
 
 def test_the_plan_is_that_of_the_newest_run() -> None:
-    """Its margin counts unless another is given; that, and a plan that changed, is told."""
+    """Its margin counts unless another is given; that, and a plan that changed, is reported."""
     early, late = "plan.first=9", "2026-12-01T00:00:00+00:00"
     made = [record("no_bn", seed, value) for seed, value in enumerate(TEN[:9])]
     made += [
@@ -131,7 +131,7 @@ def test_the_plan_is_that_of_the_newest_run() -> None:
 def test_why_there_is_no_verdict_is_said() -> None:
     """Too few seeds, holes that a look waits for, and divergence, each in words."""
     (found,) = compare(records(no_bn=TEN[:1], pre_act=TEN[:1]))
-    assert reason(found, found.contrasts[0]) == "1 pair; verdicts begin at 10 seeds"
+    assert reason(found, found.contrasts[0]) == "1 paired seed; verdicts begin at 10 seeds"
     holed = [
         r
         for r in records(no_bn=TEN, pre_act=shifted(0.01))
@@ -139,7 +139,7 @@ def test_why_there_is_no_verdict_is_said() -> None:
     ]
     (found,) = compare(holed)
     assert reason(found, found.contrasts[0]) == (
-        "9 pairs; verdicts begin at 10 seeds (seeds missing: 4)"
+        "9 paired seeds; verdicts begin at 10 seeds (seeds missing: 4)"
     )
     (found,) = compare(records(no_bn=TEN, pre_act=[None, None, *shifted(0.01)[2:]]))
     assert found.contrasts[0].result.verdict == "undecided"
@@ -171,8 +171,8 @@ def test_balanced_accuracy_counts_every_class_alike() -> None:
 def test_what_else_differs_is_named() -> None:
     """Input BN is a difference of its own, and the bias that `auto` drops is none."""
     (found,) = compare(records(no_bn=TEN, pre_act=TEN, input_bn=TEN, pre_act_bias=TEN))
-    said = {c.experiment.label: confound(c) for c in found.contrasts}
-    assert said == {
+    reported = {c.experiment.label: confound(c) for c in found.contrasts}
+    assert reported == {
         "input_bn": "not a comparison of placements: differs in model.batch_norm.input",
         "pre_act": "not a clean comparison: also differs in model.batch_norm.input",
         "pre_act_bias": "not a clean comparison: also differs in model.batch_norm.input, "

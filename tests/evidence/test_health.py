@@ -50,10 +50,10 @@ def test_a_network_that_assigns_all_rows_to_one_class_fails_to_train() -> None:
     assert kinds(comparison)[0] == "most_frequent_class"
     (first, *_) = health(comparison)
     assert "the most frequent one is 60.00 % of them" in first.message
-    assert first.cure(COMMANDS).startswith("the same run with --set training.learning_rate=")
-    said = answer(comparison, COMMANDS)
+    assert first.cure(COMMANDS).startswith("repeat the run with --set training.learning_rate=")
+    output = answer(comparison, COMMANDS)
     assert not any(
-        "better" in line.lower().split("than")[0] for line in said if "input_bn by" in line
+        "better" in line.lower().split("than")[0] for line in output if "input_bn by" in line
     )
 
 
@@ -81,13 +81,13 @@ def test_a_rare_class_that_is_found_is_learned(right: list[int]) -> None:
 
 
 def test_what_the_data_lack() -> None:
-    """Scales far apart, rows too coarse for the margin, one class nearly alone; not if mended."""
-    apart = {"feature_scales": (0.01, 100.0)}
-    made = [by_class("no_bn", seed, [34, 2], [36, 4], **apart) for seed in range(2)]
+    """Scales that differ much, few rows for the margin, one class nearly alone; not if mended."""
+    scales = {"feature_scales": (0.01, 100.0)}
+    made = [by_class("no_bn", seed, [34, 2], [36, 4], **scales) for seed in range(2)]
     found = kinds(compare(made)[0])
     assert {"feature_scales", "coarse_test_rows", "one_class_prevails"} <= set(found)
     standardized = [
-        by_class("no_bn", 0, [34, 2], [36, 4], overrides=["data.standardize=true"], **apart)
+        by_class("no_bn", 0, [34, 2], [36, 4], overrides=["data.standardize=true"], **scales)
     ]
     assert "feature_scales" not in kinds(compare(standardized)[0])
     balanced = kinds(compare(made, metric="test_balanced_accuracy")[0])
@@ -95,7 +95,7 @@ def test_what_the_data_lack() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scales", "reach", "said"),
+    ("scales", "reach", "output"),
     [
         ((1.0, 3.0), 1003.0, "the features reach 1,003 with ranges of 3 at most"),
         ((0.01, 0.06), 0.06, "the features have ranges of 0.06 at most"),
@@ -105,12 +105,12 @@ def test_what_the_data_lack() -> None:
         ((4.0, 9.0), 12.0, None),
     ],
 )
-def test_features_far_from_one_or_from_zero(scales, reach, said) -> None:
+def test_features_far_from_one_or_from_zero(scales, reach, output) -> None:
     """Tiny, huge or far off: they are to be standardised; digits from 0 to 16 are not."""
     values = {"feature_scales": scales, "feature_reach": reach}
     (comparison,) = compare([by_class("no_bn", 0, [500, 500], [600, 600], **values)])
     found = [f for f in health(comparison) if f.kind == "feature_values"]
-    assert [f.message.partition(", not")[0] for f in found] == [said] * bool(said)
+    assert [f.message.partition(", not")[0] for f in found] == [output] * bool(output)
     assert all(f.cure(COMMANDS).endswith("--set data.standardize=true") for f in found)
 
 
@@ -127,7 +127,7 @@ def test_too_few_steps_for_the_moving_statistics() -> None:
         "after 96 steps the moving statistics, which Batch Normalization uses on test rows, still "
         "hold 38.10 % of their start values; 15 epochs leave less than 1 %"
     )
-    assert found.cure(COMMANDS) == "the same run with --set training.epochs=15"
+    assert found.cure(COMMANDS) == "repeat the run with --set training.epochs=15"
     assert "few_steps" not in kinds(compare(made[:2])[0])
 
 
@@ -152,7 +152,7 @@ def test_a_class_that_is_never_right_is_named() -> None:
         for seed in range(2)
     ]
     (found,) = [f for f in health(compare(made)[0]) if f.kind == "class_never_right"]
-    assert found.message == "no_bn has no test row right of class owl"
+    assert found.message == "no_bn classifies no test row of class owl correctly"
 
 
 def test_an_experiment_of_which_all_runs_diverged_fails_to_train() -> None:
@@ -160,7 +160,7 @@ def test_an_experiment_of_which_all_runs_diverged_fails_to_train() -> None:
     (comparison,) = compare(records(no_bn=[None] * 10, post_act=TEN))
     assert kinds(comparison) == ["all_diverged"]
     assert answer(comparison, COMMANDS) == [
-        "no_bn fails to train at these settings: each of its 10 runs diverged: the same run with "
+        "no_bn fails to train at these settings: each of its 10 runs diverged: repeat the run with "
         "--set training.learning_rate=0.001,0.003,0.01,0.03."
     ]
 

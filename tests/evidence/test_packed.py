@@ -82,7 +82,7 @@ def test_of_two_records_of_one_run_that_in_its_folder_counts(runs: Write) -> Non
 
 
 def test_a_file_cut_short_gives_the_lines_before(tmp_path: Path) -> None:
-    """Whole lines count, as each is checked by itself; that the file broke off is said."""
+    """Whole lines count, as each has its own check; a warning says that the file is cut short."""
     path = tmp_path / "study.jsonl.gz"
     path.write_bytes(
         b"".join(gzip.compress(made.to_json(line=True).encode() + b"\n") for made in MADE)
@@ -178,7 +178,7 @@ def test_only_files_directly_in_the_folder_are_packed_records(runs: Write) -> No
 
 
 def test_a_folder_of_packed_records_among_others_is_one_of_its_own(tmp_path: Path) -> None:
-    """It neither counts in `runs` nor is odd there; asked for by itself, it has its records."""
+    """It neither counts in `runs` nor is odd there; read as a folder, it has its records."""
     store = RecordStore(tmp_path)
     store.prepare()
     store.keep(record())
@@ -226,6 +226,6 @@ def test_the_reference_records_say_what_the_readme_says() -> None:
         assert layout is not None
         low, high = mean_interval(rows.mean(axis=1))
         wide = layout.interval(0.05)
-        told = [100 * layout.mean, 50 * float(high - low), 50 * (wide[1] - wide[0])]
-        assert told == pytest.approx([mean, seeds_only, images_too], abs=0.011)
+        found = [100 * layout.mean, 50 * float(high - low), 50 * (wide[1] - wide[0])]
+        assert found == pytest.approx([mean, seeds_only, images_too], abs=0.011)
         assert floor is None or 100 * layout.floor == pytest.approx(floor, abs=0.01)

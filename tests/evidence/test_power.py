@@ -35,7 +35,7 @@ def named(
 
 
 def decided(mean: float, std: float, truth: float, seeds: int) -> float:
-    """Share of the futures of ten such pairs that this look, by itself, decides."""
+    """Share of the futures of ten such pairs that this look alone decides."""
     generator = np.random.default_rng(seeds)
     coming = generator.normal(truth, std, (FUTURES, seeds - 10))
     differences = np.hstack([np.tile(mean + std * TEN, (FUTURES, 1)), coming])
@@ -57,7 +57,7 @@ def test_the_look_that_is_named_decides_with_80_percent_power(mean, std, truth, 
 
 
 def test_what_is_nearly_decided_needs_the_next_look():
-    """Ten pairs that miss their level by a hair are settled by five more of the kind."""
+    """Ten pairs that miss their level by a hair are decided by five more of the kind."""
     just_missed = stats.mean_interval(TEN, nominal_levels(LOOKS)[0])[1]
     assert named(mean=0.98 * float(just_missed), std=1.0, truth=0.98 * float(just_missed)) == 15
 

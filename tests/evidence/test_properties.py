@@ -91,11 +91,11 @@ def test_no_record_that_is_added_changes_a_verdict():
         decided: dict[int, tuple[str | None, int | None]] = {}
         for count in (*counts, len(recorded.runs)):
             for place, contrast in enumerate(judge(recorded.after(count), LOOKS, MARGIN)):
-                said = contrast.verdict, contrast.decided_at
-                assert decided.get(place, said) == said
+                reported = contrast.verdict, contrast.decided_at
+                assert decided.get(place, reported) == reported
                 seen["waits"] += contrast.waits_for_others
                 if contrast.decided and place not in decided:
-                    decided[place] = said
+                    decided[place] = reported
                     seen[str(contrast.verdict)] += count < len(recorded.runs)
                     seen["in spite of a divergence"] += any(contrast.sample.diverged)
 
@@ -108,7 +108,7 @@ def test_no_record_that_is_added_changes_a_verdict():
 @given(families(), st.integers(0, 500), st.randoms(use_true_random=False))
 def test_no_order_of_mappings_or_contrasts_is_information(recorded, count, shuffler):
     """The same records, read in another order, say the same to the last bit, and so does the same
-    family whose contrasts stand in another order.
+    family whose contrasts are in another order.
     """
     family = recorded.after(count)
     expected = judge(family, LOOKS, MARGIN)
@@ -223,14 +223,14 @@ def test_adding_a_constant_to_both_changes_nothing(rows, constant):
     st.sampled_from([0.0, 1e-300, 0.003, 1e99]),
 )
 def test_no_finite_input_yields_nan(rows, margin):
-    """Any numbers and any margin give numbers, or None where there is too little to tell."""
+    """Any numbers and any margin give numbers, or None where there are too few values."""
     family = [Pairs(SEEDS, dict(enumerate(row)), dict.fromkeys(range(15), 0.0)) for row in rows]
     for contrast in judge(family, LOOKS, margin):
-        assert all(map(math.isfinite, numbers(said(contrast))))
+        assert all(map(math.isfinite, numbers(reported(contrast))))
         assert contrast.seeds_needed is None or contrast.seeds_needed in LOOKS
 
 
-def said(contrast: Contrast) -> tuple[object, ...]:
+def reported(contrast: Contrast) -> tuple[object, ...]:
     """All that a contrast says in numbers."""
     return (
         *(contrast.sample.mean, contrast.sample.std, contrast.interval),

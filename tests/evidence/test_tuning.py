@@ -143,8 +143,8 @@ def test_a_best_value_at_the_end_and_uneven_grids_are_reported() -> None:
     """What a reader must know before trusting a tuning, with the cure of the first."""
     uneven = tuned([r for r in BOTH if typed_name(r.config) != "no_bn+learning_rate=0.001"])
     assert any(line.startswith("not all experiments were tuned over") for line in remarks(uneven))
-    said = [line for line in answer(uneven) if "does best at" in line]
-    assert said == [
+    reported = [line for line in answer(uneven) if "does best at" in line]
+    assert reported == [
         "no_bn does best at the smallest learning_rate that was tried, 0.01; values beyond it may "
         "be better: try training.learning_rate at 0.001, 0.003, 0.01, 0.1.",
         "pre_act does best at the largest learning_rate that was tried, 0.1; values beyond it may "
@@ -172,7 +172,7 @@ def test_names_choose_sweeps_by_their_config(runs) -> None:
 
 
 def test_json_and_csv() -> None:
-    """JSON tells what was tuned, and nothing of it elsewhere; CSV has every run once."""
+    """JSON says what was tuned, and nothing where nothing was; CSV has every run once."""
     found = compare(BOTH)
     content = json.loads(to_json(found))
     one, *rest = content["protocols"]

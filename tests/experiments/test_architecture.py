@@ -83,7 +83,7 @@ def test_after_activation_is_the_source_notebook_letter_for_letter() -> None:
 
 
 def test_before_activation_is_the_source_notebook_letter_for_letter() -> None:
-    """BN stands between a Dense without bias and its activation; the output keeps its bias."""
+    """BN is between a Dense without bias and its activation; the output keeps its bias."""
     assert [in_words(layer) for layer in network(shipped("notebook/pre_act"))] == [
         "Flatten",
         "BatchNormalization",

@@ -87,7 +87,7 @@ def test_resolved_is_plain_data() -> None:
 
 
 def test_derived_values() -> None:
-    """A count of seeds starts at zero, and one activation stands for every hidden layer."""
+    """A count of seeds starts at zero, and one activation is that of every hidden layer."""
     config = _tiny("seeds=3", "model.hidden_units=[4, 3, 2]")
     assert config.seed_list == (0, 1, 2)
     assert config.model.activations == ("elu", "elu", "elu")
@@ -415,7 +415,7 @@ def test_faults_of_overrides() -> None:
 
 
 def test_all_faults_at_once() -> None:
-    """Every fault of a file is told, in the order of its lines, with the way to mend it."""
+    """Every fault of a file is reported, in the order of its lines, with the way to mend it."""
     text = (
         "name: ../tiny\n"
         "epochs: 3\n"

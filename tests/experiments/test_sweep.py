@@ -112,8 +112,8 @@ def test_what_was_swept_is_a_list_of_settings(swept: str) -> None:
         load_experiments(PRE_ACT, [f"swept={swept}"])
 
 
-def test_faults_are_told_once_for_all_combinations() -> None:
-    """Each wrong value by itself, and what is wrong in all of them only once."""
+def test_faults_are_reported_once_for_all_combinations() -> None:
+    """Each wrong value has a line of its own; what is wrong in all of them is reported once."""
     with pytest.raises(InputError) as caught:
         load_experiments(PRE_ACT, ["training.epochs=1,0,two", "training.learning_rate=-1"])
     assert str(caught.value).splitlines() == [
@@ -134,14 +134,14 @@ def test_a_sweep_has_its_limit() -> None:
 
 
 def test_short_keys_are_unambiguous() -> None:
-    """The last word where no other setting ends in it, else as much more as tells them apart."""
+    """The last word where no other setting ends in it, else as many words as make it unique."""
     assert short_key("training.learning_rate") == "learning_rate"
     assert short_key("model.batch_norm.momentum") == "batch_norm.momentum"
     assert short_key("training.momentum") == "training.momentum"
 
 
 def test_labels_are_made_to_be_read() -> None:
-    """What was swept of the network, words by themselves; a rate stands in a column of its own."""
+    """They have what was swept of the network, words without keys; a rate has its own column."""
     overrides = [
         "model.batch_norm.placement=none,after_activation",
         "model.batch_norm.input=false,true",

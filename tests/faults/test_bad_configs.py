@@ -28,9 +28,7 @@ def _read_table() -> dict[str, list[str]]:
 
 
 TABLE = _read_table()
-MISSING = (
-    ": cannot read the config: no such file; bnbench init writes those that ship with the package"
-)
+MISSING = ": cannot read the config: no such file; bnbench init writes the shipped ones"
 
 
 def _message(path: Path) -> str:

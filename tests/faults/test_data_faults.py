@@ -390,7 +390,7 @@ def test_a_file_in_the_place_of_the_cache(home: Path, server: Server, blocked: s
 
 @pytest.mark.skipif(os.getuid() == 0, reason="permission bits do not bind root")
 def test_a_cache_without_write_permission(home: Path, server: Server) -> None:
-    """A read-only cache is told from a failed download."""
+    """A read-only cache is reported as such, not as a failed download."""
     cache(home).mkdir(parents=True)
     cache(home).chmod(0o500)
     with pytest.raises(EnvironmentFault, match="not writable"):
@@ -757,9 +757,9 @@ def test_integers_that_float32_would_change_are_refused(
 def test_integers_that_float32_holds_are_taken(tmp_path: Path, dtype: str, value: int) -> None:
     """Up to 2**24 every one, and beyond it those with few digits in binary."""
     path = save(tmp_path / "own.npz", own_arrays(x_train=whole_numbers(dtype, value, row=7)))
-    said: list[str] = []
-    assert dataset.load(settings(path, 3), report=said.append).x_train[7, 3] == value
-    assert said == []
+    reported: list[str] = []
+    assert dataset.load(settings(path, 3), report=reported.append).x_train[7, 3] == value
+    assert reported == []
 
 
 def test_whole_numbers_of_float64_are_rounded_with_a_word(tmp_path: Path) -> None:
@@ -767,9 +767,9 @@ def test_whole_numbers_of_float64_are_rounded_with_a_word(tmp_path: Path) -> Non
     x_test = np.full((6, 5), 0.1)
     x_test[2, 4] = 1_700_000_001
     path = save(tmp_path / "own.npz", own_arrays(x_test=x_test))
-    said: list[str] = []
-    dataset.load(settings(path, 3), report=said.append)
-    assert said == [
+    reported: list[str] = []
+    dataset.load(settings(path, 3), report=reported.append)
+    assert reported == [
         f"{path}: x_test[2]: holds whole numbers that float32 cannot distinguish from their "
         "neighbours, such as 1,700,000,001: they were rounded"
     ]

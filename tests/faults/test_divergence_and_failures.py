@@ -107,7 +107,7 @@ def test_debugging_shows_the_traceback_of_a_failed_run(
     monkeypatch.setattr(options, "debugging", True)
     with pytest.raises(CheckFailed, match=r"1 runs? failed, 0 diverged"):
         checks.check_runs(Study((), (), failures=(failed,)))
-    said = capsys.readouterr().err
-    assert said.startswith("failed: no_bn seed 3: IndexError: list index out of range\n")
-    assert "Traceback" in said
-    assert "[][1]" in said
+    reported = capsys.readouterr().err
+    assert reported.startswith("failed: no_bn seed 3: IndexError: list index out of range\n")
+    assert "Traceback" in reported
+    assert "[][1]" in reported

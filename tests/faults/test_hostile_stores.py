@@ -336,7 +336,7 @@ def runs_in(rows: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 def check_csv(shelf: Shelf) -> None:
-    """There is a row for each record that counts, and what tells it from all others is in it."""
+    """There is a row for each record that counts, and it has what identifies the record."""
     done = compared(shelf, "--format", "csv")
     if shelf.counted:
         rows = list(csv.DictReader(io.StringIO(done.out)))

@@ -31,9 +31,9 @@ batch and divides by the standard deviation over the batch (epsilon, 0.001, is a
 variance, so that nothing is divided by zero). Then it multiplies by gamma and adds beta.
 Gamma and beta are trained: the network learns the scale and the shift that suit it.
 Moving mean and moving variance are not trained but follow the batches: after each one they keep \
-0.99 (the momentum) of their value and take the rest from the batch. In evaluation they stand in \
-for the batch's own mean and variance, so that a prediction does not depend on the other examples \
-in its batch.
+0.99 (the momentum) of their value and take the rest from the batch. In evaluation they replace \
+the batch's own mean and variance, so that a prediction does not depend on the other examples in \
+its batch.
 So BN has four for each input: 4 × 784 = 3,136 parameters, 2 × 784 = 1,568 trained and \
 2 × 784 = 1,568 not trained.
 On the input, BN does what standardizing the data beforehand would do.
@@ -136,13 +136,13 @@ def test_the_arithmetic_of_any_config(config: Config, shape: Any, classes: int) 
     [
         ("none", "auto", "elu", "The bias stays: it shifts"),
         ("none", "true", "elu", "The bias stays: it shifts"),
-        ("none", "false", "elu", "No bias, as use_bias is false: no BN stands between"),
+        ("none", "false", "elu", "No bias, as use_bias is false: no BN is between"),
         ("before_activation", "auto", "elu", "No bias: BN follows directly"),
         ("before_activation", "true", "elu", "The bias is redundant: BN follows directly"),
         ("before_activation", "false", "elu", "No bias: BN follows directly"),
-        ("after_activation", "auto", "elu", "The bias stays: an activation that is not linear"),
-        ("after_activation", "true", "elu", "The bias stays: an activation that is not linear"),
-        ("after_activation", "false", "elu", "No bias, as use_bias is false: no BN stands between"),
+        ("after_activation", "auto", "elu", "The bias stays: a nonlinear activation"),
+        ("after_activation", "true", "elu", "The bias stays: a nonlinear activation"),
+        ("after_activation", "false", "elu", "No bias, as use_bias is false: no BN is between"),
         ("after_activation", "auto", "linear", "The bias is redundant: BN follows directly"),
         ("after_activation", "false", "linear", "No bias: BN follows directly"),
     ],
@@ -153,14 +153,14 @@ def test_what_is_said_of_the_bias(
     """Hidden layers get the sentence that fits, in full once; the output's bias always stays."""
     settings = {"batch_norm.placement": placement, "use_bias": use_bias, "activation": activation}
     text = text_of(with_model(**settings))
-    said = re.findall(r"^(?:No bias|The bias).*", text, re.MULTILINE)
-    assert said[0].startswith(sentence)
-    assert said[-1].startswith("The bias stays")
+    output = re.findall(r"^(?:No bias|The bias).*", text, re.MULTILINE)
+    assert output[0].startswith(sentence)
+    assert output[-1].startswith("The bias stays")
     claim = re.split("[:,]", sentence)[0]
-    for line in said[1:-1]:
+    for line in output[1:-1]:
         assert re.fullmatch(rf"{claim}.*, as in hidden_1\.", line)
     output_is_new = not sentence.startswith("The bias stays: it")
-    assert sum(": " in line for line in said) == 1 + output_is_new
+    assert sum(": " in line for line in output) == 1 + output_is_new
 
 
 @pytest.mark.parametrize("activation", ["elu", "linear"])

@@ -594,8 +594,8 @@ def test_what_cannot_be_compared_says_so() -> None:
         alone = written_on(plots.figure(lone, [kind]))
         assert any("There is only one experiment" in text for text in alone)
     assert plots.kinds_of(lone) == ("curves", "parameters")
-    apart = compare([*of("no_bn", "post_act", seeds=1), run("pre_act", 2)])[0]
-    drawn = plots.figure(apart, ["differences"])
+    unpaired = compare([*of("no_bn", "post_act", seeds=1), run("pre_act", 2)])[0]
+    drawn = plots.figure(unpaired, ["differences"])
     assert {"no common seed *", "first look at 10 *"} <= set(written_on(drawn))
     (point,) = (line for line in axes_of(drawn)[0].lines if line.get_linestyle() == "None")
     assert point.get_markerfacecolor() == "white"

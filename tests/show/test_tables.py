@@ -52,7 +52,7 @@ def shown(grid: Grid, width: int, terminal: bool = True) -> str:
 
 
 def test_before_or_after_of_several_networks_is_a_table(comparison: Comparison) -> None:
-    """It stands first, holds after minus before, and tells whose the verdict is."""
+    """It comes first, has after minus before, and names what the verdict is about."""
     tanh = [
         record(f"tanh/{name}", seed, value)
         for name, values in (("post_act", above(0.02)), ("pre_act", TEN))
@@ -147,10 +147,10 @@ Too narrow for: new images, epoch time, ratio (all fit in
     )
 
 
-def test_what_keeps_a_verdict_open_takes_a_line_where_room_is_short() -> None:
-    """It stands in brackets behind the verdict, and below it at 60 columns."""
-    apart = [value + 0.004 + (-1) ** index * 0.002 for index, value in enumerate(TEN)]
-    (found,) = compare(records(no_bn=TEN, pre_act=[*apart[:9], None]))
+def test_what_keeps_a_verdict_open_takes_a_line_on_a_narrow_terminal() -> None:
+    """It is in brackets behind the verdict, and below it at 60 columns."""
+    better = [value + 0.004 + (-1) ** index * 0.002 for index, value in enumerate(TEN)]
+    (found,) = compare(records(no_bn=TEN, pre_act=[*better[:9], None]))
     assert "undecided, next 15 (1 and 0 diverged)" in shown(grids.contrasts(found), 200)
     narrow = shown(grids.contrasts(found), 60)
     assert "+0.42 ± 0.23   undecided, next 15\n no_bn" in narrow
@@ -165,7 +165,7 @@ def test_every_role_of_parameters_fits_80_columns(comparison: Comparison) -> Non
     assert "Too narrow for: moving mean, moving variance" in shown(grids.parameters(comparison), 60)
 
 
-def test_parameters_stand_once(comparison: Comparison) -> None:
+def test_parameters_are_shown_once(comparison: Comparison) -> None:
     """A second comparison of the same networks does not show them again."""
     titles = [[grid.title for grid in page.tables] for page in pages([comparison] * 2)]
     assert ["Parameters" in one for one in titles] == [True, False]
@@ -236,7 +236,7 @@ def test_a_single_seed_shows_no_interval_and_no_verdict() -> None:
     assert "±" not in page.split("\n", 1)[1]
     assert " 89.00       1      +1.00   first look at 10 " in page
     assert answer(found) == [
-        "pre_act against no_bn is undecided: +1.00 points; 1 pair; verdicts begin at 10 seeds."
+        "pre_act against no_bn is undecided: +1.00 points; 1 paired seed; verdicts begin at 10 seeds."
     ]
 
 
@@ -250,7 +250,7 @@ def test_diverged_runs_are_counted() -> None:
 
 
 def test_the_answer_comes_first(comparison: Comparison) -> None:
-    """Before or after, then what beats the baseline, then what is open and what would settle it."""
+    """Before or after, then what beats the baseline, then what is undecided and what would decide it."""
     assert answer(comparison) == [
         "Before is better than after by 1.00 points [0.59, 1.41], decided at 10 seeds; holds for "
         "new images too.",
@@ -286,9 +286,9 @@ def test_what_the_runs_were_made_with_is_compared(
         changed = {field: first if one.experiment == "no_bn" else second}
         environment = one.environment.model_copy(update=changed)
         made.append(one.model_copy(update={"environment": environment}))
-    said = [line for line in remarks(compare(made)[0]) if line.startswith("made with")]
+    reported = [line for line in remarks(compare(made)[0]) if line.startswith("made with")]
     inexact = "that alone may make runs of one seed differ, so they are not exactly paired"
-    assert said == ([f"made with {words}{inexact}"] if words else [])
+    assert reported == ([f"made with {words}{inexact}"] if words else [])
 
 
 def test_the_closing_sentences(comparison: Comparison) -> None:
@@ -361,9 +361,9 @@ def test_json_carries_unrounded_numbers_under_the_documented_keys(comparison: Co
 def test_csv_of_contrasts_has_the_verdicts(comparison: Comparison) -> None:
     """One row to a contrast, with the numbers of the JSON."""
     rows = list(csv.DictReader(io.StringIO(formats.contrasts_to_csv([comparison]))))
-    told = json.loads(formats.to_json([comparison]))["protocols"][0]["contrasts"]
-    assert [row["experiment"] for row in rows] == [c["experiment"] for c in told]
-    for row, contrast in zip(rows, told, strict=True):
+    contrasts = json.loads(formats.to_json([comparison]))["protocols"][0]["contrasts"]
+    assert [row["experiment"] for row in rows] == [c["experiment"] for c in contrasts]
+    for row, contrast in zip(rows, contrasts, strict=True):
         assert row["verdict"] == contrast["verdict"]
         assert float(row["mean_difference"]) == contrast["mean_difference"]
         assert float(row["new_images_low"]) == contrast["new_images"]["interval"][0]

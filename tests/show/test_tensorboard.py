@@ -62,7 +62,7 @@ def recorded(made: RunRecord) -> dict[str, list[tuple[int, float]]]:
 
 
 def hyperparameters(found: Any) -> dict[str, Any]:
-    """Return what the HParams plugin is told of a run."""
+    """Return what the HParams plugin gets of a run."""
     from tensorboard.plugins.hparams import metadata
 
     content = found.PluginTagToContent(metadata.PLUGIN_NAME)[metadata.SESSION_START_INFO_TAG]

@@ -64,7 +64,7 @@ def _draw_panel(axes: Axes, comparison: Comparison, contrast: ExperimentContrast
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.margins(y=0.1)
     plan = comparison.plan
-    axes.xaxis.set_major_locator(FixedLocator(plan.looks, nbins=10))  # as many as have room
+    axes.xaxis.set_major_locator(FixedLocator(plan.looks, nbins=10))  # as many as fit
     axes.set_xticks(plan.looks, minor=True)
     axes.tick_params(axis="x", which="both", length=4)
     beyond = max(0.5, 0.04 * (plan.most - plan.first))

@@ -1,7 +1,7 @@
 """Child processes: how one is started, what it does first, and how it ended.
 
-A driver is one that makes an engine's runs and sends what happens to them. So the caller's process
-needs neither TensorFlow nor Ray, and does not fork.
+A driver is a child process that makes an engine's runs and sends their events to the caller. The
+caller therefore imports neither TensorFlow nor Ray, and does not fork.
 """
 
 import ctypes
@@ -36,37 +36,37 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def start(
     method: Method, target: Callable[..., None], *arguments: object
 ) -> tuple[BaseProcess, Connection]:
-    """Start a process that calls ``target``, which calls `begin` first.
+    """Start a process that calls ``target(connection, *arguments)``; return it and our connection.
 
-    Returns it, and a connection to the one that ``target`` gets before ``arguments``. Ctrl-C and
-    SIGTERM wait until `begin`. A new interpreter imports no files such as ``types.py`` of the
-    working folder, nor the main module: a script that trains at its top level would train again.
-    The output streams are not flushed, which fails on a full disk, and a forked process does not
-    write what is in their buffers again. Raises `OSError` if the system refuses.
+    Ctrl-C and SIGTERM are blocked in the process until ``target`` calls `begin`, as it must do
+    first. A spawned interpreter imports no file of the working folder, such as a ``types.py``, and
+    not the main module: a script that trains at its top level would train again. Starting does not
+    flush our output streams, which would fail on a full disk, and a fork has no copy of what is in
+    their buffers, which it would write again. Raises `OSError` if the system refuses.
     """
     ours, theirs = Pipe()
     context: Any = get_context(method)
     process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-    unused = io.StringIO()
+    empty = io.StringIO()  # in place of the output streams and their buffers
     with (
         theirs,
         replaced(os.environ, "PYTHONSAFEPATH", "1"),
         replaced(sys.modules, "__main__", types.ModuleType("__main__")),
-        redirect_stdout(unused),
-        redirect_stderr(unused),
+        redirect_stdout(empty),
+        redirect_stderr(empty),
     ):
         if method == "spawn":
-            resource_tracker.ensure_running()  # later it would let the signals through
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            resource_tracker.ensure_running()  # started by spawn, it would unblock the signals
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return process, ours
 
 
 def begin() -> None:
-    """Ignore Ctrl-C, which a terminal sends to every process; end with SIGTERM and the parent."""
+    """Ignore Ctrl-C, which a terminal sends to children too; end on SIGTERM or with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -78,17 +78,17 @@ def begin() -> None:
 
 
 def end_with(parent: int | None) -> None:
-    """Let Linux kill this process, even if it is stopped, when the process ``parent`` ends.
+    """Let Linux kill this process, even a suspended one, when the process ``parent`` ends.
 
-    That takes no thread, so this process may fork. The thread of the parent counts that started it.
+    More exactly, when the thread ends that started it. Takes no thread here, so it may fork.
     """
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it ended before
+    if os.getppid() != parent:  # it ended before prctl was called
         os._exit(1)
 
 
 def how_it_ended(process: BaseProcess) -> str:
-    """Return how a process ended, as the rest of a sentence."""
+    """Return how a process ended: the part of a sentence that follows its subject."""
     process.join(_GRACE_SECONDS)
     if process.exitcode is None:
         return "does not answer"
@@ -99,7 +99,7 @@ def how_it_ended(process: BaseProcess) -> str:
 
 
 class DriverLost(EnvironmentFault):
-    """The driver's process ended too early; the text says how."""
+    """The driver ended before its last run; the text says how."""
 
 
 def messages(
@@ -107,7 +107,7 @@ def messages(
 ) -> Generator[Any, None, None]:
     """Call ``drive(request, connection)`` in a process of its own and yield what it yields.
 
-    ``connection`` becomes readable when nobody listens any more. An exception in ``drive`` is
+    ``connection`` becomes readable when the caller stops listening. An exception in ``drive`` is
     raised here as a `BnbenchError`. Raises `DriverLost` if the process dies, and `TimeoutError` if
     nothing arrives for the first ``patience`` seconds. The process ends with this generator.
     """
@@ -143,7 +143,7 @@ def _receive(driver: Connection, deadline: float) -> Any:
 def _serve(parent: Connection, drive: Drive) -> None:
     begin()
     current_process().daemon = False  # only such a process may have children
-    with suppress(EOFError, ConnectionError):  # nobody listens any more
+    with suppress(EOFError, ConnectionError):  # the caller has gone
         try:
             for message in drive(parent.recv(), parent):
                 parent.send(message)
@@ -152,4 +152,4 @@ def _serve(parent: Connection, drive: Drive) -> None:
             parent.send(fault)
         except Exception as failure:
             parent.send(EnvironmentFault(reason(failure)))
-    os._exit(0)  # taking TensorFlow or Ray down takes longer
+    os._exit(0)  # a regular exit takes longer, as TensorFlow and Ray clean up

@@ -124,7 +124,7 @@ class _Worker:
 
 @dataclass
 class WorkerPool:
-    """The workers, at ``most`` so many, and the trials that wait for one."""
+    """The workers, at most ``most``, and the trials that wait for one."""
 
     engine: Processes
     data: Mapping[Config, Dataset]

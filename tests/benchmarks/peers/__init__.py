@@ -1,6 +1,6 @@
-"""Programs that train one network: bnbench, the libraries it is held against, and the floor.
+"""Programs that train one network: bnbench, the libraries it is compared with, and the floor.
 
-Each module turns the layer descriptions of `bnbench.architecture` into its library's terms. They
+Each module turns the layers of `bnbench.experiments.architecture` into its library's terms. They
 are imported in worker processes only, after the number of threads has been set.
 """
 

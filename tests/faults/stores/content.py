@@ -57,7 +57,7 @@ def no_seed_in_common(shelf: Shelf) -> None:
 @store
 def a_single_seed(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", [0.88]), *runs_of("pre_act", [0.9]))
-    shelf.remarked.append("1 pair; verdicts begin at 10 seeds")
+    shelf.remarked.append("1 paired seed; verdicts begin at 10 seeds")
 
 
 @store
@@ -69,7 +69,7 @@ def a_single_run(shelf: Shelf) -> None:
 @store
 def five_seeds(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", SEVEN[:5]), *runs_of("pre_act", shifted(0.1)[:5]))
-    shelf.remarked.append("5 pairs; verdicts begin at 10 seeds")
+    shelf.remarked.append("5 paired seeds; verdicts begin at 10 seeds")
 
 
 @store
@@ -127,7 +127,7 @@ def half_of_the_runs_diverged(shelf: Shelf) -> None:
 def the_baseline_diverged(shelf: Shelf) -> None:
     shelf.put(*runs_of("post_act", [None] * 7), *runs_of("pre_act", SEVEN))
     shelf.remarked.append("post_act fails to train at these settings: each of its 7 runs diverged")
-    shelf.remarked.append("0 pairs; verdicts begin at 10 seeds")
+    shelf.remarked.append("0 paired seeds; verdicts begin at 10 seeds")
     shelf.unclean = True
 
 

@@ -73,10 +73,10 @@ def place_of(content: Content) -> str:
 
 @dataclass
 class Shelf:
-    """The folder, the records that count, and what else must come of it.
+    """The folder, the records that count, and what else must follow from it.
 
     ``warned`` and ``remarked`` are phrases that must be said of the folder and under the tables.
-    ``unclean`` tells that ``--strict`` fails for a comparison, unhealthy or not clean; for what is
+    ``unclean`` means that ``--strict`` fails for a comparison, unhealthy or not clean; for what is
     warned of it always does. ``chosen`` has the ids of the networks that a tuned comparison must be
     of. ``blocked`` is the name of an experiment whose records could not be put in their places.
     """

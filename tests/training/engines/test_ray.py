@@ -49,9 +49,9 @@ def lines(started: psutil.Popen) -> Iterator[Line]:
     assert started.returncode == 0
 
 
-def records(said: list[Line]) -> dict[str, str]:
+def records(reported: list[Line]) -> dict[str, str]:
     """Return, by the run's name, what of its record must be equal for all engines."""
-    return {line["trial"]: alike(untimed(line["record"])) for line in said if "record" in line}
+    return {line["trial"]: alike(untimed(line["record"])) for line in reported if "record" in line}
 
 
 def alike(untimed_record: str) -> str:
@@ -81,13 +81,13 @@ def test_a_cluster_makes_the_records_of_one_machine(
         assert any("epochs" in line for line in killed.stdout)
         killed.kill()
 
-    said = list(lines(start(cluster, *configs)))
+    reported = list(lines(start(cluster, *configs)))
 
-    assert said[0] == {"note": f"2 CPUs on 2 nodes of the Ray cluster at {ADDRESS}"}
-    assert said[-1] == {"imported": []}
-    assert len([line for line in said if "epochs" in line]) == 8
+    assert reported[0] == {"note": f"2 CPUs on 2 nodes of the Ray cluster at {ADDRESS}"}
+    assert reported[-1] == {"imported": []}
+    assert len([line for line in reported if "epochs" in line]) == 8
     expected = made_here(forge, tmp_path / "runs", *configs)
-    assert records(said) == expected
+    assert records(reported) == expected
     fault, _ = lines(refused)
     assert fault["fault"].startswith(
         f"Ray cluster at {ADDRESS}: it refuses our token; set RAY_AUTH"
@@ -101,9 +101,9 @@ def test_runs_of_a_lost_node_and_of_a_lost_worker_are_repeated(
 ) -> None:
     """The epochs of a run that is lost twice are seen three times, and every record is right."""
     config = tiny_yaml(epochs=1500, seeds=2)
-    said, starts = [], []
+    reported, starts = [], []
     for line in lines(start(cluster, config)):
-        said.append(line)
+        reported.append(line)
         if line.get("epochs") == 1:
             starts.append(line["trial"])
             if len(starts) == 2:  # one on each node
@@ -112,7 +112,7 @@ def test_runs_of_a_lost_node_and_of_a_lost_worker_are_repeated(
                 cluster.workers()[0].kill()
     assert sorted(starts.count(trial) for trial in set(starts)) == [1, 3]
     expected = made_here(forge, tmp_path / "runs", config)
-    assert records(said) == expected
+    assert records(reported) == expected
 
 
 @pytest.mark.endurance
