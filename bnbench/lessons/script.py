@@ -6,6 +6,7 @@ from itertools import groupby
 from textwrap import wrap
 
 from bnbench.datasets import dataset
+from bnbench.datasets.csv import NUMBER
 from bnbench.experiments import architecture
 from bnbench.experiments.architecture import BatchNormalization, BiasCase, Block, Dense, Layer
 from bnbench.experiments.config import Config, DataConfig, TrainingConfig
@@ -60,6 +61,8 @@ def _head(config: Config) -> Iterator[str]:
         "weights and the order of the batches are drawn differently."
     )
     yield ""
+    if config.data.is_table:
+        yield "from decimal import Decimal\n"
     if config.data.dataset == dataset.SAMPLE:
         yield "from importlib.resources import files\n"
     yield "import keras"
@@ -97,11 +100,16 @@ def _table(settings: DataConfig) -> Iterator[str]:
         f"The rows come in another order. Of every class the first ones, a share of {share:g}, are "
         "kept to test. bnbench draws others, so accuracies differ for that, too."
     )
-    yield f"""table = pd.read_csv({_literal(settings.dataset)}, skipinitialspace=True,
+    yield f"""path = {_literal(settings.dataset)}
+columns = [name.strip() for name in pd.read_csv(path, nrows=0, skipinitialspace=True)]
+table = pd.read_csv(path, header=0, names=columns, skipinitialspace=True,
     keep_default_na=False, converters={{{label}: str.strip}})
+number = r"{NUMBER.pattern}"
+if table[{label}].str.fullmatch(number).all():  # 1, 01 and 1.0 are one class
+    table[{label}] = table[{label}].map(Decimal)
 table = table.sample(frac=1, random_state=0)
 is_test = table.groupby({label}).cumcount() < (
-    table.groupby({label})[{label}].transform("size") * {share}
+    table.groupby({label})[{label}].transform("size").mul({share}).round().clip(1)
 )
 names, classes = np.unique(table.pop({label}), return_inverse=True)
 features = table.to_numpy("float32")

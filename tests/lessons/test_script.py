@@ -159,17 +159,31 @@ def test_a_table_is_split_as_ours_is(tiny: Make, tmp_path: Path) -> None:
         assert [found["names"][label] for label in labels] == names
 
 
-def test_labels_of_a_table_are_read_as_ours_are(tmp_path: Path) -> None:
-    """NA is a class, and blanks around a label do not count."""
-    labels = ["NA", "x", "x ", "y"]
-    rows = (f"{row},{labels[row % 4]}" for row in range(80))
-    (tmp_path / "own.csv").write_text("\n".join(["one,kind", *rows]))
+@pytest.mark.parametrize(
+    ("header", "labels", "classes"),
+    [
+        ("one,kind", ["NA", "x", "x ", "y"], ("NA", "x", "y")),
+        ("one, kind ", ["TRUE", "True", "1"], ("1", "TRUE", "True")),
+        ("one,kind", ["10", "9", "09", "+9.0", "1e28"], ("9", "10", f"1{'0' * 28}")),
+        ("one,kind", ["1_0", "inf", "10"], ("10", "1_0", "inf")),
+    ],
+)
+def test_labels_of_a_table_are_read_as_ours_are(
+    header: str, labels: list[str], classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    """NA is a class, blanks around names do not count, and equal numbers are one class."""
+    rows = (f"{row},{labels[row % len(labels)]}" for row in range(12 * len(labels)))
+    (tmp_path / "own.csv").write_text("\n".join([header, *rows]))
     data = {"dataset": str(tmp_path / "own.csv"), "label": "kind"}
     config = Config.model_validate({"name": "own", "data": data})
     program = program_of(config)
+    start = program.index("from decimal"), program.index("import keras")
     loading = program[program.index("# The rows come") : program.index("model = ")]
-    found = executed("import numpy as np\nimport pandas as pd\n" + loading)
-    assert tuple(found["names"]) == dataset_of(config).class_names == ("NA", "x", "y")
+    imports = f"{program[slice(*start)]}import numpy as np\nimport pandas as pd\n"
+    found, own = executed(imports + loading), dataset_of(config)
+    names = [name if isinstance(name, str) else f"{name:.0f}" for name in found["names"]]
+    assert tuple(names) == own.class_names == classes
+    np.testing.assert_array_equal(np.bincount(found["y_test"]), np.bincount(own.y_test))
 
 
 def test_the_sample_is_found_in_the_package(keras: Any) -> None:
