@@ -11,7 +11,7 @@ from bnbench.errors import EnvironmentFault
 from bnbench.evidence import packed
 from bnbench.evidence.packed import Found
 from bnbench.evidence.records import DamagedRecord, RunKey, RunRecord, read_record
-from bnbench.experiments.config import Config
+from bnbench.experiments.config import Config, check_same_settings
 from bnbench.experiments.fields import NAME_PATTERN
 from bnbench.files import faults_named, flush, is_abandoned, staged, temporary_path
 from bnbench.text import visible
@@ -61,7 +61,13 @@ class RecordStore:
                     os.unlink(entry)
 
     def check_place(self, config: Config, seed: int) -> None:
-        """Raise `EnvironmentFault` where the run's record could not be put in its place."""
+        """Raise `EnvironmentFault` where the run's record could not be put in its place.
+
+        Raises `InputError` where a record of other settings with the same id is there.
+        """
+        with suppress(DamagedRecord):
+            if there := self.find(config, seed):
+                check_same_settings([there.config, config])
         path = self.path(config, seed)
         places = (path, self.model_path(config, seed))
         blocked = [place for place in places if place.is_dir() and not place.is_symlink()]

@@ -266,6 +266,8 @@ def test_a_run_is_not_taken_for_one_of_other_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         agenda([Trial(second.config, 0)], {second.config: data}, store)
     assert str(caught.value) == REFUSED
+    with pytest.raises(InputError, match="share the experiment id a7dd2196 by chance"):
+        agenda([Trial(second.config, 0)], {second.config: data}, store, force=True)
 
 
 def test_records_of_two_settings_of_one_id_are_not_compared(runs) -> None:

@@ -196,3 +196,16 @@ def test_keras_home_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
         with replaced(os.environ, "KERAS_HOME", os.devnull):
             assert os.environ["KERAS_HOME"] == os.devnull
         assert os.environ.get("KERAS_HOME") == value
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_a_backend_that_matplotlib_does_not_know(
+    command: str, runs: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One line names the variable, with exit code 3, and nothing is written."""
+    output = tmp_path / ("drawn.png" if command == "plot" else "drawn.html")
+    arguments = (command, "--runs-dir", runs(record()), "--output", output)
+    done = bnbench_process(*arguments, env=os.environ | {"MPLBACKEND": "nonsense"})
+    reason = "matplotlib has no backend 'nonsense'; correct it, or unset it"
+    assert (done.returncode, done.stderr) == (3, f"bnbench: MPLBACKEND: {reason}\n")
+    assert not output.exists()

@@ -4,6 +4,7 @@ Nothing is shown by colour alone, and text from outside is made harmless.
 """
 
 import logging
+import os
 from collections.abc import Sequence
 
 from bnbench.errors import EnvironmentFault, InputError
@@ -23,6 +24,10 @@ try:
     from bnbench.show.plots.style import STYLE
 except ModuleNotFoundError as error:
     raise EnvironmentFault("plots need matplotlib: pip install 'bnbench[plot]'") from error
+except ValueError as error:
+    backend = visible(os.environ.get("MPLBACKEND", ""))[:60]
+    reason = f"matplotlib has no backend '{backend}'; correct it, or unset it"
+    raise EnvironmentFault(f"MPLBACKEND: {reason}") from error
 
 _PLOTS = {
     "curves": curves,
