@@ -59,7 +59,7 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
 
 def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
     """Return all records of a folder; other files are passed over."""
-    return _store(runs_dir).read_all()[0]
+    return store_in(runs_dir).read_all()[0]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def compare(
     question = Question(
         names=tuple(names), baseline=baseline, metric=metric, margin=margin, all_pairs=all_pairs
     )
-    records, warnings = _store(runs_dir).read_all()
+    records, warnings = store_in(runs_dir).read_all()
     if not records:
         nothing = f"{runs_dir}: no records here; make some with: bnbench run CONFIG..."
         raise InputError("\n".join([nothing, *warnings]))
@@ -170,7 +170,7 @@ def run(
         settings = [*listed(settings), ("seeds", seeds if isinstance(seeds, int) else [*seeds])]
     loaded = load_configs(configs, settings)
     reporter = ProgressReporter(quiet=not progress)
-    store = _store(runs_dir)
+    store = store_in(runs_dir)
     export = _exporter(tensorboard, store)
     store.prepare()
     folder = Path(data_dir) if data_dir else None
@@ -199,7 +199,8 @@ def _check(seeds: Any, until_settled: bool, device: Request, jobs: int | None, r
         raise InputError("seeds: the plan says how many there are until it is settled, not a count")
 
 
-def _store(folder: str | Path, option: str = "runs_dir") -> RecordStore:
+def store_in(folder: str | Path, option: str = "runs_dir") -> RecordStore:
+    """Return the store of a folder; raises `InputError` for an empty name."""
     if not str(folder):
         raise InputError(f"{option}: expected a folder, got an empty name")
     return RecordStore(Path(folder))
@@ -227,7 +228,7 @@ def _exporter(folder: str | Path | None, records: RecordStore) -> Callable[[RunR
         return lambda record: None
     from bnbench.show import tensorboard
 
-    events = _store(folder, "tensorboard")
+    events = store_in(folder, "tensorboard")
     if events.folder.resolve() == records.folder.resolve():
         raise InputError("tensorboard: expected another folder than that of the records")
     tensorboard.check()
