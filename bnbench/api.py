@@ -20,7 +20,6 @@ from bnbench.experiments.document import Settings, listed
 from bnbench.experiments.sweep import load_experiments
 from bnbench.files import check_output, write_text
 from bnbench.show import notebook, terminal
-from bnbench.show.progress import ProgressReporter
 from bnbench.text import count, visible
 from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunFailed
@@ -165,6 +164,8 @@ def run(
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
     run that fails is in the study's ``failures``, one that diverges among its ``records``.
     """
+    from bnbench.show.progress import ProgressReporter  # rich's takes time to import
+
     _check(seeds, until_settled, device, jobs, ray)
     if seeds is not None:
         settings = [*listed(settings), ("seeds", seeds if isinstance(seeds, int) else [*seeds])]
