@@ -164,13 +164,11 @@ def run(
     Raises `InputError` for configs and settings, `EnvironmentFault` for what the machine lacks. A
     run that fails is in the study's ``failures``, one that diverges among its ``records``.
     """
-    from bnbench.show.progress import ProgressReporter  # rich's takes time to import
-
     _check(seeds, until_settled, device, jobs, ray)
     if seeds is not None:
         settings = [*listed(settings), ("seeds", seeds if isinstance(seeds, int) else [*seeds])]
     loaded = load_configs(configs, settings)
-    reporter = ProgressReporter(quiet=not progress)
+    reporter = _reporter(progress)
     store = store_in(runs_dir)
     export = _exporter(tensorboard, store)
     store.prepare()
@@ -189,6 +187,12 @@ def run(
     (campaign.run_until_decided if until_settled else campaign.run_all)()
     comparisons, records = tuple(campaign.comparisons()), tuple(campaign.records)
     return Study(comparisons, records, failures=tuple(campaign.failures))
+
+
+def _reporter(progress: bool) -> Any:
+    from bnbench.show.progress import ProgressReporter  # rich's takes time to import
+
+    return ProgressReporter(quiet=not progress)
 
 
 def _check(seeds: Any, until_settled: bool, device: Request, jobs: int | None, ray: Any) -> None:
