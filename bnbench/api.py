@@ -20,7 +20,6 @@ from bnbench.experiments.document import Settings, listed
 from bnbench.experiments.sweep import load_experiments
 from bnbench.files import check_output, write_text
 from bnbench.show import notebook, terminal
-from bnbench.show.progress import ProgressReporter
 from bnbench.text import count, visible
 from bnbench.training.device import Request, cores
 from bnbench.training.engines.engine import Engine, RunFailed
@@ -59,7 +58,7 @@ def load_configs(sources: Source | Iterable[Source], settings: Settings = ()) ->
 
 def load_records(runs_dir: str | Path = "runs") -> list[RunRecord]:
     """Return all records of a folder; other files are ignored."""
-    return _store(runs_dir).read_all()[0]
+    return store_in(runs_dir).read_all()[0]
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def compare(
     question = Question(
         names=tuple(names), baseline=baseline, metric=metric, margin=margin, all_pairs=all_pairs
     )
-    records, warnings = _store(runs_dir).read_all()
+    records, warnings = store_in(runs_dir).read_all()
     if not records:
         nothing = f"{runs_dir}: no records here; make some with: bnbench run CONFIG..."
         raise InputError("\n".join([nothing, *warnings]))
@@ -169,8 +168,8 @@ def run(
     if seeds is not None:
         settings = [*listed(settings), ("seeds", seeds if isinstance(seeds, int) else [*seeds])]
     loaded = load_configs(configs, settings)
-    reporter = ProgressReporter(quiet=not progress)
-    store = _store(runs_dir)
+    reporter = _reporter(progress)
+    store = store_in(runs_dir)
     export = _exporter(tensorboard, store)
     store.prepare()
     folder = Path(data_dir) if data_dir else None
@@ -190,6 +189,12 @@ def run(
     return Study(comparisons, records, failures=tuple(campaign.failures))
 
 
+def _reporter(progress: bool) -> Any:
+    from bnbench.show.progress import ProgressReporter  # rich's takes time to import
+
+    return ProgressReporter(quiet=not progress)
+
+
 def _check(seeds: Any, until_settled: bool, device: Request, jobs: int | None, ray: Any) -> None:
     if ray is not None and (jobs is not None or device == "gpu"):
         raise InputError("ray: takes neither a number of jobs nor a GPU: the cluster's CPUs decide")
@@ -199,7 +204,8 @@ def _check(seeds: Any, until_settled: bool, device: Request, jobs: int | None, r
         raise InputError("seeds: until settled, the plan says how many; expected a list or nothing")
 
 
-def _store(folder: str | Path, option: str = "runs_dir") -> RecordStore:
+def store_in(folder: str | Path, option: str = "runs_dir") -> RecordStore:
+    """Return the store of a folder; raises `InputError` for an empty name."""
     if not str(folder):
         raise InputError(f"{option}: expected a folder, got an empty name")
     return RecordStore(Path(folder))
@@ -227,7 +233,7 @@ def _exporter(folder: str | Path | None, records: RecordStore) -> Callable[[RunR
         return lambda record: None
     from bnbench.show import tensorboard
 
-    events = _store(folder, "tensorboard")
+    events = store_in(folder, "tensorboard")
     if events.folder.resolve() == records.folder.resolve():
         raise InputError("tensorboard: expected another folder than that of the records")
     tensorboard.check()

@@ -99,10 +99,11 @@ def test_records_can_be_loaded(folder: Path) -> None:
 
 
 def test_nothing_heavy_is_imported_before_it_is_used(runs: Runs) -> None:
-    """`import bnbench` and `compare` need neither TensorFlow, pandas nor Matplotlib."""
+    """`import bnbench` and `compare` need no TensorFlow, pandas, Matplotlib or progress bars."""
     program = (
         "import sys, bnbench; dir(bnbench); bnbench.compare(sys.argv[1])\n"
-        "print({'tensorflow', 'keras', 'pandas', 'matplotlib', 'ray'} & set(sys.modules))"
+        "heavy = {'tensorflow', 'keras', 'pandas', 'matplotlib', 'ray', 'rich.progress'}\n"
+        "print(heavy & set(sys.modules))"
     )
     command = [sys.executable, "-c", program, runs(record())]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)

@@ -389,7 +389,7 @@ def follow_engine(data_path: str) -> None:
     )
     campaign.run_all()
     assert len(campaign.records) == len(store.read_all()[0]) == 6
-    assert "3 pairs" in printed("compare", "--runs-dir", store.folder)
+    assert "3 paired seeds" in printed("compare", "--runs-dir", store.folder)
 
 
 # A setting

@@ -289,15 +289,15 @@ def pack(
     debug: options.Debug = False,
 ) -> None:
     """Write all records to one file, to keep or to share: one record to a line."""
+    from bnbench import api
     from bnbench.evidence import packed
-    from bnbench.evidence.store import RecordStore
     from bnbench.files import check_output
     from bnbench.show import terminal
 
     if not output.name.endswith(packed.ENDING):
         raise InputError(f"{output}: expected a name that ends in {packed.ENDING}")
     check_output(output, lambda held: held.startswith(packed.BEGINNING))
-    records, warnings = RecordStore(Path(runs_dir)).read_all()
+    records, warnings = api.store_in(runs_dir).read_all()
     terminal.warn(warnings)
     if warnings and output.exists() and output.parent.samefile(runs_dir):
         raise InputError(

@@ -70,7 +70,7 @@ def compare(records: Iterable[RunRecord], question: Question = DEFAULT) -> list[
 
 def _check_names(question: Question, records: Sequence[RunRecord]) -> None:
     configs = {record.config for record in records}
-    for name in (*question.names, *filter(None, [question.baseline])):
+    for name in (*question.names, *([] if question.baseline is None else [question.baseline])):
         if not any(is_named(config, [name]) for config in configs):
             listed = ", ".join(known_names(configs)) or "none, as no run has been recorded"
             raise InputError(f"no experiment named {name}; there are: {listed}")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,22 @@ def test_options_that_cannot_be_meant_are_exit_2(
     done = bnbench("run", CONFIGS / "smoke.yaml", *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, f"bnbench: {message}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("pack", "a.jsonl.gz", "--runs-dir", ""), "runs_dir: expected a folder, got an empty"),
+        (("compare", "--baseline", ""), "no experiment named ; there are: no_bn"),
+    ],
+)
+def test_an_empty_name_is_exit_2(
+    arguments: tuple[str, ...], message: str, runs: Callable[..., Path]
+) -> None:
+    """As a variable of the shell gives that is not set: it means neither here nor nothing."""
+    done = bnbench(*arguments, cwd=runs(record()).parent)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"bnbench: {message}")
 
 
 @pytest.mark.parametrize("target", ["file", "file/below"])
