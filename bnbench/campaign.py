@@ -16,7 +16,7 @@ from bnbench.evidence.question import Question
 from bnbench.evidence.records import DamagedRecord, RunKey, RunRecord
 from bnbench.evidence.store import RecordStore
 from bnbench.evidence.tuning import tuning_seeds_of
-from bnbench.experiments.config import Config, PlanConfig, check_same_settings
+from bnbench.experiments.config import Config, PlanConfig
 from bnbench.experiments.fields import LARGEST_SEED
 from bnbench.training import TRAINING_VERSION
 from bnbench.training.engines.engine import Engine, Event, RunEnded, RunFailed
@@ -201,17 +201,16 @@ def agenda(
     """
     missing, recorded = [], []
     warnings: list[str] = []
-    packed = {} if force else store.packed().records
+    packed = store.packed().records
+    store.check_settings([*datasets], packed.values())
     for trial in trials:
         record = None if force else _find(trial, store, packed, warnings)
-        if record:
-            check_same_settings([record.config, trial.config])
-            if record.data.sha256 != datasets[trial.config].sha256:
-                raise InputError(
-                    f"{store.path(trial.config, trial.seed)}: made on other data than "
-                    f"{record.config.data.dataset} holds now; repeat the runs, or keep them in "
-                    "another folder"
-                )
+        if record and record.data.sha256 != datasets[trial.config].sha256:
+            raise InputError(
+                f"{store.path(trial.config, trial.seed)}: made on other data than "
+                f"{record.config.data.dataset} holds now; repeat the runs, or keep them in "
+                "another folder"
+            )
         if record and not (models and not store.model_path(trial.config, trial.seed).exists()):
             config = trial.config
             if config.plan != record.config.plan:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +60,22 @@ class RecordStore:
                 with suppress(OSError):  # another user's: it harms nothing
                     os.unlink(entry)
 
-    def check_place(self, config: Config, seed: int) -> None:
-        """Raise `EnvironmentFault` where the run's record could not be put in its place.
+    def check_settings(self, configs: Sequence[Config], packed: Iterable[RunRecord]) -> None:
+        """Raise `InputError` where a record has the id of a config, but other settings.
 
-        Raises `InputError` where a record of other settings with the same id is there.
+        The names may differ. ``packed`` are the records of `packed`.
         """
-        with suppress(DamagedRecord):
-            if there := self.find(config, seed):
-                check_same_settings([there.config, config])
+        ids = {config.experiment_id for config in configs}
+        known = [record.config for record in packed if record.experiment_id in ids]
+        for folder in (folder for own in ids for folder in self.folder.glob(f"*-{own}")):
+            for path in folder.glob("seed-*.json"):
+                with suppress(DamagedRecord):
+                    known.append(read_record(path).config)
+                    break
+        check_same_settings([*known, *configs])
+
+    def check_place(self, config: Config, seed: int) -> None:
+        """Raise `EnvironmentFault` where the run's record could not be put in its place."""
         path = self.path(config, seed)
         places = (path, self.model_path(config, seed))
         blocked = [place for place in places if place.is_dir() and not place.is_symlink()]

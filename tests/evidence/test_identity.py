@@ -255,7 +255,7 @@ def test_several_configs_with_two_settings_of_one_id_are_refused() -> None:
 
 
 def test_a_run_is_not_taken_for_one_of_other_settings(tmp_path: Path) -> None:
-    """A record under the id of the run that is asked for spares it only with its settings."""
+    """Whatever its name and seed, beside records in folders or packed, and with `force` too."""
     first, second = collide(0)
     store = RecordStore(tmp_path)
     store.keep(first)
@@ -266,8 +266,13 @@ def test_a_run_is_not_taken_for_one_of_other_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         agenda([Trial(second.config, 0)], {second.config: data}, store)
     assert str(caught.value) == REFUSED
-    with pytest.raises(InputError, match="share the experiment id a7dd2196 by chance"):
-        agenda([Trial(second.config, 0)], {second.config: data}, store, force=True)
+    other = second.config.model_copy(update={"name": "other"})
+    packed = RecordStore(tmp_path / "packed")
+    packed.prepare()
+    pack([first], packed.folder / "a.jsonl.gz")
+    for config, place in ((second.config, store), (other, store), (second.config, packed)):
+        with pytest.raises(InputError, match="share the experiment id a7dd2196 by chance"):
+            agenda([Trial(config, 1)], {config: data}, place, force=True)
 
 
 def test_records_of_two_settings_of_one_id_are_not_compared(runs) -> None:
