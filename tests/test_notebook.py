@@ -88,6 +88,7 @@ def test_a_notebook_trains_and_shows(home: Path, tmp_path: Path) -> None:
             assert_readable(chromium, page, theme, tmp_path)
 
 
+@pytest.mark.endurance
 def test_an_interrupted_notebook_keeps_what_is_recorded(home: Path) -> None:
     """Ctrl-C ends the workers; the records stay, and the same call goes on from them."""
     many = (

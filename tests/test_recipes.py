@@ -239,6 +239,7 @@ def follow_nadam() -> None:
     assert "0 with the optimizer nadam" in refused
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_what_is_planted_trains(plant: Plant, data_path: Path) -> None:
     """A new placement and a new optimizer, together, through a real run to the answer."""

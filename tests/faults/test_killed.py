@@ -178,6 +178,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_what_tests_start_ends_with_them(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None:
     """Where the tests are killed, no run that they have started goes on for ever."""

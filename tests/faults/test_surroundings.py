@@ -34,6 +34,7 @@ def shell(command: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_settings_of_keras_change_nothing(
     forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
@@ -107,6 +108,7 @@ def test_checks_count_without_a_reader(sink: str, runs: Callable[..., Path]) -> 
             assert done.stderr == "bnbench: no_bn: mean 50.00 % is below 90\n"
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_run_whose_messages_reach_nobody(tiny_yaml: Callable[..., Path], tmp_path: Path) -> None:

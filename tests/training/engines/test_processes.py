@@ -362,6 +362,7 @@ def test_signals_of_a_terminal_end_every_process(
     assert done.stderr.splitlines()[-1].startswith("bnbench: interrupted")
 
 
+@pytest.mark.endurance
 @pytest.mark.slow
 def test_a_stopped_command_goes_on(
     forge: Forge, tiny_yaml: Callable[..., Path], tmp_path: Path
