@@ -17,7 +17,6 @@ from bnbench.evidence.verdicts import Contrast
 from bnbench.experiments.config import Config, PlanConfig
 
 PLACEMENT = "model.batch_norm.placement"
-INPUT_BN = "model.batch_norm.input"
 Family = Literal["placement", "baseline", "other"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
